@@ -1,0 +1,63 @@
+"""What can go wrong, each with the code that a caller sees (contract)."""
+
+from collections.abc import Sequence
+
+
+class SchedulerError(Exception):
+    """Root of all errors that are expected; the text is one sentence for the person who reads it."""
+
+    code = 500
+
+
+class InvalidArguments(SchedulerError):
+    """The arguments of a call break one or more rules; all are named."""
+
+    code = 400
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+
+class JobNotFound(SchedulerError):
+    """No job has this scheduler_id. A schedule that somebody else made is not a job."""
+
+    code = 404
+
+    def __init__(self, scheduler_id: str, hint: str = "") -> None:
+        super().__init__(f"no job has the scheduler_id {scheduler_id!r}{hint}")
+        self.scheduler_id = scheduler_id
+
+
+class JobExists(SchedulerError):
+    """The scheduler_id is taken."""
+
+    code = 409
+
+    def __init__(self, scheduler_id: str) -> None:
+        super().__init__(f"a job with the scheduler_id {scheduler_id!r} already exists: modify or remove it instead")
+        self.scheduler_id = scheduler_id
+
+
+class TemporalUnavailable(SchedulerError):
+    """Temporal cannot be reached."""
+
+    code = 503
+
+    def __init__(self) -> None:
+        super().__init__("Temporal cannot be reached, nothing was changed: try again later")
+
+
+class TemporalTimeout(SchedulerError):
+    """Temporal did not answer in time; a change may have been made all the same."""
+
+    code = 504
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"Temporal did not answer within {seconds:g} s: a change may or may not have been made, get_job tells"
+        )
+
+
+class ConfigurationError(SchedulerError):
+    """Settings or the policy file are wrong; raised at start, before anything runs."""

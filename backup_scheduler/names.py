@@ -1,0 +1,43 @@
+"""The names by which the parts find each other, and the functions that make ids."""
+
+import hashlib
+from typing import Final
+
+from temporalio.common import SearchAttributeKey
+
+SERVICE: Final = "scheduler"
+"""Name of the nameko service: callers depend on it (contract)."""
+
+BACKUP_WORKFLOW: Final = "BackupWorkflow"
+"""Workflow type that a job's schedule starts; the RPC side knows the worker side by this name alone."""
+
+SCHEDULER_ID: Final = SearchAttributeKey.for_keyword("BackupSchedulerId")
+POLICY_NAME: Final = SearchAttributeKey.for_keyword("BackupPolicyName")
+OUTCOME: Final = SearchAttributeKey.for_keyword("BackupOutcome")
+SEARCH_ATTRIBUTES: Final = (SCHEDULER_ID, POLICY_NAME, OUTCOME)
+"""Must be registered in the namespace before the first schedule is made (`temporal.register_search_attributes`)."""
+
+_LONGEST_ID = 200
+"""Bytes of UTF-8. SQL stores keep ids in VARCHAR(255) and Temporal adds up to 21 bytes (the nominal time) to them."""
+
+
+def schedule_id(scheduler_id: str) -> str:
+    """Return the Temporal schedule id of a job: the scheduler_id itself, so that people find it with the CLI.
+
+    A scheduler_id may have 200 characters of up to 4 bytes; one too long for Temporal's stores keeps its beginning
+    and gets a digest.
+    """
+    encoded = scheduler_id.encode()
+    if len(encoded) <= _LONGEST_ID:
+        return scheduler_id
+    digest = hashlib.sha256(encoded).hexdigest()[:32]
+    beginning = encoded[: _LONGEST_ID - len(digest) - 1].decode(errors="ignore")
+    return f"{beginning}~{digest}"
+
+
+def workflow_id(scheduler_id: str) -> str:
+    """Return the workflow id of a job's action; Temporal appends the nominal time of each run.
+
+    It is unique per job, because two schedules with one action id lose runs that fall on the same time (Temporal fact).
+    """
+    return f"backup-{schedule_id(scheduler_id)}"

@@ -1,0 +1,42 @@
+"""The one place where a client of Temporal is made."""
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime
+from temporalio.service import RPCError, RPCStatusCode
+
+from backup_scheduler.errors import ConfigurationError
+from backup_scheduler.names import SEARCH_ATTRIBUTES
+
+
+async def connect(*, lazy: bool = False, runtime: Runtime | None = None) -> Client:
+    """Connect as Temporal's own settings say: TEMPORAL_ADDRESS, _NAMESPACE, _API_KEY, _TLS_* and profiles.
+
+    A lazy client connects with its first call, so it can be made while Temporal is down. Raises ConfigurationError
+    when the settings are wrong and RuntimeError when Temporal cannot be reached.
+    """
+    try:
+        config = ClientConfig.load_client_connect_config()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ConfigurationError(f"Temporal's settings (TEMPORAL_*) cannot be read: {error}") from error
+    config.setdefault("target_host", "localhost:7233")
+    return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy, runtime=runtime)
+
+
+async def register_search_attributes(client: Client) -> None:
+    """Register the search attributes in the client's namespace; harmless where they are.
+
+    Raises RPCError where an API key has no right to: Temporal Cloud wants them made with `tcld` or in its UI.
+    """
+    request = AddSearchAttributesRequest(
+        namespace=client.namespace,
+        search_attributes={key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD for key in SEARCH_ATTRIBUTES},
+    )
+    try:
+        await client.operator_service.add_search_attributes(request)
+    except RPCError as error:
+        if error.status != RPCStatusCode.ALREADY_EXISTS:
+            raise

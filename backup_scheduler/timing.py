@@ -1,0 +1,35 @@
+"""When runs are due: pure functions of clock and zone. A moment is an aware datetime in UTC."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def start_on(day: date, start_time: time, zone: ZoneInfo) -> datetime:
+    """Return the moment at which the clock shows start_time on that day.
+
+    In the hour that a spring change skips: as much later that day as the change skips. In the hour that an autumn
+    change repeats: the first of the two.
+    """
+    return datetime.combine(day, start_time, tzinfo=zone).astimezone(UTC)
+
+
+def first_run(start_time: time, zone: ZoneInfo, now: datetime) -> datetime:
+    """Return the first start_time that is still ahead of now: today's, else tomorrow's (contract)."""
+    today = now.astimezone(zone).date()
+    start = start_on(today, start_time, zone)
+    return start if start > now else start_on(today + timedelta(days=1), start_time, zone)
+
+
+def phase(first: datetime, every: timedelta) -> timedelta:
+    """Return the offset at which an interval spec hits `first`.
+
+    Its times are those with (t - offset) mod every = 0 since the Unix epoch, 0 <= offset < every (Temporal fact).
+    """
+    return (first - _EPOCH) % every
+
+
+def latest_start(scheduled: datetime, window: timedelta, catch_up_window: timedelta) -> datetime:
+    """Return the moment after which a run that no worker picked up counts as missed."""
+    return scheduled + window + catch_up_window
