@@ -48,18 +48,10 @@ def _small_json(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return values
 
 
-class JobId(BaseModel):
-    """Which job a call is about."""
+class Arguments(BaseModel):
+    """The arguments of a call, in the order in which they go by position; this one takes none."""
 
     model_config = ConfigDict(strict=True, frozen=True)
-
-    scheduler_id: Annotated[
-        str,
-        BeforeValidator(_uuid_as_text),
-        AfterValidator(_encodable),
-        AfterValidator(_without_control_characters),
-        Field(min_length=1, max_length=200, description="text of 1 to 200 characters without control characters"),
-    ]
 
     @classmethod
     def from_call(cls, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Self:
@@ -93,6 +85,18 @@ class JobId(BaseModel):
         if faults:
             raise InvalidArguments(faults)
         return read
+
+
+class JobId(Arguments):
+    """Which job a call is about."""
+
+    scheduler_id: Annotated[
+        str,
+        BeforeValidator(_uuid_as_text),
+        AfterValidator(_encodable),
+        AfterValidator(_without_control_characters),
+        Field(min_length=1, max_length=200, description="text of 1 to 200 characters without control characters"),
+    ]
 
 
 class BackupJob(JobId):

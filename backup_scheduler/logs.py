@@ -20,7 +20,7 @@ def configure(settings: Settings) -> None:
     ]
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
     renderers: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str, ensure_ascii=False)]
         if as_json
         else [structlog.dev.ConsoleRenderer()]
     )

@@ -1,0 +1,172 @@
+"""BackupJob <-> Temporal Schedule, ScheduleDescription -> reply: the mapping, without I/O."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Self
+from zoneinfo import ZoneInfo
+
+from temporalio.api.common.v1 import Payload
+from temporalio.client import (
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleDescription,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleState,
+)
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from backup_scheduler.backups import BackupRequest
+from backup_scheduler.jobs import BackupJob
+from backup_scheduler.names import BACKUP_WORKFLOW, POLICY_NAME, SCHEDULER_ID, workflow_id
+from backup_scheduler.timing import first_run, phase
+
+LONGEST_RUN: Final = timedelta(days=30)
+"""A run that is still open so long after its last possible start has hung; it must not hold up the next for ever."""
+
+ALL_JOBS: Final = f"{SCHEDULER_ID.name} IS NOT NULL"
+"""Visibility query for the schedules of jobs."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Where a job's runs are meant to fall, decided at one moment."""
+
+    request: BackupRequest
+    first_run: datetime
+
+    @classmethod
+    def at(cls, now: datetime, job: BackupJob, timezone: str) -> Self:
+        """Aim at the next start_time that is ahead of `now` on the zone's clock (contract)."""
+        zone = ZoneInfo(timezone)
+        first = first_run(job.wall_time, zone, now)
+        return cls(BackupRequest.of(job, timezone, first.astimezone(zone).date()), first)
+
+
+def schedule_for(aim: Aim, task_queue: str, state: ScheduleState | None = None) -> Schedule:
+    """Return the schedule of a job. An update has to pass the state on, else it would resume a paused job."""
+    request = aim.request
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            BACKUP_WORKFLOW,
+            request,
+            id=workflow_id(request.scheduler_id),
+            task_queue=task_queue,
+            execution_timeout=request.window + request.catch_up_window + LONGEST_RUN,
+            typed_search_attributes=search_attributes(request),
+            static_summary=_summary(request),
+            static_details=_details(request),
+        ),
+        spec=ScheduleSpec(
+            intervals=[ScheduleIntervalSpec(every=request.every, offset=phase(aim.first_run, request.every))],
+            jitter=request.window,
+        ),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ALL, catchup_window=request.catch_up_window),
+        state=state or ScheduleState(note=_summary(request)),
+    )
+
+
+def search_attributes(request: BackupRequest) -> TypedSearchAttributes:
+    """Return the attributes by which people find a job's schedule and its runs."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(SCHEDULER_ID, request.scheduler_id),
+            SearchAttributePair(POLICY_NAME, request.policy_name),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class ScheduledJob:
+    """A job as it stands in Temporal."""
+
+    request: BackupRequest
+    schedule: Schedule
+    next_action_times: tuple[datetime, ...]
+    in_force_since: datetime
+    """When Temporal took over the terms, by its own clock."""
+
+    @classmethod
+    def read(cls, description: ScheduleDescription) -> Self | None:
+        """Return the job that a schedule carries, or None for a schedule that is not a job of ours."""
+        action = description.schedule.action
+        if not isinstance(action, ScheduleActionStartWorkflow) or action.workflow != BACKUP_WORKFLOW:
+            return None
+        payloads = [argument for argument in action.args if isinstance(argument, Payload)]
+        try:
+            [request] = pydantic_data_converter.payload_converter.from_payloads(payloads, [BackupRequest])
+        except Exception:  # whatever somebody else's workflow of that name takes, it is not a BackupRequest
+            return None
+        if action.id != workflow_id(request.scheduler_id):
+            return None
+        info = description.info
+        return cls(
+            request, description.schedule, tuple(info.next_action_times), info.last_updated_at or info.created_at
+        )
+
+    @property
+    def paused(self) -> bool:
+        """Nothing starts while paused."""
+        return self.schedule.state.paused
+
+    def carries(self, aim: Aim) -> bool:
+        """Tell whether Temporal holds these terms: a control call can get lost without an error (Temporal fact)."""
+        [interval] = self.schedule.spec.intervals
+        return self.request == aim.request and interval.offset == phase(aim.first_run, aim.request.every)
+
+    def came_too_late_for(self, aim: Aim) -> bool:
+        """Tell whether the terms came into force only when the first run they aim at was already past.
+
+        Nothing would make up for that run, so the job has to be aimed anew from `in_force_since`.
+        """
+        window_end = aim.first_run + aim.request.window
+        return self.in_force_since >= aim.first_run and not any(
+            aim.first_run <= time <= window_end for time in self.next_action_times
+        )
+
+    def next_run(self, now: datetime) -> datetime | None:
+        """Return when the next run really starts; Temporal may list times that are past (Temporal fact)."""
+        return None if self.paused else next((time for time in self.next_action_times if time > now), None)
+
+    def reply(self, zone: ZoneInfo, next_run: datetime | None) -> dict[str, Any]:
+        """Return what success describes (contract)."""
+        request = self.request
+        return {
+            "job_id": request.scheduler_id,
+            "func": "start_backup",
+            "args": [],
+            "kwargs": {
+                "policy_name": request.policy_name,
+                "duration": request.duration,
+                "start_time": request.start_time,
+                **request.url_kwargs,
+            },
+            "misfire_grace_time": request.misfire_grace_time,
+            "next_run_time": next_run and next_run.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"),
+        }
+
+
+def _short(text: str) -> str:
+    # The server takes 400 bytes of summary; two names of up to 200 characters of 4 bytes each could be longer.
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+def _summary(request: BackupRequest) -> str:
+    return f"Backup {_short(request.policy_name)} for {_short(request.scheduler_id)}"
+
+
+def _details(request: BackupRequest) -> str:
+    days = "day" if request.days == 1 else f"{request.days} days"
+    window = f", at a random moment of the {request.duration} h from then" if request.duration else ""
+    return "\n".join(
+        [
+            f"* policy: {request.policy_name}",
+            f"* scheduler_id: {request.scheduler_id}",
+            f"* runs every {days} at {request.start_time} {request.timezone}{window}, from {request.anchor} on",
+            f"* a missed run is made up for within {request.misfire_grace_time} s",
+            "* to run it now: `temporal schedule trigger`; to change it: the RPC service `scheduler`",
+        ]
+    )

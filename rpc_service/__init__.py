@@ -1,0 +1,1 @@
+"""The nameko side: RPC calls become Temporal Schedule calls."""

@@ -1,0 +1,29 @@
+"""`python -m rpc_service`: the service alone, configured from the environment."""
+
+import os
+import sys
+
+import eventlet
+
+eventlet.monkey_patch()
+
+from nameko.cli.run import run  # noqa: E402
+
+from backup_scheduler import settings  # noqa: E402
+from backup_scheduler.errors import ConfigurationError  # noqa: E402
+from rpc_service.service import SchedulerService  # noqa: E402
+
+
+def main() -> str | None:
+    """Serve until SIGTERM or Ctrl-C, calls in flight are answered first; returns what is wrong with the settings."""
+    try:
+        current = settings.load()
+    except ConfigurationError as error:
+        return str(error)
+    amqp_uri = os.environ.get("AMQP_URI") or "amqp://guest:guest@localhost:5672"
+    run([SchedulerService], {"AMQP_URI": amqp_uri, "max_workers": current.rpc_workers})
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

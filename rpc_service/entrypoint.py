@@ -1,0 +1,72 @@
+"""An rpc entrypoint that no message can kill, and that leaves judging arguments to the method."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import structlog
+from kombu.exceptions import OperationalError
+from kombu.message import Message
+from nameko.exceptions import MalformedRequest
+from nameko.rpc import Rpc, RpcConsumer
+
+_log = structlog.stdlib.get_logger(__name__)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+REQUEST_ID = "request_id"
+"""Key of a worker's context data: identifies the AMQP request, the same when it is delivered again."""
+
+_CALL_ID_STACK = "nameko.call_id_stack"
+
+
+class SturdyRpcConsumer(RpcConsumer):  # type: ignore[misc]  # nameko has no type information
+    """Drops what cannot be answered.
+
+    Stock nameko dies of such a message, which then returns to the queue and kills the next process too.
+    """
+
+    def handle_message(self, body: Any, message: Message) -> None:
+        """Hand a message to its method, unless it names no way to answer it."""
+        missing = [name for name in ("reply_to", "content_type") if not message.properties.get(name)]
+        if missing:
+            self._drop(message, f"it has no {' and no '.join(missing)}")
+            return
+        stack = message.headers.get(_CALL_ID_STACK)
+        if not (isinstance(stack, list) and all(isinstance(call, str) for call in stack)):
+            message.headers.pop(_CALL_ID_STACK, None)
+        super().handle_message(body, message)
+
+    def handle_result(self, message: Message, result: Any, exc_info: Any) -> Any:
+        """Answer, then acknowledge."""
+        try:
+            return super().handle_result(message, result, exc_info)
+        except (OperationalError, OSError) as error:
+            # The broker is gone, and with it the delivery: it will come again, to us or to another process.
+            _log.warning("reply not sent", reason=repr(error), call=message.properties.get("correlation_id"))
+        except Exception as error:
+            self._drop(message, f"it cannot be answered ({error!r})")
+        return result, exc_info
+
+    def _drop(self, message: Message, reason: str) -> None:
+        _log.warning("message dropped", reason=reason, routing_key=message.delivery_info.get("routing_key"))
+        self.queue_consumer.ack_message(message)
+
+
+class SturdyRpc(Rpc):  # type: ignore[misc]  # nameko has no type information
+    """Lets every argument through: the methods answer a wrong signature themselves (contract)."""
+
+    rpc_consumer = SturdyRpcConsumer()
+
+    def check_signature(self, args: Any, kwargs: Any) -> None:
+        """Refuse only what is no call at all; the caller gets MalformedRequest."""
+        if not isinstance(args, list) or not isinstance(kwargs, dict):
+            raise MalformedRequest("args must be a list and kwargs a dict")
+
+    def unpack_message_headers(self, message: Message) -> dict[str, Any]:
+        """Give the method nameko's context, and an id of this request, the same when it is delivered again."""
+        context: dict[str, Any] = super().unpack_message_headers(message)
+        context[REQUEST_ID] = message.properties.get("correlation_id")
+        return context
+
+
+rpc: Callable[[F], F] = SturdyRpc.decorator

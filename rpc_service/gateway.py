@@ -1,0 +1,215 @@
+"""Schedules and their errors: what the RPC methods ask of Temporal."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+from temporalio.client import (
+    Client,
+    ScheduleAlreadyRunningError,
+    ScheduleHandle,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from backup_scheduler.errors import JobExists, JobNotFound, TemporalTimeout, TemporalUnavailable
+from backup_scheduler.jobs import BackupJob
+from backup_scheduler.names import SEARCH_ATTRIBUTES, schedule_id
+from backup_scheduler.schedules import ALL_JOBS, Aim, ScheduledJob, schedule_for, search_attributes
+from backup_scheduler.settings import Settings
+from backup_scheduler.temporal import register_search_attributes
+
+DEADLINE: Final = 4.5
+"""Seconds that a call may wait for Temporal: the only bound, as nameko never tells that a caller gave up."""
+
+_RETRY_PAUSE: Final = 0.2
+"""Seconds before a control call that did not show is sent again."""
+
+_DESCRIBED_AT_ONCE: Final = 20
+"""describe calls in flight for one get_jobs; more do not make a server faster."""
+
+_CALL: Final = "call"
+"""Memo key of the AMQP request that made a schedule: a redelivered one is known by it."""
+
+Description = dict[str, Any]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ScheduleGateway:
+    """Carries out the six methods of the contract, and get_jobs; every method returns what success describes.
+
+    They raise JobNotFound, JobExists, TemporalUnavailable and TemporalTimeout, the last two within DEADLINE.
+    Every change is confirmed by describe, which is right straight after a call, before it is answered.
+    """
+
+    def __init__(self, client: Client, settings: Settings, clock: Callable[[], datetime] = _now) -> None:
+        self._client = client
+        self._settings = settings
+        self._clock = clock
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def add(self, job: BackupJob, call: str) -> Description:
+        """Create the job's schedule. `call` identifies the request: delivered again, it finds its own schedule."""
+        async with self._alone(job.scheduler_id) as handle:
+            aim = Aim.at(self._clock(), job, self._settings.timezone)
+            try:
+                await self._create(aim, call)
+            except ScheduleAlreadyRunningError:
+                standing = await self._describe(handle, job.scheduler_id)
+                if await self._made_by(handle) != call:
+                    raise JobExists(job.scheduler_id) from None
+                return self._reply(standing)
+            standing = await self._describe(handle, job.scheduler_id)
+            if standing.came_too_late_for(aim):
+                standing = await self._update(handle, job, standing.in_force_since)
+            return self._reply(standing)
+
+    async def modify(self, job: BackupJob) -> Description:
+        """Replace the job's terms and compute its first run anew; a paused job stays paused."""
+        async with self._alone(job.scheduler_id) as handle:
+            return self._reply(await self._update(handle, job, self._clock()))
+
+    async def pause(self, scheduler_id: str) -> Description:
+        """Let nothing start any more; runs under way go on."""
+        return await self._switch(scheduler_id, paused=True)
+
+    async def resume(self, scheduler_id: str) -> Description:
+        """Let runs start again; what came due meanwhile is not made up for."""
+        return await self._switch(scheduler_id, paused=False)
+
+    async def remove(self, scheduler_id: str) -> Description:
+        """Delete the job's schedule; a backup under way is left to finish."""
+        async with self._alone(scheduler_id) as handle:
+            standing = await self._describe(handle, scheduler_id)
+            await handle.delete()
+            return standing.reply(self._settings.zone, next_run=None)
+
+    async def get(self, scheduler_id: str) -> Description:
+        """Describe the job."""
+        async with self._answering(scheduler_id):
+            return self._reply(await self._describe(self._handle(scheduler_id), scheduler_id))
+
+    async def get_all(self) -> list[Description]:
+        """Describe every job, ordered by scheduler_id.
+
+        The list says which schedules there are; each is described, because the list lags behind (Temporal fact).
+        """
+        async with self._answering():
+            entries = [entry.id async for entry in await self._client.list_schedules(ALL_JOBS)]
+        places = asyncio.Semaphore(_DESCRIBED_AT_ONCE)
+
+        async def describe(entry_id: str) -> ScheduledJob | None:
+            async with places, self._answering():
+                try:
+                    return ScheduledJob.read(await self._client.get_schedule_handle(entry_id).describe())
+                except RPCError as error:
+                    if error.status == RPCStatusCode.NOT_FOUND:  # removed since it was listed
+                        return None
+                    raise
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(describe(entry_id)) for entry_id in entries]
+        jobs = [job for task in tasks if (job := task.result()) is not None]
+        return [self._reply(job) for job in sorted(jobs, key=lambda job: job.request.scheduler_id)]
+
+    async def _switch(self, scheduler_id: str, *, paused: bool) -> Description:
+        async with self._alone(scheduler_id) as handle:
+            while (standing := await self._describe(handle, scheduler_id)).paused != paused:
+                if paused:
+                    await handle.pause(note=f"paused by pause_job at {self._clock():%Y-%m-%d %H:%M:%S} UTC")
+                else:
+                    await handle.unpause(note=f"resumed by resume_job at {self._clock():%Y-%m-%d %H:%M:%S} UTC")
+            return self._reply(standing)
+
+    async def _create(self, aim: Aim, call: str) -> None:
+        request = aim.request
+        try:
+            await self._client.create_schedule(
+                schedule_id(request.scheduler_id),
+                schedule_for(aim, self._settings.task_queue),
+                memo={"scheduler_id": request.scheduler_id, _CALL: call},
+                search_attributes=search_attributes(request),
+            )
+        except RPCError as error:
+            if not _misses_search_attribute(error):
+                raise
+            await register_search_attributes(self._client)
+            await self._create(aim, call)
+
+    async def _update(self, handle: ScheduleHandle, job: BackupJob, now: datetime) -> ScheduledJob:
+        while True:
+            aim = Aim.at(now, job, self._settings.timezone)
+
+            def updater(update: ScheduleUpdateInput, aim: Aim = aim) -> ScheduleUpdate:
+                if ScheduledJob.read(update.description) is None:
+                    raise JobNotFound(job.scheduler_id)
+                state = update.description.schedule.state
+                return ScheduleUpdate(
+                    schedule_for(aim, self._settings.task_queue, state),
+                    search_attributes=search_attributes(aim.request),
+                )
+
+            await handle.update(updater)
+            standing = await self._describe(handle, job.scheduler_id)
+            if not standing.carries(aim):  # lost, or overtaken by another process's: ours is still to be made
+                await asyncio.sleep(_RETRY_PAUSE)
+            elif standing.came_too_late_for(aim):
+                now = standing.in_force_since
+            else:
+                return standing
+
+    async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:
+        standing = ScheduledJob.read(await handle.describe())
+        if standing is None or standing.request.scheduler_id != scheduler_id:
+            raise JobNotFound(scheduler_id)
+        return standing
+
+    async def _made_by(self, handle: ScheduleHandle) -> str | None:
+        return (await (await handle.describe()).memo()).get(_CALL)
+
+    def _reply(self, standing: ScheduledJob) -> Description:
+        return standing.reply(self._settings.zone, standing.next_run(self._clock()))
+
+    def _handle(self, scheduler_id: str) -> ScheduleHandle:
+        return self._client.get_schedule_handle(schedule_id(scheduler_id))
+
+    @asynccontextmanager
+    async def _alone(self, scheduler_id: str) -> AsyncIterator[ScheduleHandle]:
+        """Change one schedule at a time: control calls that come close together get lost (Temporal fact)."""
+        lock = self._locks.setdefault(scheduler_id, asyncio.Lock())
+        async with self._answering(scheduler_id), lock:
+            yield self._handle(scheduler_id)
+
+    @asynccontextmanager
+    async def _answering(self, scheduler_id: str = "") -> AsyncIterator[None]:
+        """Turn Temporal's errors into ours, in the one place; bounded by DEADLINE."""
+        try:
+            async with asyncio.timeout(DEADLINE):
+                yield
+        except TimeoutError:
+            raise TemporalTimeout(DEADLINE) from None
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                raise JobNotFound(scheduler_id) from error
+            if error.status == RPCStatusCode.UNAVAILABLE:
+                raise TemporalUnavailable from error
+            if error.status in (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED):
+                raise TemporalTimeout(DEADLINE) from error
+            raise
+        except RuntimeError as error:
+            if "client connect" not in str(error):
+                raise
+            raise TemporalUnavailable from error  # what a lazy client raises instead of an RPCError
+
+
+def _misses_search_attribute(error: RPCError) -> bool:
+    return error.status == RPCStatusCode.INVALID_ARGUMENT and any(
+        key.name in error.message for key in SEARCH_ATTRIBUTES
+    )

@@ -1,0 +1,105 @@
+"""What the service depends on, set up before the first call arrives."""
+
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable, Coroutine
+from typing import Any, Self, TypeVar
+
+import structlog
+from nameko.constants import AMQP_URI_CONFIG_KEY
+from nameko.extensions import DependencyProvider
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+
+from backup_scheduler import logs, settings, temporal
+from backup_scheduler.errors import SchedulerError
+from backup_scheduler.jobs import Arguments
+from backup_scheduler.replies import Reply, fail, success
+from rpc_service.bridge import Awaiter, guest_loop
+from rpc_service.entrypoint import REQUEST_ID
+from rpc_service.gateway import Description, ScheduleGateway
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_LOGGING = "LOGGING"
+_NAMEKO_RUN_BROKER = "pyamqp://guest:guest@localhost"
+"""What `nameko run` uses when it is told nothing."""
+
+
+A = TypeVar("A", bound=Arguments)
+
+
+class Call:
+    """One RPC call on its way to a reply."""
+
+    def __init__(self, wait_for: Awaiter, gateway: ScheduleGateway, method: str, call_id: str, request_id: str) -> None:
+        self._wait_for = wait_for
+        self._gateway = gateway
+        self._method = method
+        self._call_id = call_id
+        self.request_id = request_id
+        """Identifies the AMQP request, the same when it is delivered again."""
+
+    def answer(
+        self,
+        model: type[A],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        act: Callable[[ScheduleGateway, A], Coroutine[Any, Any, Description | list[Description]]],
+    ) -> Reply:
+        """Check the arguments, carry the call out and turn what it returns or raises into a reply.
+
+        Nothing is raised at the caller (contract).
+        """
+        began = time.monotonic()
+        fields: dict[str, Any] = {"method": self._method, "call_id": self._call_id}
+        try:
+            arguments = model.from_call(args, kwargs)
+            fields |= arguments.model_dump(include={"scheduler_id", "policy_name"})
+            reply = success(self._wait_for(act(self._gateway, arguments)))
+        except SchedulerError as error:
+            reply = fail(error.code, str(error))
+            fields["reason"] = str(error)
+        except Exception:
+            reference = uuid.uuid4().hex[:12]
+            reply = fail(500, f"something unexpected went wrong; the scheduler's log has it under {reference}")
+            _log.exception("call failed", reference=reference, **fields)
+        log = _log.warning if reply["code"] >= 500 else _log.info
+        log("call answered", code=reply["code"], seconds=round(time.monotonic() - began, 4), **fields)
+        return reply
+
+
+class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type information
+    """Gives each worker its Call."""
+
+    def bind(self, container: Any, attr_name: str) -> Self:
+        """Let AMQP_URI speak where `nameko run` was given neither --broker nor --config."""
+        if container.config.get(AMQP_URI_CONFIG_KEY) == _NAMEKO_RUN_BROKER:
+            container.config[AMQP_URI_CONFIG_KEY] = os.environ.get("AMQP_URI") or _NAMEKO_RUN_BROKER
+        bound: Self = super().bind(container, attr_name)
+        return bound
+
+    def setup(self) -> None:
+        """Make the client; it connects with the first call, so Temporal may be down."""
+        # Ctrl-C ends the service as SIGTERM does: a KeyboardInterrupt would strike whichever greenlet is running.
+        if callable(stop := signal.getsignal(signal.SIGTERM)):
+            signal.signal(signal.SIGINT, stop)
+        # The Rust core prints its retries to stdout; what callers are told about them is enough.
+        quiet = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(TelemetryFilter("ERROR", "ERROR"))))
+        current = settings.load()
+        if _LOGGING not in self.container.config:  # else `nameko run` was told how to log
+            logs.configure(current)
+        self._wait_for = guest_loop()
+        client = self._wait_for(temporal.connect(lazy=True, runtime=quiet))
+        self._gateway = ScheduleGateway(client, current)
+
+    def get_dependency(self, worker_ctx: Any) -> Call:
+        """Return the call that a worker is to answer."""
+        return Call(
+            self._wait_for,
+            self._gateway,
+            worker_ctx.entrypoint.method_name,
+            worker_ctx.call_id,
+            worker_ctx.data.get(REQUEST_ID) or worker_ctx.call_id,
+        )

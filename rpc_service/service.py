@@ -1,0 +1,55 @@
+"""The nameko service `scheduler`: start it with `python -m rpc_service` or `nameko run rpc_service.service`.
+
+The methods take whatever comes and judge it themselves, because nameko answers a call that does not fit a method's
+signature with an exception. The arguments are those of BackupJob and JobId, by position or by name.
+"""
+
+from typing import Any
+
+from backup_scheduler.jobs import Arguments, BackupJob, JobId
+from backup_scheduler.names import SERVICE
+from backup_scheduler.replies import Reply
+from rpc_service.entrypoint import rpc
+from rpc_service.providers import Call, Calls
+
+
+class SchedulerService:
+    """Backup jobs, each a Temporal Schedule."""
+
+    name = SERVICE
+    call: Call = Calls()
+
+    @rpc
+    def add_scheduler_start_backup_job_by_interval(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """Make a job: (scheduler_id, policy_name, days, start_time, duration, misfire_grace_time, **url_kwargs)."""
+        return self.call.answer(BackupJob, args, kwargs, lambda jobs, job: jobs.add(job, self.call.request_id))
+
+    @rpc
+    def modify_start_backup_job_by_interval(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """Replace a job's terms; the arguments are those of add. A paused job stays paused."""
+        return self.call.answer(BackupJob, args, kwargs, lambda jobs, job: jobs.modify(job))
+
+    @rpc
+    def pause_job(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """Start nothing any more: (scheduler_id). Runs under way go on."""
+        return self.call.answer(JobId, args, kwargs, lambda jobs, job: jobs.pause(job.scheduler_id))
+
+    @rpc
+    def resume_job(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """Start runs again: (scheduler_id)."""
+        return self.call.answer(JobId, args, kwargs, lambda jobs, job: jobs.resume(job.scheduler_id))
+
+    @rpc
+    def remove_job(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """Remove a job: (scheduler_id). A backup under way is left to finish."""
+        return self.call.answer(JobId, args, kwargs, lambda jobs, job: jobs.remove(job.scheduler_id))
+
+    @rpc
+    def get_job(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """Describe a job: (scheduler_id)."""
+        return self.call.answer(JobId, args, kwargs, lambda jobs, job: jobs.get(job.scheduler_id))
+
+    @rpc
+    def get_jobs(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """Describe every job: ()."""
+        return self.call.answer(Arguments, args, kwargs, lambda jobs, _: jobs.get_all())
