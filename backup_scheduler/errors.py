@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+_PERHAPS_DONE = "if the call was to change a job, get_job tells whether it did"
+
 
 class SchedulerError(Exception):
     """Root of all errors that are expected; the text is one sentence for the person who reads it."""
@@ -45,7 +47,7 @@ class TemporalUnavailable(SchedulerError):
     code = 503
 
     def __init__(self) -> None:
-        super().__init__("Temporal cannot be reached, nothing was changed: try again later")
+        super().__init__(f"Temporal cannot be reached, try again later; {_PERHAPS_DONE}")
 
 
 class TemporalTimeout(SchedulerError):
@@ -54,9 +56,7 @@ class TemporalTimeout(SchedulerError):
     code = 504
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(
-            f"Temporal did not answer within {seconds:g} s: a change may or may not have been made, get_job tells"
-        )
+        super().__init__(f"Temporal did not answer within {seconds:g} s; {_PERHAPS_DONE}")
 
 
 class ConfigurationError(SchedulerError):

@@ -6,13 +6,15 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
 from backup_scheduler.errors import ConfigurationError
 from backup_scheduler.names import SEARCH_ATTRIBUTES
 
 
-async def connect(*, lazy: bool = False, runtime: Runtime | None = None) -> Client:
+async def connect(
+    *, lazy: bool = False, runtime: Runtime | None = None, retry_config: RetryConfig | None = None
+) -> Client:
     """Connect as Temporal's own settings say: TEMPORAL_ADDRESS, _NAMESPACE, _API_KEY, _TLS_* and profiles.
 
     A lazy client connects with its first call, so it can be made while Temporal is down. Raises ConfigurationError
@@ -23,7 +25,9 @@ async def connect(*, lazy: bool = False, runtime: Runtime | None = None) -> Clie
     except (RuntimeError, ValueError, OSError) as error:
         raise ConfigurationError(f"Temporal's settings (TEMPORAL_*) cannot be read: {error}") from error
     config.setdefault("target_host", "localhost:7233")
-    return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy, runtime=runtime)
+    return await Client.connect(
+        **config, data_converter=pydantic_data_converter, lazy=lazy, runtime=runtime, retry_config=retry_config
+    )
 
 
 async def register_search_attributes(client: Client) -> None:

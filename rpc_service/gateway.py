@@ -14,9 +14,9 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
-from backup_scheduler.errors import JobExists, JobNotFound, TemporalTimeout, TemporalUnavailable
+from backup_scheduler.errors import JobExists, JobNotFound, SchedulerError, TemporalTimeout, TemporalUnavailable
 from backup_scheduler.jobs import BackupJob
 from backup_scheduler.names import SEARCH_ATTRIBUTES, schedule_id
 from backup_scheduler.schedules import ALL_JOBS, Aim, ScheduledJob, schedule_for, search_attributes
@@ -25,6 +25,9 @@ from backup_scheduler.temporal import register_search_attributes
 
 DEADLINE: Final = 4.5
 """Seconds that a call may wait for Temporal: the only bound, as nameko never tells that a caller gave up."""
+
+RETRIES: Final = RetryConfig(max_elapsed_time_millis=3000)
+"""Ends the client's own retries before DEADLINE does: of a server that is down a caller hears 503, not 504."""
 
 _RETRY_PAUSE: Final = 0.2
 """Seconds before a control call that did not show is sent again."""
@@ -114,8 +117,11 @@ class ScheduleGateway:
                         return None
                     raise
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(describe(entry_id)) for entry_id in entries]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(describe(entry_id)) for entry_id in entries]
+        except* SchedulerError as faults:
+            raise faults.exceptions[0] from None
         jobs = [job for task in tasks if (job := task.result()) is not None]
         return [self._reply(job) for job in sorted(jobs, key=lambda job: job.request.scheduler_id)]
 

@@ -18,7 +18,7 @@ from backup_scheduler.jobs import Arguments
 from backup_scheduler.replies import Reply, fail, success
 from rpc_service.bridge import Awaiter, guest_loop
 from rpc_service.entrypoint import REQUEST_ID
-from rpc_service.gateway import Description, ScheduleGateway
+from rpc_service.gateway import RETRIES, Description, ScheduleGateway
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -91,7 +91,7 @@ class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type inf
         if _LOGGING not in self.container.config:  # else `nameko run` was told how to log
             logs.configure(current)
         self._wait_for = guest_loop()
-        client = self._wait_for(temporal.connect(lazy=True, runtime=quiet))
+        client = self._wait_for(temporal.connect(lazy=True, runtime=quiet, retry_config=RETRIES))
         self._gateway = ScheduleGateway(client, current)
 
     def get_dependency(self, worker_ctx: Any) -> Call:
