@@ -1,0 +1,1 @@
+"""Runs the services of temporal-dev.yml on a bare machine, and a demonstration on top of them."""

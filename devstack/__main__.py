@@ -1,0 +1,38 @@
+"""Command line: `python -m devstack up`, `demo` or `health SERVICE`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    """Run a command and return its exit code. Imports wait until they are needed: health checks run often."""
+    parser = argparse.ArgumentParser(prog="python -m devstack", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="run the services of temporal-dev.yml until Ctrl-C")
+    commands.add_parser("demo", help="make, run, restore and remove a real backup job")
+    health = commands.add_parser("health", help="exit with 0 when a service is healthy")
+    health.add_argument("service", choices=["rpc", "worker"])
+    arguments = parser.parse_args()
+    if arguments.command == "up":
+        from devstack.stack import up
+
+        return up(os.environ, Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state"))
+    if arguments.command == "demo":
+        from devstack.demo import main as demo
+
+        return demo()
+    from devstack.health import check
+
+    wrong = check(arguments.service)
+    if wrong:
+        print(wrong)  # noqa: T201
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a client of Temporal can crash while the interpreter shuts down

@@ -1,0 +1,61 @@
+"""Health checks of the services that bring none of their own: the commands that temporal-dev.yml asks.
+
+Each tries for a few seconds, because starting Python again costs more than asking again.
+"""
+
+import asyncio
+import os
+import time
+import warnings
+from collections.abc import Callable, Mapping
+
+from backup_scheduler import names, settings, temporal
+
+_PATIENCE = 5
+_PAUSE = 0.1
+
+
+def rpc() -> str | None:
+    """Return what is wrong with the RPC service; any reply to a call will do, 503 too."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nameko and eventlet warn of themselves
+        from nameko.standalone.rpc import ClusterRpcProxy
+
+        try:
+            with ClusterRpcProxy({"AMQP_URI": os.environ["AMQP_URI"]}, timeout=3) as cluster:
+                cluster[names.SERVICE].get_job("devstack-health")
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+    return None
+
+
+def worker() -> str | None:
+    """Return what is wrong with the worker; it must wait for work, for workflows and for activities."""
+    return asyncio.run(_pollers_missing())
+
+
+async def _pollers_missing() -> str | None:
+    from temporalio.api.enums.v1 import TaskQueueType
+    from temporalio.api.taskqueue.v1 import TaskQueue
+    from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+
+    client = await temporal.connect()
+    queue = settings.load().task_queue
+    for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
+        request = DescribeTaskQueueRequest(
+            namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+        )
+        if not (await client.workflow_service.describe_task_queue(request)).pollers:
+            return f"nobody waits for work on the task queue {queue!r}"
+    return None
+
+
+CHECKS: Mapping[str, Callable[[], str | None]] = {"rpc": rpc, "worker": worker}
+
+
+def check(name: str) -> str | None:
+    """Return what is wrong with a service, None when it is healthy."""
+    deadline = time.monotonic() + _PATIENCE
+    while (wrong := CHECKS[name]()) and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+    return wrong

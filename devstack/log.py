@@ -1,0 +1,33 @@
+"""One log stream for all services: each line behind the name of its service, in its colour on a terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+_COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan")
+
+
+class LogStream:
+    """Prints whole lines, so that services do not break into each other's."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._width = max(map(len, ["devstack", *names]))
+        self._styles = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
+
+    @property
+    def coloured(self) -> bool:
+        """Whether the stream shows colours: on a terminal, unless NO_COLOR is set."""
+        return self._console.color_system is not None
+
+    def say(self, sentence: str, style: str = "bold") -> None:
+        """Print a line of devstack itself."""
+        self._print("devstack", Text(sentence, style=style), "bold")
+
+    def line(self, name: str, line: str) -> None:
+        """Print a line of a service."""
+        self._print(name, Text.from_ansi(line), self._styles.get(name, ""))
+
+    def _print(self, name: str, text: Text, style: str) -> None:
+        self._console.print(Text.assemble((f"{name:>{self._width}} │ ", style), text))

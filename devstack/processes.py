@@ -1,0 +1,40 @@
+"""Ends processes, their children and whatever they left behind."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+import psutil
+
+MARK = "DEVSTACK_STATE_DIR"
+"""Environment variable that every process of a stack carries, with the stack's state folder as its value.
+
+It is how daemons are found that left their parent and its process group, such as Erlang's port mapper.
+"""
+
+
+def of_stack(state_dir: str) -> list[psutil.Process]:
+    """Return all processes that belong to the stack of that state folder, whoever their parent is."""
+    return [process for process in psutil.process_iter() if _mark(process) == state_dir]
+
+
+def end(processes: Iterable[psutil.Process], grace: float) -> None:
+    """Send SIGTERM, wait up to `grace` seconds, and kill those that are still there."""
+    processes = list(processes)
+    for process in processes:
+        _signal(process, kill=False)
+    _, alive = psutil.wait_procs(processes, timeout=grace)
+    for process in alive:
+        _signal(process, kill=True)
+    psutil.wait_procs(alive, timeout=5)
+
+
+def _signal(process: psutil.Process, *, kill: bool) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.kill() if kill else process.terminate()
+
+
+def _mark(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get(MARK)
+    except (psutil.Error, OSError):  # another user's, or gone meanwhile
+        return None

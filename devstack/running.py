@@ -1,0 +1,89 @@
+"""A running stack as others see it: stack.json, and a stack started for the length of a `with` block."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel
+
+from devstack.compose import FILE
+from devstack.errors import StackError
+
+_PATIENCE = 120
+_LOG = "devstack.log"
+
+
+class StackInfo(BaseModel):
+    """What stack.json in the state folder says while all services are healthy."""
+
+    amqp_uri: str
+    temporal_address: str
+    temporal_namespace: str
+    web_ui: str
+    pids: dict[str, int]
+    """Process ids by service name."""
+
+    @classmethod
+    def read(cls, state_dir: Path) -> Self | None:
+        """Return what is said, None when no stack is up."""
+        try:
+            return cls.model_validate_json((state_dir / "stack.json").read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def write(self, state_dir: Path) -> None:
+        """Say it, all at once: readers never see half of it."""
+        new = state_dir / "stack.json.new"
+        new.write_text(self.model_dump_json(indent=2) + "\n")
+        new.replace(state_dir / "stack.json")
+
+    @staticmethod
+    def remove(state_dir: Path) -> None:
+        """Say that no stack is up."""
+        (state_dir / "stack.json").unlink(missing_ok=True)
+
+
+@contextmanager
+def running_stack(state_dir: Path, environ: Mapping[str, str] = os.environ) -> Iterator[StackInfo]:
+    """Run `devstack up` around the block; its output goes to devstack.log in the state folder.
+
+    Raises StackError with the end of that output when the stack does not come up or does not end with 0.
+    """
+    state_dir.mkdir(parents=True, exist_ok=True)
+    log = state_dir / _LOG
+    with log.open("w") as output:
+        stack = subprocess.Popen(
+            [sys.executable, "-m", "devstack", "up"],
+            cwd=FILE.parent,
+            env={**environ, "SCHEDULER_STATE_DIR": str(state_dir.absolute())},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C is the caller's, who ends the stack when the block is left
+        )
+    try:
+        yield _wait(stack, state_dir)
+    finally:
+        stack.send_signal(signal.SIGTERM)
+        code = stack.wait()
+    if code != 0:
+        raise StackError(f"The stack ended with code {code}.{_end_of(log)}")
+
+
+def _wait(stack: subprocess.Popen[bytes], state_dir: Path) -> StackInfo:
+    deadline = time.monotonic() + _PATIENCE
+    while stack.poll() is None and time.monotonic() < deadline:
+        if info := StackInfo.read(state_dir):
+            return info
+        time.sleep(0.05)
+    raise StackError(f"The stack did not come up.{_end_of(state_dir / _LOG)}")
+
+
+def _end_of(log: Path) -> str:
+    return "".join(f"\n  {line}" for line in log.read_text(errors="replace").splitlines()[-25:])

@@ -1,0 +1,146 @@
+"""Brings all services up in the order of their dependencies, looks after them and ends them."""
+
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from devstack import compose, machine, processes, service
+from devstack.errors import StackError
+from devstack.log import LogStream
+from devstack.ports import Ports
+from devstack.running import StackInfo
+from devstack.service import Service
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_TICK = 0.05
+
+
+def up(environ: Mapping[str, str], state_dir: Path) -> int:
+    """Run the stack until a signal; returns the exit code: 0 when it was asked to end, 1 when it could not go on."""
+    log = LogStream([spec.name for spec in compose.read({**environ})])
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        with _locked(state_dir), Ports() as ports:
+            _end_leftovers(state_dir, log)
+            return Stack(environ, state_dir.resolve(), ports, log).run()
+    except (StackError, OSError) as error:
+        log.say(str(error), "bold red")
+        return 1
+
+
+class Stack:
+    """The services of temporal-dev.yml on this machine, with one state folder."""
+
+    def __init__(self, environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStream) -> None:
+        self._state_dir = state_dir
+        self._log = log
+        self._variables = machine.variables(environ, state_dir, ports, log)
+        inherited = machine.service_environ(environ, state_dir, log)
+        own_rabbitmq = self._variables["AMQP_URI"] != environ.get("AMQP_URI")
+        self._services = {
+            spec.name: Service(spec, inherited, compose.FILE.parent, log)
+            for spec in compose.read(self._variables)
+            if own_rabbitmq or spec.name != "rabbitmq"
+        }
+        self._signals = 0
+        self._announced = False
+
+    def run(self) -> int:
+        """Run until a signal; whatever happens, nothing is left running."""
+        before = {number: signal.signal(number, self._on_signal) for number in _STOP_SIGNALS}
+        began = time.monotonic()
+        try:
+            while not self._signals:
+                self._tick(began)
+                time.sleep(_TICK)
+            return 0
+        except StackError as error:
+            self._log.say(str(error), "bold red")
+            return 1
+        finally:
+            self._end()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _tick(self, began: float) -> None:
+        for each in self._services.values():
+            if each.process is None and self._may_start(each):
+                each.start()
+            each.watch()
+            if each.died:
+                self._restart(each)
+        if not self._announced and all(each.ready for each in self._services.values()):
+            self._announce(time.monotonic() - began)
+
+    def _may_start(self, candidate: Service) -> bool:
+        needed = (self._services.get(name) for name in candidate.spec.depends_on)
+        return all(each is None or each.ready for each in needed)
+
+    def _restart(self, dead: Service) -> None:
+        name, code = dead.spec.name, dead.exit_code
+        if not dead.restarts_left:
+            raise StackError(f"{name} ended by itself (exit code {code}).{dead.last_lines()}")
+        dead.restarts_left -= 1
+        self._log.say(f"{name} ended by itself (exit code {code}): starting it again.", "bold red")
+        self._announced = False
+        dead.start()
+
+    def _announce(self, seconds: float) -> None:
+        info = StackInfo(
+            amqp_uri=self._variables["AMQP_URI"],
+            temporal_address=self._variables["TEMPORAL_ADDRESS"],
+            temporal_namespace="default",
+            web_ui=f"http://localhost:{self._variables['TEMPORAL_UI_PORT']}",
+            pids={name: each.process.pid for name, each in self._services.items() if each.process and each.alive},
+        )
+        info.write(self._state_dir)
+        self._announced = True
+        self._log.say(f"All services are healthy after {seconds:.1f} s. Ctrl-C ends them.", "bold green")
+        self._log.say(f"Web UI {info.web_ui} · Temporal {info.temporal_address} · AMQP {info.amqp_uri}", "bold green")
+
+    def _end(self) -> None:
+        StackInfo.remove(self._state_dir)
+        if self._signals:
+            self._log.say("Ending all services; Ctrl-C again kills them.")
+        remaining = dict(self._services)
+        while remaining:  # those first on which no other depends
+            needed = {name for each in remaining.values() for name in each.spec.depends_on}
+            last = [each for name, each in remaining.items() if name not in needed]
+            service.end(last)
+            for each in last:
+                del remaining[each.spec.name]
+            for each in remaining.values():
+                each.muted = True  # servers complain at length that their clients are gone
+        processes.end(processes.of_stack(str(self._state_dir)), grace=2)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            for process in processes.of_stack(str(self._state_dir)):
+                process.kill()
+
+
+def _locked(state_dir: Path) -> TextIO:
+    """Keep others out of the state folder; the lock ends with this process, however it ends."""
+    lock = (state_dir / "lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        raise StackError(f"A stack is already running in {state_dir} (process {lock.read().strip()}).") from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _end_leftovers(state_dir: Path, log: LogStream) -> None:
+    """End what a stack left behind that was killed before it could."""
+    if leftovers := processes.of_stack(str(state_dir.resolve())):
+        log.say(f"Ending {len(leftovers)} processes of an earlier stack that was killed.")
+        processes.end(leftovers, grace=10)
