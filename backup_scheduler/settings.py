@@ -6,7 +6,7 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import tzlocal
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backup_scheduler.errors import ConfigurationError
@@ -20,6 +20,10 @@ def _known_zone(name: str) -> str:
     except (KeyError, ValueError, OSError):
         raise ValueError(f"{name!r} is not an IANA time zone such as 'Europe/Berlin'") from None
     return name
+
+
+def _seconds(value: object) -> object:
+    return float(value) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -42,7 +46,7 @@ class Settings(BaseSettings):
     """Where runs of policies that the file does not list POST to; may hold credentials."""
     max_backups: Annotated[int, Field(ge=1)] = 100
     """Backups that one worker makes at once."""
-    shutdown_grace: timedelta = timedelta(seconds=30)
+    shutdown_grace: Annotated[timedelta, BeforeValidator(_seconds)] = timedelta(seconds=30)
     """How long a worker that was told to stop lets its backups go on before it hands them over; in seconds."""
 
     @property
