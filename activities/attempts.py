@@ -1,0 +1,91 @@
+"""What every attempt at a backup has in common: heartbeats, log fields, and handing over when the worker stops."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import NoReturn
+
+import structlog
+from pydantic import BaseModel
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from backup_scheduler.backups import BackupTask
+
+HEARTBEAT_INTERVAL = timedelta(seconds=1)
+"""Also how soon progress shows in the Web UI and how soon a cancellation arrives, as it rides on heartbeats."""
+
+_AT_ONCE = timedelta(seconds=1)
+"""Another worker may take over after this; no back-off, as the backup itself did nothing wrong."""
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Progress(BaseModel):
+    """Heartbeat details, read by people in the Web UI. Fields that an engine cannot know stay None."""
+
+    step: str
+    percent: float | None = None
+    files_done: int | None = None
+    files_total: int | None = None
+    bytes_done: int | None = None
+    bytes_total: int | None = None
+
+
+class Attempt:
+    """One attempt of an activity, which beats from its beginning to its end."""
+
+    def __init__(self, step: str) -> None:
+        self.progress = Progress(step=step)
+        """What the next heartbeat tells; assign a new one to tell more."""
+
+    def step(self, step: str) -> None:
+        """Tell what is being done now."""
+        self.progress = Progress(step=step)
+
+    async def beat(self, every: timedelta) -> NoReturn:
+        """Send a heartbeat at once and then again and again."""
+        while True:
+            activity.heartbeat(self.progress)
+            await asyncio.sleep(every.total_seconds())
+
+
+@asynccontextmanager
+async def attempt(task: BackupTask, step: str, every: timedelta = HEARTBEAT_INTERVAL) -> AsyncIterator[Attempt]:
+    """Beat while the body runs, also while it is being cancelled, and log how it ends.
+
+    A body that is cancelled because the worker stops fails so that Temporal gives it to another worker at once; one
+    that is cancelled because its run is, ends cancelled.
+    """
+    info = activity.info()
+    fields = {
+        "scheduler_id": task.request.scheduler_id,
+        "policy_name": task.request.policy_name,
+        "workflow_id": info.workflow_id,
+        "run_id": info.workflow_run_id,
+        "attempt": info.attempt,
+    }
+    with structlog.contextvars.bound_contextvars(**fields):
+        log.info("backup attempt started", activity=info.activity_type)
+        this = Attempt(step)
+        beating = asyncio.create_task(this.beat(every))
+        try:
+            yield this
+            log.info("backup attempt succeeded")
+        except asyncio.CancelledError:
+            details = activity.cancellation_details()
+            if details is None or not details.worker_shutdown:
+                log.warning("backup attempt cancelled")
+                raise
+            log.warning("backup attempt handed over")
+            raise ApplicationError(
+                "the worker was stopped during the backup, another one takes over",
+                type="WorkerStopped",
+                next_retry_delay=_AT_ONCE,
+            ) from None
+        except ApplicationError as error:
+            log.warning("backup attempt failed", error=error.message, retried=not error.non_retryable)
+            raise
+        finally:
+            beating.cancel()

@@ -1,0 +1,192 @@
+"""Runs restic as a process that cannot be left behind, and knows its command lines."""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+from activities.restic_output import message
+from backup_scheduler.backups import BackupTask
+from backup_scheduler.policies import ResticPolicy
+
+STOP_TIME = timedelta(seconds=60)
+"""How long restic may take to end after SIGINT: it finishes what it uploads and removes its lock (13 s measured)."""
+
+_LONGEST_LINE = 64 * 1024 * 1024
+_LAST_OUTPUT = 5
+"""Seconds; a process that a password_command left behind may hold the pipes open for ever."""
+_MOST_TEXTS = 50
+_OURS = ("RESTIC_REPOSITORY", "RESTIC_PASSWORD")
+_FOREIGN_SECRETS = ("SCHEDULER_", "TEMPORAL_", "AMQP_URI")
+
+
+def installed() -> bool:
+    """Whether the worker's machine has restic."""
+    return shutil.which("restic") is not None
+
+
+def environment(policy: ResticPolicy, inherited: dict[str, str]) -> dict[str, str]:
+    """Return restic's environment: the worker's (keys for S3 and the like), and where the policy's secrets stand."""
+    own = {
+        "RESTIC_REPOSITORY": policy.repository,
+        "RESTIC_REPOSITORY_FILE": policy.repository_file,
+        "RESTIC_PASSWORD_FILE": policy.password_file,
+        "RESTIC_PASSWORD_COMMAND": policy.password_command,
+        "RESTIC_CACHE_DIR": policy.cache_dir,
+        "RESTIC_PROGRESS_FPS": 1,
+    }
+    kept = {name: value for name, value in inherited.items() if not name.startswith((*_OURS, *_FOREIGN_SECRETS))}
+    return kept | {name: str(value) for name, value in own.items() if value is not None}
+
+
+def run_tag(occurrence: str) -> str:
+    """Return the tag that marks the snapshot of an occurrence; encoded, because restic splits tags at commas."""
+    return f"run={quote(occurrence, safe='')}"
+
+
+def backup_arguments(policy: ResticPolicy, task: BackupTask, host: str) -> list[str]:
+    """Return the command line of a backup; no secret stands on it."""
+    tags = [
+        run_tag(task.occurrence),
+        f"job={quote(task.request.scheduler_id, safe='')}",
+        f"policy={quote(task.request.policy_name, safe='')}",
+    ]
+    return [
+        "backup",
+        "--json",
+        f"--host={host}",
+        *(f"--tag={tag}" for tag in tags),
+        *(f"--exclude={pattern}" for pattern in policy.exclude),
+        "--",
+        *map(str, policy.paths),
+    ]
+
+
+class Output:
+    """What restic said: its JSON messages go to whoever listens, plain text is kept."""
+
+    def __init__(self, on_message: Callable[[dict[str, object]], None] | None = None) -> None:
+        self.texts: list[str] = []
+        """The last lines of plain text, from both streams."""
+        self._on_message = on_message
+
+    async def read(self, stream: asyncio.StreamReader) -> None:
+        """Read a stream to its end."""
+        async for line in stream:
+            text = line.decode(errors="replace").strip()
+            read = message(text) if self._on_message else None
+            if read is not None and self._on_message:
+                self._on_message(read)
+            elif text:
+                self.texts = [*self.texts[1 - _MOST_TEXTS :], text]
+
+
+async def run(arguments: Sequence[str], env: dict[str, str], output: Output) -> int:
+    """Run restic and return its exit code, negative for a signal.
+
+    Cancelling this ends restic with SIGINT, upon which it removes its lock, and after STOP_TIME with SIGKILL; only then
+    the cancellation goes on, so nothing is running any more.
+    """
+    async with _pipe() as (stdout, stdout_end), _pipe() as (stderr, stderr_end):
+        process = await asyncio.create_subprocess_exec(
+            # A worker that is killed takes restic with it, softly.
+            *("setpriv", "--pdeathsig", "INT", "--", "restic", *arguments),
+            env=env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=stdout_end.write,
+            stderr=stderr_end.write,
+            # A pipe without a reader would kill restic before it removed its lock: so it holds the ends to read, too.
+            pass_fds=(stdout_end.read, stderr_end.read),
+            start_new_session=True,  # a Ctrl-C in the worker's terminal is not for restic
+        )
+        stdout_end.close_write()
+        stderr_end.close_write()
+        reading = [asyncio.create_task(output.read(stdout)), asyncio.create_task(output.read(stderr))]
+        try:
+            exit_code = await process.wait()
+            await asyncio.wait(reading, timeout=_LAST_OUTPUT)
+        except asyncio.CancelledError:
+            await _stop(process)
+            if process.returncode == -signal.SIGKILL:
+                await run(["unlock"], env, Output())
+            raise
+        finally:
+            for task in reading:
+                task.cancel()
+            await asyncio.wait(reading)
+        return exit_code
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    stopping = asyncio.create_task(_interrupt(process))
+    while not stopping.done():
+        try:
+            await asyncio.shield(stopping)
+        except asyncio.CancelledError:  # once more, as by a worker that stops while the run is being cancelled
+            continue
+
+
+async def _interrupt(process: asyncio.subprocess.Process) -> None:
+    for signum in (signal.SIGINT, signal.SIGKILL):
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signum)
+            try:
+                await asyncio.wait_for(process.wait(), STOP_TIME.total_seconds())
+            except TimeoutError:
+                continue
+
+
+class _PipeEnds:
+    def __init__(self) -> None:
+        self.read, self.write = os.pipe()
+        self._write_open = True
+
+    def close_write(self) -> None:
+        if self._write_open:
+            self._write_open = False
+            os.close(self.write)
+
+
+@asynccontextmanager
+async def _pipe() -> AsyncIterator[tuple[asyncio.StreamReader, _PipeEnds]]:
+    ends = _PipeEnds()
+    reader = asyncio.StreamReader(limit=_LONGEST_LINE)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ends.read, "rb", buffering=0)
+    )
+    try:
+        yield reader, ends
+    finally:
+        ends.close_write()
+        transport.close()
+
+
+@asynccontextmanager
+async def alone_in(folder: Path) -> AsyncIterator[None]:
+    """Wait until no other worker on this machine is in here with the same folder, which is made where missing.
+
+    Two `restic init` of 0.14 at once leave a local repository that does not open (5 of 12 times). The kernel frees the
+    lock of a worker that is killed. File systems without such locks, as NFS, are used without.
+    """
+    await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await asyncio.sleep(0.1)
+            except OSError:
+                break
+            else:
+                break
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,131 @@
+"""The worker: makes the backups that Temporal asks for. Start: `python -m worker`."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import structlog
+from temporalio.client import Client
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from activities.attempts import HEARTBEAT_INTERVAL
+from activities.http_backup import HttpBackup
+from activities.policy_choice import PolicyLookup
+from activities.restic_backup import ResticBackup
+from backup_scheduler import logs, settings, temporal
+from backup_scheduler.errors import ConfigurationError
+from backup_scheduler.names import SEARCH_ATTRIBUTES
+from backup_scheduler.policies import Policies
+from backup_scheduler.settings import Settings
+from workflows.backup import BackupWorkflow
+
+_PAUSE = 2
+"""Seconds between attempts to reach Temporal."""
+
+log = structlog.stdlib.get_logger("worker")
+T = TypeVar("T")
+
+
+def build_worker(client: Client, settings: Settings, policies: Policies) -> Worker:
+    """Put a worker together; its `run()` polls until `shutdown()`."""
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=[BackupWorkflow],
+        activities=[
+            PolicyLookup(policies).choose_policy,
+            HttpBackup(policies).http_backup,
+            ResticBackup(policies).restic_backup,
+        ],
+        max_concurrent_activities=settings.max_backups,
+        graceful_shutdown_timeout=settings.shutdown_grace,
+        # Progress and cancellation ride on heartbeats; the default would hold them back for up to 24 s.
+        max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
+        # Runs of a worker that was killed go on with another one after this, instead of 10 s.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+    )
+
+
+async def serve(settings: Settings, policies: Policies) -> None:
+    """Work until SIGTERM or SIGINT; wait for Temporal where it cannot be reached."""
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    runtime = Runtime(
+        telemetry=TelemetryConfig(
+            logging=LoggingConfig(
+                filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+                forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
+            )
+        )
+    )
+    while not stop.is_set():
+        try:
+            if client := await _unless(stop, temporal.connect(runtime=runtime)):
+                await _work(client, settings, policies, stop)
+        except (RuntimeError, RPCError) as error:
+            log.warning("Temporal cannot be reached, trying again", error=str(error), seconds=_PAUSE)
+            await _unless(stop, asyncio.sleep(_PAUSE))
+    log.info("worker stopped")
+
+
+async def _work(client: Client, settings: Settings, policies: Policies, stop: asyncio.Event) -> None:
+    try:
+        await temporal.register_search_attributes(client)
+    except RPCError as error:
+        log.warning(
+            "search attributes cannot be registered, ask an administrator of the namespace to do it",
+            search_attributes=[key.name for key in SEARCH_ATTRIBUTES],
+            type="Keyword",
+            error=error.message,
+        )
+    worker = build_worker(client, settings, policies)
+    running = asyncio.create_task(worker.run())
+    while not worker.is_running and not running.done():  # noqa: ASYNC110 - the SDK has no event for it
+        await asyncio.sleep(0.01)
+    if worker.is_running:
+        log.info("worker ready", task_queue=settings.task_queue, namespace=client.namespace)
+    if await _unless(stop, asyncio.wait([running])) is None:
+        log.info("worker stopping", grace_seconds=settings.shutdown_grace.total_seconds())
+        await worker.shutdown()
+    await running
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Await something, but give it up when the worker is told to stop; None then."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
+    return None
+
+
+def main() -> int:
+    """Run the worker with settings from the environment; return the exit code."""
+    try:
+        read = settings.load()
+        logs.configure(read)
+        asyncio.run(serve(read, Policies.of(read)))
+    except ConfigurationError as error:
+        print(f"worker: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    logging.shutdown()
+    # The client's threads sometimes crash the interpreter at its end (Temporal fact), which would spoil the exit code.
+    os._exit(code)
