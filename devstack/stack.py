@@ -116,13 +116,13 @@ class Stack:
                 del remaining[each.spec.name]
             for each in remaining.values():
                 each.muted = True  # servers complain at length that their clients are gone
-        processes.end(processes.of_stack(str(self._state_dir)), grace=2)
+        while left := processes.of_stack(str(self._state_dir)):  # some may have started others meanwhile
+            processes.end(left, grace=2)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
         if self._signals > 1:
-            for process in processes.of_stack(str(self._state_dir)):
-                process.kill()
+            processes.end(processes.of_stack(str(self._state_dir)), grace=0)
 
 
 def _locked(state_dir: Path) -> TextIO:
