@@ -60,7 +60,7 @@ def answers(amqp_uri: str | None, log: LogStream) -> bool:
     """Whether the caller has a RabbitMQ of its own that works."""
     if not amqp_uri:
         return False
-    connection: Any = Connection(amqp_uri, connect_timeout=3)  # type: ignore[no-untyped-call]
+    connection: Any = Connection(amqp_uri, connect_timeout=3)
     try:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=3)
     except (OperationalError, OSError, ValueError, KeyError) as error:

@@ -1,0 +1,39 @@
+# Each command sets up what it needs by itself (devstack/setup.sh); `make` alone lists them.
+
+PYTHON_IN_VENV := .venv/bin/python
+CODE := backup_scheduler workflows activities rpc_service devstack worker.py tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format up lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install missing Debian packages, and the locked Python packages into .venv (PYTHON= picks the interpreter)
+	@PYTHON="$(PYTHON)" devstack/setup.sh
+
+demo: setup ## run the main job end to end: add a job, run it, restore its snapshot, change and remove it
+	@$(PYTHON_IN_VENV) -m devstack demo
+
+test: setup ## run all tests (ARGS= passes options to pytest)
+	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+
+lint: setup ## check style and types
+	$(PYTHON_IN_VENV) -m ruff check $(CODE)
+	$(PYTHON_IN_VENV) -m ruff format --check $(CODE)
+	$(PYTHON_IN_VENV) -m mypy $(CODE)
+
+format: setup ## put the code into its one format
+	$(PYTHON_IN_VENV) -m ruff check --fix $(CODE)
+	$(PYTHON_IN_VENV) -m ruff format $(CODE)
+
+up: setup ## run the services until Ctrl-C; SCHEDULER_STATE_DIR (.state) keeps their data
+	@$(PYTHON_IN_VENV) -m devstack up
+
+lock: setup ## bring requirements.lock up to date with pyproject.toml
+	$(PYTHON_IN_VENV) -m pip --disable-pip-version-check --quiet install uv
+	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --group dev pyproject.toml -o requirements.lock
+
+clean: ## remove .venv, caches and the data of `make up`
+	rm -rf .venv .state .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
