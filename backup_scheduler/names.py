@@ -17,22 +17,25 @@ OUTCOME: Final = SearchAttributeKey.for_keyword("BackupOutcome")
 SEARCH_ATTRIBUTES: Final = (SCHEDULER_ID, POLICY_NAME, OUTCOME)
 """Must be registered in the namespace before the first schedule is made (`temporal.register_search_attributes`)."""
 
-_LONGEST_ID = 200
+_LONGEST = 200
 """Bytes of UTF-8. SQL stores keep ids in VARCHAR(255) and Temporal adds up to 21 bytes (the nominal time) to them."""
 
 
-def schedule_id(scheduler_id: str) -> str:
-    """Return the Temporal schedule id of a job: the scheduler_id itself, so that people find it with the CLI.
+def bounded(name: str) -> str:
+    """Return the name itself, or, when it is too long for Temporal's stores, its beginning and a digest.
 
-    A scheduler_id may have 200 characters of up to 4 bytes; one too long for Temporal's stores keeps its beginning
-    and gets a digest.
+    Names of the contract may have 200 characters of up to 4 bytes each.
     """
-    encoded = scheduler_id.encode()
-    if len(encoded) <= _LONGEST_ID:
-        return scheduler_id
+    encoded = name.encode()
+    if len(encoded) <= _LONGEST:
+        return name
     digest = hashlib.sha256(encoded).hexdigest()[:32]
-    beginning = encoded[: _LONGEST_ID - len(digest) - 1].decode(errors="ignore")
-    return f"{beginning}~{digest}"
+    return f"{encoded[: _LONGEST - len(digest) - 1].decode(errors='ignore')}~{digest}"
+
+
+def schedule_id(scheduler_id: str) -> str:
+    """Return the Temporal schedule id of a job: the scheduler_id itself, so that people find it with the CLI."""
+    return bounded(scheduler_id)
 
 
 def workflow_id(scheduler_id: str) -> str:
@@ -40,4 +43,4 @@ def workflow_id(scheduler_id: str) -> str:
 
     It is unique per job, because two schedules with one action id lose runs that fall on the same time (Temporal fact).
     """
-    return f"backup-{schedule_id(scheduler_id)}"
+    return f"backup-{bounded(scheduler_id)}"

@@ -21,7 +21,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from backup_scheduler.backups import BackupRequest
 from backup_scheduler.jobs import BackupJob
-from backup_scheduler.names import BACKUP_WORKFLOW, POLICY_NAME, SCHEDULER_ID, workflow_id
+from backup_scheduler.names import BACKUP_WORKFLOW, POLICY_NAME, SCHEDULER_ID, bounded, workflow_id
 from backup_scheduler.timing import first_run, phase
 
 LONGEST_RUN: Final = timedelta(days=30)
@@ -73,8 +73,8 @@ def search_attributes(request: BackupRequest) -> TypedSearchAttributes:
     """Return the attributes by which people find a job's schedule and its runs."""
     return TypedSearchAttributes(
         [
-            SearchAttributePair(SCHEDULER_ID, request.scheduler_id),
-            SearchAttributePair(POLICY_NAME, request.policy_name),
+            SearchAttributePair(SCHEDULER_ID, bounded(request.scheduler_id)),
+            SearchAttributePair(POLICY_NAME, bounded(request.policy_name)),
         ]
     )
 

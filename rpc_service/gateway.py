@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -18,7 +19,7 @@ from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
 from backup_scheduler.errors import JobExists, JobNotFound, SchedulerError, TemporalTimeout, TemporalUnavailable
 from backup_scheduler.jobs import BackupJob
-from backup_scheduler.names import SEARCH_ATTRIBUTES, schedule_id
+from backup_scheduler.names import schedule_id
 from backup_scheduler.schedules import ALL_JOBS, Aim, ScheduledJob, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal import register_search_attributes
@@ -136,18 +137,20 @@ class ScheduleGateway:
 
     async def _create(self, aim: Aim, call: str) -> None:
         request = aim.request
+        create = partial(
+            self._client.create_schedule,
+            schedule_id(request.scheduler_id),
+            schedule_for(aim, self._settings.task_queue),
+            memo={"scheduler_id": request.scheduler_id, _CALL: call},
+            search_attributes=search_attributes(request),
+        )
         try:
-            await self._client.create_schedule(
-                schedule_id(request.scheduler_id),
-                schedule_for(aim, self._settings.task_queue),
-                memo={"scheduler_id": request.scheduler_id, _CALL: call},
-                search_attributes=search_attributes(request),
-            )
+            await create()
         except RPCError as error:
-            if not _misses_search_attribute(error):
+            if "no mapping defined for search attribute" not in error.message:
                 raise
-            await register_search_attributes(self._client)
-            await self._create(aim, call)
+            await register_search_attributes(self._client)  # the first job in a new namespace
+            await create()
 
     async def _update(self, handle: ScheduleHandle, job: BackupJob, now: datetime) -> ScheduledJob:
         while True:
@@ -213,9 +216,3 @@ class ScheduleGateway:
             if "client connect" not in str(error):
                 raise
             raise TemporalUnavailable from error  # what a lazy client raises instead of an RPCError
-
-
-def _misses_search_attribute(error: RPCError) -> bool:
-    return error.status == RPCStatusCode.INVALID_ARGUMENT and any(
-        key.name in error.message for key in SEARCH_ATTRIBUTES
-    )
