@@ -56,7 +56,7 @@ fi
 wanted=$(sha256sum requirements.lock pyproject.toml)
 if [ "$(cat .venv/installed 2>/dev/null)" != "$wanted" ]; then
     say "installing the locked Python packages into .venv"
-    pip=(.venv/bin/python -m pip --disable-pip-version-check --quiet install --root-user-action=ignore)
+    pip=(.venv/bin/python -m pip --disable-pip-version-check -qq install --root-user-action=ignore)
     "${pip[@]}" --require-hashes -r requirements.lock
     "${pip[@]}" --no-deps --no-build-isolation -e .
     echo "$wanted" >.venv/installed
