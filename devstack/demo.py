@@ -198,14 +198,14 @@ def _restore(target: Path, result: BackupResult, restic: dict[str, str]) -> None
 
 
 def _change_and_remove(scheduler: Any) -> None:
-    job = {"scheduler_id": _JOB["scheduler_id"]}
+    job: dict[str, Any] = {"scheduler_id": _JOB["scheduler_id"]}
     calls: list[tuple[str, dict[str, Any]]] = [
         ("pause_job", job),
         ("resume_job", job),
         ("modify_start_backup_job_by_interval", {**_TERMS, "days": 7, "start_time": "03:30"}),
         ("remove_job", job),
     ]
-    table = Table("method", "code", "start_time", "next_run_time", box=SIMPLE)
+    table = Table("method", "code", "start_time", "next_run_time", box=SIMPLE, pad_edge=False)
     for method, arguments in calls:
         reply = _call(scheduler, method, quiet=True, **arguments)
         described = reply["description"]
