@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 import psutil
 import pytest
 import pytest_asyncio
+from nameko.exceptions import UnknownService
 from nameko.standalone.rpc import ClusterRpcProxy
 from temporalio.client import Client, ScheduleHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -125,9 +126,17 @@ def private_broker(stack: StackInfo) -> Iterator[str]:
     rabbitmqctl("delete_vhost", vhost)
 
 
+def _listens(call: Caller) -> bool:
+    try:
+        call("get_job")
+    except UnknownService:
+        return False
+    return True
+
+
 @contextmanager
 def rpc_process(amqp_uri: str, temporal_address: str, *command: str) -> Iterator[subprocess.Popen[str]]:
-    """Run an RPC service process of its own, ended hard if it still runs."""
+    """Run an RPC service process of its own from its first reply on; ended hard if it still runs then."""
     process = subprocess.Popen(
         command or [sys.executable, "-m", "rpc_service"],
         cwd=ROOT,
@@ -144,6 +153,8 @@ def rpc_process(amqp_uri: str, temporal_address: str, *command: str) -> Iterator
         start_new_session=True,
     )
     try:
+        with calling(amqp_uri) as call:
+            eventually(lambda: _listens(call))
         yield process
     finally:
         if process.poll() is None:

@@ -1,0 +1,150 @@
+"""The service as a process: how it starts, what it does without Temporal, how it leaves."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+
+import psutil
+import pytest
+
+from devstack.running import StackInfo
+from tests.conftest import ROOT, Caller, calling, eventually, rpc_process
+from tests.rpc_service.test_methods import ADD, TERMS, assert_fails, job
+
+STARTS = {
+    "python -m rpc_service": [sys.executable, "-m", "rpc_service"],
+    "nameko run": ["nameko", "run", "rpc_service.service"],
+}
+
+
+class Door:
+    """An address that refuses connections until it is opened; then it passes them on to another."""
+
+    def __init__(self, leads_to: str) -> None:
+        self._host, _, port = leads_to.rpartition(":")
+        self._port = int(port)
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def open(self) -> None:
+        self._socket.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                inner, _ = self._socket.accept()
+                outer = socket.create_connection((self._host, self._port))
+                for source, target in ((inner, outer), (outer, inner)):
+                    threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError), source, target:
+            while data := source.recv(65536):
+                target.sendall(data)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    process = psutil.Process(pid)
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
+
+
+@pytest.mark.parametrize("command", STARTS.values(), ids=STARTS)
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_and_leaves_without_a_warning_or_a_traceback(
+    stack: StackInfo, private_broker: str, command: list[str], ending: signal.Signals
+) -> None:
+    with rpc_process(private_broker, stack.temporal_address, *command) as process, calling(private_broker) as call:
+        assert_fails(call("get_job", "nobody"), 404)
+        process.send_signal(ending)
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Warning" not in output
+    assert "Traceback" not in output
+
+
+def test_calls_in_flight_are_answered_before_it_leaves(stack: StackInfo, private_broker: str) -> None:
+    with rpc_process(private_broker, stack.temporal_address) as process, calling(private_broker) as call:
+        assert_fails(call("get_job", "nobody"), 404)
+        replies = []
+        with frozen(stack.pids["temporal"]):
+            waiting = threading.Thread(target=lambda: replies.append(call("get_job", "nobody")))
+            waiting.start()
+            eventually(lambda: established(process.pid, stack.temporal_address))
+            time.sleep(0.5)  # nothing tells that the call is on its way to the frozen server
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            assert process.poll() is None
+        waiting.join(20)
+        assert process.wait(20) == 0
+    assert_fails(replies[0], 404)
+
+
+def established(pid: int, address: str) -> bool:
+    port = int(address.rpartition(":")[2])
+    return any(each.raddr and each.raddr.port == port for each in psutil.Process(pid).net_connections())
+
+
+def test_it_starts_without_temporal_answers_503_and_recovers_by_itself(stack: StackInfo, private_broker: str) -> None:
+    door = Door(stack.temporal_address)
+    with closing(door), rpc_process(private_broker, door.address), calling(private_broker) as call:
+        for method, arguments in (("get_job", ("a",)), (ADD, ("a", *TERMS)), ("get_jobs", ()), ("pause_job", ("a",))):
+            began = time.monotonic()
+            assert_fails(call(method, *arguments), 503, "Temporal cannot be reached")
+            assert time.monotonic() - began < 5
+        door.open()
+        eventually(lambda: call("get_job", "a")["code"] == 404)
+
+
+def test_temporal_that_does_not_answer_is_a_504_within_five_seconds(call: Caller, stack: StackInfo) -> None:
+    with frozen(stack.pids["temporal"]):
+        for method, arguments in (("get_job", ("a",)), ("get_jobs", ())):
+            began = time.monotonic()
+            assert_fails(call(method, *arguments), 504, "did not answer within 4.5 s")
+            assert time.monotonic() - began < 5
+    assert_fails(call("get_job", "a"), 404)
+
+
+def test_wrong_settings_end_it_with_one_sentence() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "rpc_service"],
+        cwd=ROOT,
+        env={**os.environ, "SCHEDULER_TIMEZONE": "Mars/Olympus"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == "SCHEDULER_TIMEZONE: 'Mars/Olympus' is not an IANA time zone such as 'Europe/Berlin'\n"
+
+
+def test_many_calls_at_once_are_all_answered(call: Caller, stack: StackInfo, scheduler_id: str) -> None:
+    job(call(ADD, scheduler_id, *TERMS))
+    answered: list[int] = []
+
+    def calls() -> None:
+        with calling(stack.amqp_uri) as caller:
+            answered.extend(caller("get_job", scheduler_id)["code"] for _ in range(5))
+
+    threads = [threading.Thread(target=calls) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert answered == [200] * 100

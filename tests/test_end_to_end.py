@@ -1,0 +1,59 @@
+"""From an RPC call to a backup that was made: service, Temporal, worker and backup target together."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleHandle
+
+from backup_scheduler.backups import BackupResult, Outcome
+from backup_scheduler.names import OUTCOME, SCHEDULER_ID
+from tests.conftest import ZONE, BackupEndpoint, Caller
+from tests.rpc_service.test_methods import ADD, job
+
+
+async def only_run(temporal: Client, schedule: ScheduleHandle, patience: float) -> Any:
+    """Wait for the schedule's one run; returns a handle that knows the result's type."""
+    async with asyncio.timeout(patience):
+        while not (actions := (await schedule.describe()).info.recent_actions):
+            await asyncio.sleep(0.1)
+    [run] = actions
+    assert isinstance(run.action, ScheduleActionExecutionStartWorkflow)
+    return temporal.get_workflow_handle(run.action.workflow_id, result_type=BackupResult)
+
+
+async def test_a_job_whose_start_time_is_the_next_full_minute_backs_up_then(
+    call: Caller, temporal: Client, schedule: ScheduleHandle, scheduler_id: str, backup_endpoint: BackupEndpoint
+) -> None:
+    start = (datetime.now(UTC) + timedelta(seconds=62)).replace(second=0, microsecond=0)
+    at = start.astimezone(ZoneInfo(ZONE))
+    added = job(call(ADD, scheduler_id, "unlisted", 1, f"{at:%H:%M}", 0, 60, path="/srv", depth=3))
+    assert added["next_run_time"] == f"{at:%Y-%m-%d %H:%M}:00"
+
+    run = await only_run(temporal, schedule, patience=70)
+    async with asyncio.timeout(20):
+        result: BackupResult = await run.result()
+
+    assert result.outcome is Outcome.COMPLETED
+    assert result.scheduled_time == start
+    assert start <= result.started_at < start + timedelta(seconds=5)
+    assert result.answer is not None
+    assert (result.answer.status, result.answer.body) == (202, {"accepted": True})
+    forms = [form for form in backup_endpoint.forms if form["policy_name"] == ["unlisted"]]
+    assert forms == [{"policy_name": ["unlisted"], "path": ["/srv"], "depth": ["3"]}]
+    attributes = (await run.describe()).typed_search_attributes
+    assert (attributes[SCHEDULER_ID], attributes[OUTCOME]) == (scheduler_id, "completed")
+    tomorrow = at + timedelta(days=1)
+    assert job(call("get_job", scheduler_id))["next_run_time"][:10] == f"{tomorrow:%Y-%m-%d}"
+
+
+async def test_a_backup_under_way_is_left_to_finish_when_its_job_is_removed(
+    call: Caller, temporal: Client, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    job(call(ADD, scheduler_id, "unlisted", 1, "00:00", 0, 60))
+    await schedule.trigger()
+    run = await only_run(temporal, schedule, patience=20)
+    job(call("remove_job", scheduler_id))
+    async with asyncio.timeout(20):
+        assert (await run.result()).outcome is Outcome.COMPLETED
