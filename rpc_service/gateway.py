@@ -106,7 +106,12 @@ class ScheduleGateway:
         The list says which schedules there are; each is described, because the list lags behind (Temporal fact).
         """
         async with self._answering():
-            entries = [entry.id async for entry in await self._client.list_schedules(ALL_JOBS)]
+            try:
+                entries = [entry.id async for entry in await self._client.list_schedules(ALL_JOBS)]
+            except RPCError as error:
+                if _is_new_namespace(error):
+                    return []
+                raise
         places = asyncio.Semaphore(_DESCRIBED_AT_ONCE)
 
         async def describe(entry_id: str) -> ScheduledJob | None:
@@ -147,9 +152,9 @@ class ScheduleGateway:
         try:
             await create()
         except RPCError as error:
-            if "no mapping defined for search attribute" not in error.message:
+            if not _is_new_namespace(error):
                 raise
-            await register_search_attributes(self._client)  # the first job in a new namespace
+            await register_search_attributes(self._client)
             await create()
 
     async def _update(self, handle: ScheduleHandle, job: BackupJob, now: datetime) -> ScheduledJob:
@@ -216,3 +221,9 @@ class ScheduleGateway:
             if "client connect" not in str(error):
                 raise
             raise TemporalUnavailable from error  # what a lazy client raises instead of an RPCError
+
+
+def _is_new_namespace(error: RPCError) -> bool:
+    """Tell whether our search attributes are not registered yet, so that no job can be there."""
+    texts = ("no mapping defined for search attribute", "invalid search attribute")
+    return error.status == RPCStatusCode.INVALID_ARGUMENT and any(text in error.message for text in texts)

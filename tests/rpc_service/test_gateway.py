@@ -1,0 +1,123 @@
+"""What the RPC methods ask of Temporal where a caller cannot see it: clocks, lost calls, namespaces that are new."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import pytest_asyncio
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client, ScheduleHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+
+from backup_scheduler.errors import JobExists
+from backup_scheduler.jobs import BackupJob
+from backup_scheduler.settings import Settings
+from devstack.running import StackInfo
+from rpc_service.gateway import ScheduleGateway
+
+SETTINGS = Settings(timezone="UTC")
+
+
+def a_job(scheduler_id: str, start_time: str = "02:01", policy_name: str = "documents") -> BackupJob:
+    return BackupJob(
+        scheduler_id=scheduler_id,
+        policy_name=policy_name,
+        days=7,
+        start_time=start_time,
+        duration=0,
+        misfire_grace_time=60,
+    )
+
+
+@pytest.fixture
+def gateway(temporal: Client) -> ScheduleGateway:
+    return ScheduleGateway(temporal, SETTINGS)
+
+
+@pytest.fixture
+def slow_gateway(temporal: Client) -> ScheduleGateway:
+    """Its calls take effect two minutes after it has looked at the clock."""
+    return ScheduleGateway(temporal, SETTINGS, lambda: datetime.now(UTC) - timedelta(minutes=2))
+
+
+async def test_an_add_that_takes_effect_after_the_run_it_aims_at_aims_at_the_next(
+    slow_gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    missed = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
+    await slow_gateway.add(a_job(scheduler_id, f"{missed:%H:%M}"), "call")
+    assert (await schedule.describe()).info.next_action_times[0] == missed + timedelta(days=1)  # and not days=7
+
+
+async def test_a_modify_that_takes_effect_after_the_run_it_aims_at_aims_at_the_next(
+    gateway: ScheduleGateway, slow_gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    missed = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
+    await gateway.add(a_job(scheduler_id), "call")
+    await slow_gateway.modify(a_job(scheduler_id, f"{missed:%H:%M}"))
+    assert (await schedule.describe()).info.next_action_times[0] == missed + timedelta(days=1)
+
+
+async def test_the_request_that_made_a_job_may_come_again_and_another_may_not(
+    gateway: ScheduleGateway, scheduler_id: str
+) -> None:
+    made = await gateway.add(a_job(scheduler_id), "one")
+    assert await gateway.add(a_job(scheduler_id), "one") == made
+    with pytest.raises(JobExists):
+        await gateway.add(a_job(scheduler_id), "other")
+
+
+async def test_control_calls_close_together_all_take_effect(
+    gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    await gateway.add(a_job(scheduler_id), "call")
+    for round_ in range(8):
+        changed = await gateway.modify(a_job(scheduler_id, policy_name=f"policy-{round_}"))
+        paused = await gateway.pause(scheduler_id)
+        assert changed["kwargs"] == paused["kwargs"]
+        state = (await schedule.describe()).schedule.state
+        assert state.paused
+        assert (await gateway.resume(scheduler_id))["next_run_time"] is not None
+
+
+async def test_changes_of_one_job_asked_for_at_once_are_made_one_after_the_other(
+    gateway: ScheduleGateway, scheduler_id: str
+) -> None:
+    await gateway.add(a_job(scheduler_id), "call")
+    policies = [f"policy-{n}" for n in range(6)]
+    changed = await asyncio.gather(*(gateway.modify(a_job(scheduler_id, policy_name=each)) for each in policies))
+    assert [each["kwargs"]["policy_name"] for each in changed] == policies
+    assert (await gateway.get(scheduler_id))["kwargs"]["policy_name"] in policies
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def new_namespace(temporal: Client, stack: StackInfo) -> AsyncIterator[Client]:
+    """A namespace in which no search attribute of ours is known."""
+    name = f"new-{uuid.uuid4().hex[:8]}"
+    request = RegisterNamespaceRequest(namespace=name)
+    request.workflow_execution_retention_period.FromTimedelta(timedelta(days=1))
+    await temporal.workflow_service.register_namespace(request)
+    client = await Client.connect(
+        stack.temporal_address, namespace=name, data_converter=pydantic_data_converter, lazy=True
+    )
+    async with asyncio.timeout(30):
+        while True:  # other parts of the server hear of a namespace within seconds
+            try:
+                await client.list_schedules()
+                [_ async for _ in await client.list_schedules()]
+            except RPCError:
+                await asyncio.sleep(0.1)
+            else:
+                break
+    yield client
+
+
+async def test_the_first_job_of_a_namespace_registers_the_search_attributes(new_namespace: Client) -> None:
+    gateway = ScheduleGateway(new_namespace, SETTINGS)
+    assert await gateway.get_all() == []
+    made = await gateway.add(a_job("first"), "call")
+    async with asyncio.timeout(20):
+        while await gateway.get_all() != [made]:
+            await asyncio.sleep(0.1)
