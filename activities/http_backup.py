@@ -80,8 +80,10 @@ class HttpBackup:
             raise _passing(f"{host} did not answer completely within {seconds:g} s") from None
         except aiohttp.TooManyRedirects:
             raise _lasting(f"{host} redirected more than {_MOST_REDIRECTS} times") from None
-        except aiohttp.InvalidURL:
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
             raise _lasting(f"the URL of {host}, or one that it redirected to, is not valid") from None
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise _passing(f"{error.host} has no valid TLS certificate: {error.certificate_error}") from None
         except aiohttp.ClientConnectorError as error:
             # The text of the error itself may hold more of the URL than the host.
             raise _passing(f"no connection to {error.host}: {_reason(error.os_error)}") from None

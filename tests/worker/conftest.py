@@ -1,35 +1,17 @@
 """Real parts for the worker: a Temporal dev server, restic repositories, and an HTTP endpoint that misbehaves."""
 
-import asyncio
 import signal
-import shutil
-import sys
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from backup_scheduler import names
-from backup_scheduler.backups import BackupRequest, BackupResult
-from backup_scheduler.policies import HttpPolicy, HttpTarget, Policies, ResticPolicy
-from backup_scheduler.settings import Settings
-from worker import build_worker
-
-
-def binary(name: str) -> str:
-    """Find a program of the virtual environment or the machine; a missing one is an error, not a reason to skip."""
-    found = shutil.which(name, path=str(Path(sys.prefix) / "bin")) or shutil.which(name)
-    assert found, f"{name} is not installed"
-    return found
+from tests.worker.parts import Restic, Target, binary
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,140 +36,9 @@ def temporal(temporal_server: WorkflowEnvironment) -> Client:
     return temporal_server.client
 
 
-def a_request(**changes: Any) -> BackupRequest:
-    terms: dict[str, Any] = {
-        "scheduler_id": "job-1",
-        "policy_name": "nightly",
-        "days": 1,
-        "start_time": "02:00",
-        "duration": 1,
-        "misfire_grace_time": 3600,
-        "timezone": "UTC",
-        "anchor": date(2026, 1, 1),
-    }
-    return BackupRequest(**(terms | changes))
-
-
-@dataclass
-class Runs:
-    """Starts runs on a worker of its own."""
-
-    client: Client
-    task_queue: str
-
-    async def start(self, request: BackupRequest, **options: Any) -> WorkflowHandle[Any, BackupResult]:
-        options.setdefault("id", f"backup-{uuid.uuid4()}")
-        return await self.client.start_workflow(
-            names.BACKUP_WORKFLOW, request, task_queue=self.task_queue, result_type=BackupResult, **options
-        )
-
-
-@asynccontextmanager
-async def worker_with(
-    client: Client,
-    listed: dict[str, HttpPolicy | ResticPolicy] | None = None,
-    fallback: HttpTarget | None = None,
-    **settings: Any,
-) -> AsyncIterator[Runs]:
-    """Run a worker that knows these policies, on a task queue of its own."""
-    settings.setdefault("shutdown_grace", 0)
-    settings.setdefault("task_queue", f"queue-{uuid.uuid4()}")
-    built = build_worker(client, Settings(**settings), Policies(listed, fallback))
-    async with built:
-        yield Runs(client, built.task_queue)
-
-
-async def eventually(fact: Callable[[], Awaitable[Any]], timeout: float = 20) -> Any:
-    """Wait until a fact holds and return it."""
-    async with asyncio.timeout(timeout):
-        while not (found := await fact()):
-            await asyncio.sleep(0.05)
-        return found
-
-
-@dataclass
-class Restic:
-    """A restic repository that does not exist yet, and a folder to back up."""
-
-    folder: Path
-    source: Path = field(init=False)
-    repository: Path = field(init=False)
-    password_file: Path = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.source, self.repository = self.folder / "source", self.folder / "repository"
-        self.password_file = self.folder / "password"
-        self.source.mkdir()
-        (self.source / "one.txt").write_text("one")
-        (self.source / "two.txt").write_text("twotwo")
-        self.password_file.write_text("correct horse")
-
-    def policy(self, **changes: Any) -> ResticPolicy:
-        terms = {
-            "type": "restic",
-            "paths": [self.source],
-            "repository": str(self.repository),
-            "password_file": self.password_file,
-            "cache_dir": self.folder / "cache",
-        }
-        return ResticPolicy(**(terms | changes))
-
-    async def __call__(self, *arguments: str) -> str:
-        """Run restic on this repository and return what it prints."""
-        process = await asyncio.create_subprocess_exec(
-            "restic",
-            *("--repo", str(self.repository), "--password-file", str(self.password_file)),
-            *("--cache-dir", str(self.folder / "cache"), *arguments),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await process.communicate()
-        assert process.returncode == 0, output.decode()
-        return output.decode()
-
-    def locks(self) -> list[Path]:
-        return list((self.repository / "locks").iterdir())
-
-
 @pytest.fixture
 def restic(tmp_path: Path) -> Restic:
     return Restic(tmp_path)
-
-
-@dataclass
-class Received:
-    method: str
-    path: str
-    headers: dict[str, str]
-    form: list[tuple[str, str]]
-
-
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@dataclass
-class Target:
-    """A backup service whose answers a test decides, one after the other; the last one stays."""
-
-    url: str = ""
-    answers: list[Answer] = field(default_factory=list)
-    received: list[Received] = field(default_factory=list)
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        form = [(name, str(value)) for name, value in (await request.post()).items()]
-        self.received.append(Received(request.method, request.path, dict(request.headers), form))
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return await answer(request)
-
-    def policy(self, **changes: Any) -> HttpPolicy:
-        return HttpPolicy(**({"type": "http", "url": f"{self.url}/start"} | changes))
-
-
-def answering(status: int = 200, **response: Any) -> Answer:
-    async def answer(_: web.Request) -> web.StreamResponse:
-        return web.Response(status=status, **response)
-
-    return answer
 
 
 @pytest.fixture

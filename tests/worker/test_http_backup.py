@@ -1,0 +1,225 @@
+"""The http activity against a real endpoint that does what endpoints do."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+from temporalio.activity import ActivityCancellationDetails
+from temporalio.exceptions import ApplicationError
+
+from activities.http_backup import LONGEST_BODY, HttpBackup
+from backup_scheduler.backups import BackupReport, BackupTask, Outcome
+from backup_scheduler.policies import HttpTarget, Policies
+from tests.worker.parts import Target, a_task, answering, attempt_of
+
+
+async def made(policy: HttpTarget, task: BackupTask | None = None) -> BackupReport:
+    running: Awaitable[BackupReport] = attempt_of().run(
+        HttpBackup(Policies(fallback=policy)).http_backup, task or a_task()
+    )
+    return await running
+
+
+async def refused(policy: HttpTarget) -> ApplicationError:
+    with pytest.raises(ApplicationError) as caught:
+        await made(policy)
+    return caught.value
+
+
+async def test_a_backup_is_asked_for_with_all_url_kwargs_the_policy_and_a_key(target: Target) -> None:
+    target.answers = [answering(202, text='{"id": 7}', content_type="application/json")]
+    task = a_task(url_kwargs={"tenant": "ü", "full": True, "ids": [1, 2], "skip": None}, occurrence="backup-ü\n1")
+    report = await made(target.policy(), task)
+    assert report.outcome is Outcome.COMPLETED
+    assert report.answer is not None
+    assert (report.answer.status, report.answer.body) == (202, {"id": 7})
+    (request,) = target.received
+    assert request.method == "POST"
+    assert request.form == [("tenant", "ü"), ("full", "True"), ("ids", "1"), ("ids", "2"), ("policy_name", "nightly")]
+    assert request.headers["Idempotency-Key"] == "backup-%C3%BC%0A1"
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert "Authorization" not in request.headers
+
+
+@pytest.mark.parametrize("status", [200, 204, 304, 399])
+async def test_a_status_of_200_to_399_is_success(target: Target, status: int) -> None:
+    target.answers = [answering(status)]
+    assert (await made(target.policy())).outcome is Outcome.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("status", "lasting"), [(500, False), (503, False), (408, False), (429, False), (400, True), (404, True)]
+)
+async def test_what_may_pass_is_tried_again_and_what_will_not_is_not(
+    target: Target, status: int, lasting: bool
+) -> None:
+    target.answers = [answering(status)]
+    error = await refused(target.policy(url=f"{target.url}/start?key=sesame"))
+    assert error.non_retryable is lasting
+    assert error.message.startswith(f"127.0.0.1 answered {status} ")
+    assert "sesame" not in error.message
+
+
+async def test_retry_after_is_respected(target: Target) -> None:
+    target.answers = [answering(429, headers={"Retry-After": "77"})]
+    assert (await refused(target.policy())).next_retry_delay == timedelta(seconds=77)
+
+
+@pytest.mark.parametrize(("status", "method"), [(301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")])
+async def test_redirects_are_followed_as_requests_does(target: Target, status: int, method: str) -> None:
+    target.answers = [answering(status, headers={"Location": "/other"}), answering(200)]
+    assert (await made(target.policy())).outcome is Outcome.COMPLETED
+    assert [(request.method, request.path) for request in target.received] == [("POST", "/start"), (method, "/other")]
+    assert bool(target.received[1].form) is (method == "POST")
+
+
+@pytest.mark.parametrize(
+    ("location", "sentence"),
+    [
+        ("/start", "127.0.0.1 redirected more than 30 times"),
+        ("ftp://h/", "the URL of 127.0.0.1, or one that it redirected to, is not valid"),
+        ("http://h:port/", "the URL of 127.0.0.1, or one that it redirected to, is not valid"),
+    ],
+)
+async def test_redirects_that_lead_nowhere_fail_for_good(target: Target, location: str, sentence: str) -> None:
+    target.answers = [answering(302, headers={"Location": location})]
+    error = await refused(target.policy())
+    assert (error.message, error.non_retryable) == (sentence, True)
+
+
+async def test_the_token_is_read_at_each_attempt_and_stays_unsaid(target: Target, tmp_path: Path) -> None:
+    token_file = tmp_path / "token"
+    target.answers = [answering(200), answering(401, reason="No")]
+    token_file.write_text("sesame\n")
+    await made(target.policy(token_file=token_file))
+    token_file.write_text("simsim")
+    error = await refused(target.policy(token_file=token_file))
+    assert [request.headers["Authorization"] for request in target.received] == ["Bearer sesame", "Bearer simsim"]
+    assert error.message == "127.0.0.1 answered 401 No"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"a\nb", b"\xff"])
+async def test_a_token_file_that_holds_no_token_fails_for_good(
+    target: Target, tmp_path: Path, content: bytes | None
+) -> None:
+    token_file = tmp_path / "token"
+    if content is not None:
+        token_file.write_bytes(content)
+    error = await refused(target.policy(token_file=token_file))
+    assert error.non_retryable
+    assert str(token_file) in error.message
+
+
+async def test_credentials_in_the_fallback_url_are_used_and_stay_unsaid(target: Target) -> None:
+    target.answers = [answering(401)]
+    url = target.url.replace("http://", "http://user:sesame@")
+    error = await refused(HttpTarget(url=SecretStr(url)))
+    assert target.received[0].headers["Authorization"].startswith("Basic ")
+    assert error.message == "127.0.0.1 answered 401 Unauthorized"
+
+
+async def test_a_target_that_refuses_connections_is_tried_again() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        error = await refused(
+            HttpTarget(url=SecretStr(f"http://u:sesame@127.0.0.1:{unused.getsockname()[1]}/?k=sesame"))
+        )
+    assert not error.non_retryable
+    assert error.message.startswith("no connection to 127.0.0.1: ")
+    assert "sesame" not in error.message
+
+
+async def test_a_host_that_does_not_exist_is_tried_again() -> None:
+    error = await refused(HttpTarget(url=SecretStr("http://host.invalid/?k=sesame")))
+    assert not error.non_retryable
+    assert error.message.startswith("no connection to host.invalid: ")
+
+
+async def test_a_target_that_hangs_or_answers_byte_by_byte_is_given_up_in_time(target: Target) -> None:
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x")
+            await asyncio.sleep(0.05)
+
+    target.answers = [drip]
+    error = await refused(target.policy(timeout=0.5))
+    assert (error.message, error.non_retryable) == ("127.0.0.1 did not answer completely within 0.5 s", False)
+
+
+async def test_an_endless_answer_is_read_up_to_the_limit(target: Target) -> None:
+    async def flood(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(2 << 30)})
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 1024)
+
+    target.answers = [flood]
+    report = await made(target.policy(timeout=20))
+    assert report.answer is not None
+    assert report.answer.truncated
+    assert report.answer.body == "x" * LONGEST_BODY
+
+
+async def test_an_answer_that_breaks_off_is_tried_again(target: Target) -> None:
+    async def half(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "10"})
+        await response.prepare(request)
+        await response.write(b"x")
+        assert request.transport
+        request.transport.close()
+        return response
+
+    target.answers = [half]
+    error = await refused(target.policy())
+    assert not error.non_retryable
+    assert error.message == "the exchange with 127.0.0.1 broke off: ClientPayloadError"
+
+
+async def test_a_target_that_speaks_no_tls_or_has_no_valid_certificate_is_tried_again(
+    target: Target, tmp_path: Path
+) -> None:
+    error = await refused(target.policy(url=target.url.replace("http:", "https:")))
+    assert not error.non_retryable
+    assert error.message.startswith("no connection to 127.0.0.1: ")
+
+    made_by = await asyncio.create_subprocess_exec(
+        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "1"),
+        *("-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "cert")),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert await made_by.wait() == 0
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    async with server:
+        error = await refused(target.policy(url=f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"))
+    assert not error.non_retryable
+    assert error.message.startswith("127.0.0.1 has no valid TLS certificate: ")
+    assert "self-signed certificate" in error.message
+
+
+async def test_a_worker_that_stops_hands_the_attempt_over(target: Target) -> None:
+    asked = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.StreamResponse:
+        asked.set()
+        await asyncio.sleep(60)
+        return web.Response()
+
+    target.answers = [hang]
+    environment = attempt_of()
+    running = asyncio.create_task(environment.run(HttpBackup(Policies(fallback=target.policy())).http_backup, a_task()))
+    await asked.wait()
+    environment.cancel(ActivityCancellationDetails(worker_shutdown=True))
+    with pytest.raises(ApplicationError, match="the worker was stopped during the backup") as caught:
+        await running
+    assert not caught.value.non_retryable
+    assert caught.value.next_retry_delay == timedelta(seconds=1)

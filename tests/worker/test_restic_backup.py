@@ -1,0 +1,232 @@
+"""The restic activity with real restic and real repositories."""
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from temporalio.activity import ActivityCancellationDetails
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.attempts import Progress
+from activities.restic_backup import ResticBackup
+from backup_scheduler.backups import BackupReport, BackupTask, Outcome
+from backup_scheduler.policies import Policies, ResticPolicy
+from tests.worker.parts import Restic, a_task, attempt_of, eventually
+
+
+async def made(
+    policy: ResticPolicy, task: BackupTask | None = None, environment: ActivityEnvironment | None = None
+) -> BackupReport:
+    running: Awaitable[BackupReport] = (environment or attempt_of()).run(
+        ResticBackup(Policies({"nightly": policy})).restic_backup, task or a_task()
+    )
+    return await running
+
+
+async def refused(policy: ResticPolicy) -> ApplicationError:
+    with pytest.raises(ApplicationError) as caught:
+        await made(policy)
+    return caught.value
+
+
+async def snapshots(restic: Restic) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = json.loads(await restic("snapshots", "--json", "--no-lock"))
+    return listed
+
+
+def big(restic: Restic, megabytes: int = 60) -> ResticPolicy:
+    """Make the backup last: with `_slow`, restic is held to 8 MB a second."""
+    for number in range(megabytes):
+        (restic.source / f"{number}.bin").write_bytes(os.urandom(1_000_000))
+    return restic.policy()
+
+
+@pytest.fixture
+def _slow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # restic has no environment variable for --limit-upload, so a wrapper of this name adds it.
+    wrapper = tmp_path / "bin" / "restic"
+    wrapper.parent.mkdir()
+    wrapper.write_text('#!/bin/sh\nexec /usr/bin/env PATH="${PATH#*:}" restic --limit-upload 8000 "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}")
+
+
+async def test_the_first_backup_makes_the_repository_and_the_second_attempt_finds_its_snapshot(restic: Restic) -> None:
+    first = await made(restic.policy())
+    assert first.outcome is Outcome.COMPLETED
+    assert (first.files, first.bytes_processed) == (2, 9)
+    assert first.snapshot_id
+    assert "the repository was made on this first use" in first.message
+    again = await made(restic.policy(), environment=attempt_of(2))
+    assert again.outcome is Outcome.COMPLETED
+    assert again.message.endswith("in an earlier attempt of this run")
+    (snapshot,) = await snapshots(restic)
+    assert {snapshot["id"][:8]} == {first.snapshot_id[:8], (again.snapshot_id or "")[:8]}
+    assert (await restic("check")).strip().endswith("no errors were found")
+
+
+async def test_what_was_backed_up_can_be_restored(restic: Restic, tmp_path: Path) -> None:
+    await made(restic.policy(exclude=["two*"]))
+    await restic("restore", "latest", "--target", str(tmp_path / "restored"))
+    restored = tmp_path / "restored" / restic.source.relative_to("/")
+    assert [(path.name, path.read_text()) for path in restored.iterdir()] == [("one.txt", "one")]
+
+
+async def test_tags_with_odd_characters_stay_one_tag_each(restic: Restic) -> None:
+    task = a_task(scheduler_id="a, b=ü'", occurrence="backup-a, b=ü'-2026")
+    await made(restic.policy(host="some.host"), task)
+    (snapshot,) = await snapshots(restic)
+    assert snapshot["hostname"] == "some.host"
+    assert snapshot["tags"] == ["run=backup-a%2C%20b%3D%C3%BC%27-2026", "job=a%2C%20b%3D%C3%BC%27", "policy=nightly"]
+
+
+async def test_unreadable_files_make_a_warning(restic: Restic) -> None:
+    unreadable = f"/proc/{os.getpid()}/mem"  # not even root reads it from its beginning
+    report = await made(restic.policy(paths=[restic.source, unreadable]))
+    assert report.outcome is Outcome.COMPLETED_WITH_WARNINGS
+    assert "not everything could be read" in report.message
+    assert any(unreadable in warning for warning in report.warnings)
+    assert len(await snapshots(restic)) == 1
+
+
+async def test_workers_that_make_one_repository_at_once_all_succeed(restic: Restic) -> None:
+    reports = await asyncio.gather(*(made(restic.policy(), a_task(occurrence=f"run-{n}")) for n in range(4)))
+    assert {report.outcome for report in reports} == {Outcome.COMPLETED}
+    assert len(await snapshots(restic)) == 4
+    assert len(list((restic.repository / "keys").iterdir())) == 1
+
+
+async def test_paths_that_do_not_exist_fail_for_good_and_are_all_named(restic: Restic) -> None:
+    error = await refused(restic.policy(paths=[restic.source, "/no/one", "/no/two"]))
+    assert (error.message, error.non_retryable) == ("not on the worker's machine: /no/one, /no/two", True)
+    assert not restic.repository.exists()
+
+
+async def test_a_password_that_is_wrong_fails_for_good(restic: Restic) -> None:
+    await made(restic.policy())
+    restic.password_file.write_text("sesame")
+    error = await refused(restic.policy())
+    assert error.non_retryable
+    assert error.message.startswith("the repository does not open with this password")
+    assert "sesame" not in error.message
+
+
+async def test_a_secret_that_cannot_be_read_fails_for_good(restic: Restic, tmp_path: Path) -> None:
+    error = await refused(restic.policy(password_file=tmp_path / "none"))
+    assert (error.message, error.non_retryable) == (f"the worker cannot read {tmp_path / 'none'}", True)
+
+
+async def test_location_and_password_may_come_from_a_file_and_a_command(restic: Restic, tmp_path: Path) -> None:
+    location = tmp_path / "location"
+    location.write_text(f"{restic.repository}\n")
+    changes = {"repository": None, "repository_file": location, "password_file": None}
+    report = await made(restic.policy(**changes, password_command=f"cat {restic.password_file}"))
+    assert report.outcome is Outcome.COMPLETED
+
+
+async def test_a_repository_that_is_damaged_fails_for_good(restic: Restic) -> None:
+    await made(restic.policy())
+    config = restic.repository / "config"
+    config.chmod(0o600)
+    config.write_bytes(config.read_bytes()[::-1])
+    error = await refused(restic.policy())
+    assert error.non_retryable
+    assert error.message.startswith("the repository is damaged")
+
+
+async def test_a_repository_that_cannot_be_made_fails_for_good(restic: Restic) -> None:
+    error = await refused(restic.policy(repository="/dev/null/repository"))
+    assert error.non_retryable
+    assert error.message == "the repository cannot be made: /dev/null/repository: Not a directory"
+
+
+async def test_a_location_that_cannot_be_reached_is_tried_again_without_its_credentials(
+    restic: Restic, tmp_path: Path
+) -> None:
+    location = tmp_path / "location"
+    location.write_text("rest:http://user:sesame@127.0.0.1:9/")
+    error = await refused(restic.policy(repository=None, repository_file=location))
+    assert not error.non_retryable
+    assert "127.0.0.1:9" in error.message
+    assert "sesame" not in error.message
+
+
+async def test_an_attempt_after_a_crash_removes_the_lock_that_it_left(restic: Restic) -> None:
+    await made(restic.policy())
+    lock = await asyncio.create_subprocess_exec(
+        *("restic", "-r", str(restic.repository), "-p", str(restic.password_file), "check", "--read-data"),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+
+    async def locked() -> bool:
+        return bool(restic.locks())
+
+    await eventually(locked)
+    lock.kill()
+    await lock.wait()
+    assert restic.locks()
+    error = await refused_on(restic.policy(), a_task(occurrence="next"))
+    assert not error.non_retryable
+    assert error.message.startswith("the repository is locked by another restic process")
+    report = await made(restic.policy(), a_task(occurrence="next"), attempt_of(2))
+    assert report.outcome is Outcome.COMPLETED
+    assert restic.locks() == []
+
+
+async def refused_on(policy: ResticPolicy, task: BackupTask) -> ApplicationError:
+    with pytest.raises(ApplicationError) as caught:
+        await made(policy, task)
+    return caught.value
+
+
+@pytest.mark.usefixtures("_slow")
+@pytest.mark.parametrize(
+    ("details", "error"),
+    [
+        (ActivityCancellationDetails(cancel_requested=True), asyncio.CancelledError),
+        (ActivityCancellationDetails(worker_shutdown=True), ApplicationError),
+    ],
+)
+async def test_a_backup_that_is_stopped_is_gone_with_its_lock_and_told_its_progress(
+    restic: Restic, details: ActivityCancellationDetails, error: type[BaseException]
+) -> None:
+    environment = attempt_of()
+    beats: list[Progress] = []
+    environment.on_heartbeat = beats.append
+    running = asyncio.create_task(made(big(restic), environment=environment))
+
+    async def half_way() -> bool:
+        return any(beat.bytes_done for beat in beats)
+
+    await eventually(half_way)
+    environment.cancel(details)
+    with pytest.raises(error):
+        await running
+    assert restic.locks() == []
+    assert await snapshots(restic) == []
+    assert not [child for child in psutil.Process().children() if "restic" in child.name()]
+    measured = [beat for beat in beats if beat.bytes_done]
+    assert measured[-1].step == "backing up"
+    assert measured[-1].bytes_total
+    assert 0 < (measured[-1].percent or 0) < 100
+
+
+@pytest.mark.usefixtures("_slow")
+async def test_a_backup_ends_by_itself_when_its_time_is_up_counted_from_the_first_attempt(restic: Restic) -> None:
+    environment = attempt_of(2)
+    earlier = environment.info.scheduled_time - timedelta(seconds=96)
+    environment.info = replace(environment.info, scheduled_time=earlier)
+    policy = big(restic).model_copy(update={"timeout": timedelta(seconds=100)})
+    await restic("init")
+    with pytest.raises(ApplicationError, match="the backup did not end within its time limit of 100 s") as caught:
+        await made(policy, environment=environment)
+    assert caught.value.non_retryable
+    assert restic.locks() == []
