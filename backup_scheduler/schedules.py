@@ -62,6 +62,7 @@ def schedule_for(aim: Aim, task_queue: str, state: ScheduleState | None = None) 
         ),
         spec=ScheduleSpec(
             intervals=[ScheduleIntervalSpec(every=request.every, offset=phase(aim.first_run, request.every))],
+            start_at=aim.first_run,  # else a window that is open already would see a run of the new terms
             jitter=request.window,
         ),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ALL, catchup_window=request.catch_up_window),
@@ -84,10 +85,7 @@ class ScheduledJob:
     """A job as it stands in Temporal."""
 
     request: BackupRequest
-    schedule: Schedule
-    next_action_times: tuple[datetime, ...]
-    in_force_since: datetime
-    """When Temporal took over the terms, by its own clock."""
+    description: ScheduleDescription
 
     @classmethod
     def read(cls, description: ScheduleDescription) -> Self | None:
@@ -102,10 +100,17 @@ class ScheduledJob:
             return None
         if action.id != workflow_id(request.scheduler_id):
             return None
-        info = description.info
-        return cls(
-            request, description.schedule, tuple(info.next_action_times), info.last_updated_at or info.created_at
-        )
+        return cls(request, description)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule that carries the job."""
+        return self.description.schedule
+
+    @property
+    def in_force_since(self) -> datetime:
+        """When Temporal took over the terms, by its own clock."""
+        return self.description.info.last_updated_at or self.description.info.created_at
 
     @property
     def paused(self) -> bool:
@@ -124,12 +129,13 @@ class ScheduledJob:
         """
         window_end = aim.first_run + aim.request.window
         return self.in_force_since >= aim.first_run and not any(
-            aim.first_run <= time <= window_end for time in self.next_action_times
+            aim.first_run <= time <= window_end for time in self.description.info.next_action_times
         )
 
     def next_run(self, now: datetime) -> datetime | None:
         """Return when the next run really starts; Temporal may list times that are past (Temporal fact)."""
-        return None if self.paused else next((time for time in self.next_action_times if time > now), None)
+        times = self.description.info.next_action_times
+        return None if self.paused else next((time for time in times if time > now), None)
 
     def reply(self, zone: ZoneInfo, next_run: datetime | None) -> dict[str, Any]:
         """Return what success describes (contract)."""

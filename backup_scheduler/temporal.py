@@ -1,9 +1,14 @@
-"""The one place where a client of Temporal is made."""
+"""The one place where a client of Temporal is made, and what its SDK leaves out."""
+
+import uuid
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.client import Client
+from temporalio.api.workflowservice.v1 import UpdateScheduleRequest
+from temporalio.client import Client, Schedule, ScheduleDescription
+from temporalio.common import TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import encode_search_attributes
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
@@ -44,3 +49,23 @@ async def register_search_attributes(client: Client) -> None:
     except RPCError as error:
         if error.status != RPCStatusCode.ALREADY_EXISTS:
             raise
+
+
+async def replace_schedule(
+    client: Client, seen: ScheduleDescription, schedule: Schedule, search_attributes: TypedSearchAttributes
+) -> None:
+    """Put a schedule in the place of the one that was seen, unless that was changed since.
+
+    Temporal drops an update that comes too late without an error (Temporal fact): `describe` tells. The SDK's own
+    `update` sends no conflict token, so it would undo, say, a pause that came between. Raises RPCError.
+    """
+    request = UpdateScheduleRequest(
+        namespace=client.namespace,
+        schedule_id=seen.id,
+        schedule=await schedule._to_proto(client),  # the SDK's only way to encode one
+        conflict_token=seen.raw_description.conflict_token,
+        identity=client.identity,
+        request_id=str(uuid.uuid4()),
+    )
+    encode_search_attributes(search_attributes, request.search_attributes)
+    await client.workflow_service.update_schedule(request, retry=True)

@@ -12,8 +12,6 @@ from temporalio.client import (
     Client,
     ScheduleAlreadyRunningError,
     ScheduleHandle,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
 )
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
@@ -22,7 +20,7 @@ from backup_scheduler.jobs import BackupJob
 from backup_scheduler.names import schedule_id
 from backup_scheduler.schedules import ALL_JOBS, Aim, ScheduledJob, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
-from backup_scheduler.temporal import register_search_attributes
+from backup_scheduler.temporal import register_search_attributes, replace_schedule
 
 DEADLINE: Final = 4.5
 """Seconds that a call may wait for Temporal: the only bound, as nameko never tells that a caller gave up."""
@@ -67,7 +65,7 @@ class ScheduleGateway:
                 await self._create(aim, call)
             except ScheduleAlreadyRunningError:
                 standing = await self._describe(handle, job.scheduler_id)
-                if await self._made_by(handle) != call:
+                if (await standing.description.memo()).get(_CALL) != call:
                     raise JobExists(job.scheduler_id) from None
                 return self._reply(standing)
             standing = await self._describe(handle, job.scheduler_id)
@@ -158,21 +156,13 @@ class ScheduleGateway:
             await create()
 
     async def _update(self, handle: ScheduleHandle, job: BackupJob, now: datetime) -> ScheduledJob:
+        standing = await self._describe(handle, job.scheduler_id)
         while True:
             aim = Aim.at(now, job, self._settings.timezone)
-
-            def updater(update: ScheduleUpdateInput, aim: Aim = aim) -> ScheduleUpdate:
-                if ScheduledJob.read(update.description) is None:
-                    raise JobNotFound(job.scheduler_id)
-                state = update.description.schedule.state
-                return ScheduleUpdate(
-                    schedule_for(aim, self._settings.task_queue, state),
-                    search_attributes=search_attributes(aim.request),
-                )
-
-            await handle.update(updater)
+            schedule = schedule_for(aim, self._settings.task_queue, standing.schedule.state)
+            await replace_schedule(self._client, standing.description, schedule, search_attributes(aim.request))
             standing = await self._describe(handle, job.scheduler_id)
-            if not standing.carries(aim):  # lost, or overtaken by another process's: ours is still to be made
+            if not standing.carries(aim):  # overtaken by another process's change: ours is still to be made
                 await asyncio.sleep(_RETRY_PAUSE)
             elif standing.came_too_late_for(aim):
                 now = standing.in_force_since
@@ -184,9 +174,6 @@ class ScheduleGateway:
         if standing is None or standing.request.scheduler_id != scheduler_id:
             raise JobNotFound(scheduler_id)
         return standing
-
-    async def _made_by(self, handle: ScheduleHandle) -> str | None:
-        return (await (await handle.describe()).memo()).get(_CALL)
 
     def _reply(self, standing: ScheduledJob) -> Description:
         return standing.reply(self._settings.zone, standing.next_run(self._clock()))

@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
-from temporalio.client import Client, ScheduleHandle
+from temporalio.client import Client, ScheduleHandle, ScheduleUpdate
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
+from backup_scheduler.backups import BackupRequest
 from backup_scheduler.errors import JobExists
 from backup_scheduler.jobs import BackupJob
+from backup_scheduler.schedules import Aim, schedule_for
 from backup_scheduler.settings import Settings
 from devstack.running import StackInfo
 from rpc_service.gateway import ScheduleGateway
@@ -60,6 +62,25 @@ async def test_a_modify_that_takes_effect_after_the_run_it_aims_at_aims_at_the_n
     assert (await schedule.describe()).info.next_action_times[0] == missed + timedelta(days=1)
 
 
+async def test_new_terms_leave_out_the_window_that_is_open_already(temporal: Client, scheduler_id: str) -> None:
+    opens = datetime.now(UTC) + timedelta(seconds=2)
+    ids = [f"{scheduler_id}-{n}" for n in range(6)]
+    for each in ids:  # each has another place in the window, most of them in the part that is ahead
+        await temporal.create_schedule(each, schedule_for(daily(each, opens), "nobody's"))
+    await asyncio.sleep((opens - datetime.now(UTC)).total_seconds() + 0.5)
+    tomorrow = opens + timedelta(days=1)
+    for each in ids:
+        handle = temporal.get_schedule_handle(each)
+        update = ScheduleUpdate(schedule_for(daily(each, tomorrow), "nobody's"))
+        await handle.update(lambda _, update=update: update)  # type: ignore[misc]
+        assert (await handle.describe()).info.next_action_times[0] >= tomorrow
+
+
+def daily(scheduler_id: str, first_run: datetime) -> Aim:
+    job = a_job(scheduler_id).model_copy(update={"days": 1, "duration": 20})
+    return Aim(BackupRequest.of(job, "UTC", first_run.date()), first_run)
+
+
 async def test_the_request_that_made_a_job_may_come_again_and_another_may_not(
     gateway: ScheduleGateway, scheduler_id: str
 ) -> None:
@@ -90,6 +111,24 @@ async def test_changes_of_one_job_asked_for_at_once_are_made_one_after_the_other
     changed = await asyncio.gather(*(gateway.modify(a_job(scheduler_id, policy_name=each)) for each in policies))
     assert [each["kwargs"]["policy_name"] for each in changed] == policies
     assert (await gateway.get(scheduler_id))["kwargs"]["policy_name"] in policies
+
+
+async def test_a_pause_is_not_undone_by_another_process_that_modifies_the_job(
+    gateway: ScheduleGateway, stack: StackInfo, scheduler_id: str
+) -> None:
+    other_client = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
+    other = ScheduleGateway(other_client, SETTINGS)
+    await gateway.add(a_job(scheduler_id), "call")
+    for round_ in range(15):
+        await gateway.resume(scheduler_id)
+        policy_name = f"policy-{round_}"
+        changed, paused = await asyncio.gather(
+            other.modify(a_job(scheduler_id, policy_name=policy_name)), gateway.pause(scheduler_id)
+        )
+        assert changed["kwargs"]["policy_name"] == policy_name
+        assert paused["next_run_time"] is None
+        standing = await gateway.get(scheduler_id)
+        assert (standing["kwargs"]["policy_name"], standing["next_run_time"]) == (policy_name, None)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
