@@ -16,9 +16,12 @@ def main() -> int:
     health.add_argument("service", choices=["rpc", "worker"])
     arguments = parser.parse_args()
     if arguments.command == "up":
+        from devstack.signals import StopSignals
+
+        stop = StopSignals()  # before the imports that take their time
         from devstack.stack import up
 
-        return up(os.environ, Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state"))
+        return up(os.environ, Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state"), stop)
     if arguments.command == "demo":
         from devstack.demo import main as demo
 

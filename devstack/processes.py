@@ -1,5 +1,6 @@
 """Ends processes, their children and whatever they left behind."""
 
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -26,6 +27,18 @@ def end(processes: Iterable[psutil.Process], grace: float) -> None:
     for process in alive:
         _signal(process, kill=True)
     psutil.wait_procs(alive, timeout=5)
+
+
+def sweep(state_dir: str, patience: float = 5) -> None:
+    """Kill all processes of a stack, those too that others start meanwhile.
+
+    One that is dead but that its parent has not waited for shows no environment any more, so it counts as gone.
+    """
+    deadline = time.monotonic() + patience
+    while (left := of_stack(state_dir)) and time.monotonic() < deadline:
+        for process in left:
+            _signal(process, kill=True)
+        time.sleep(0.02)
 
 
 def _signal(process: psutil.Process, *, kill: bool) -> None:

@@ -22,6 +22,8 @@ _LOG = "devstack.log"
 class StackInfo(BaseModel):
     """What stack.json in the state folder says while all services are healthy."""
 
+    pid: int
+    """Process id of devstack: SIGTERM ends the stack."""
     amqp_uri: str
     temporal_address: str
     temporal_namespace: str
@@ -79,7 +81,7 @@ def running_stack(state_dir: Path, environ: Mapping[str, str] = os.environ) -> I
 def _wait(stack: subprocess.Popen[bytes], state_dir: Path) -> StackInfo:
     deadline = time.monotonic() + _PATIENCE
     while stack.poll() is None and time.monotonic() < deadline:
-        if info := StackInfo.read(state_dir):
+        if (info := StackInfo.read(state_dir)) and info.pid == stack.pid:
             return info
         time.sleep(0.05)
     raise StackError(f"The stack did not come up.{_end_of(state_dir / _LOG)}")

@@ -2,11 +2,9 @@
 
 import fcntl
 import os
-import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
 
 from devstack import compose, machine, processes, service
@@ -15,19 +13,20 @@ from devstack.log import LogStream
 from devstack.ports import Ports
 from devstack.running import StackInfo
 from devstack.service import Service
+from devstack.signals import StopSignals
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TICK = 0.05
 
 
-def up(environ: Mapping[str, str], state_dir: Path) -> int:
+def up(environ: Mapping[str, str], state_dir: Path, stop: StopSignals) -> int:
     """Run the stack until a signal; returns the exit code: 0 when it was asked to end, 1 when it could not go on."""
-    log = LogStream([spec.name for spec in compose.read({**environ})])
+    log = LogStream([spec.name for spec in compose.read(environ)])
+    state_dir = state_dir.resolve()
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         with _locked(state_dir), Ports() as ports:
             _end_leftovers(state_dir, log)
-            return Stack(environ, state_dir.resolve(), ports, log).run()
+            return Stack(environ, state_dir, ports, log).run(stop)
     except (StackError, OSError) as error:
         log.say(str(error), "bold red")
         return 1
@@ -47,27 +46,25 @@ class Stack:
             for spec in compose.read(self._variables)
             if own_rabbitmq or spec.name != "rabbitmq"
         }
-        self._signals = 0
+        self._began = time.monotonic()
         self._announced = False
 
-    def run(self) -> int:
+    def run(self, stop: StopSignals) -> int:
         """Run until a signal; whatever happens, nothing is left running."""
-        before = {number: signal.signal(number, self._on_signal) for number in _STOP_SIGNALS}
-        began = time.monotonic()
+        stop.on_second = self._kill
         try:
-            while not self._signals:
-                self._tick(began)
+            while not stop.count:
+                self._tick()
                 time.sleep(_TICK)
+            self._log.say("Ending all services; Ctrl-C again kills them.")
             return 0
         except StackError as error:
             self._log.say(str(error), "bold red")
             return 1
         finally:
             self._end()
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
-    def _tick(self, began: float) -> None:
+    def _tick(self) -> None:
         for each in self._services.values():
             if each.process is None and self._may_start(each):
                 each.start()
@@ -75,7 +72,7 @@ class Stack:
             if each.died:
                 self._restart(each)
         if not self._announced and all(each.ready for each in self._services.values()):
-            self._announce(time.monotonic() - began)
+            self._announce(time.monotonic() - self._began)
 
     def _may_start(self, candidate: Service) -> bool:
         needed = (self._services.get(name) for name in candidate.spec.depends_on)
@@ -88,10 +85,12 @@ class Stack:
         dead.restarts_left -= 1
         self._log.say(f"{name} ended by itself (exit code {code}): starting it again.", "bold red")
         self._announced = False
+        self._began = time.monotonic()
         dead.start()
 
     def _announce(self, seconds: float) -> None:
         info = StackInfo(
+            pid=os.getpid(),
             amqp_uri=self._variables["AMQP_URI"],
             temporal_address=self._variables["TEMPORAL_ADDRESS"],
             temporal_namespace="default",
@@ -105,8 +104,6 @@ class Stack:
 
     def _end(self) -> None:
         StackInfo.remove(self._state_dir)
-        if self._signals:
-            self._log.say("Ending all services; Ctrl-C again kills them.")
         remaining = dict(self._services)
         while remaining:  # those first on which no other depends
             needed = {name for each in remaining.values() for name in each.spec.depends_on}
@@ -116,13 +113,10 @@ class Stack:
                 del remaining[each.spec.name]
             for each in remaining.values():
                 each.muted = True  # servers complain at length that their clients are gone
-        while left := processes.of_stack(str(self._state_dir)):  # some may have started others meanwhile
-            processes.end(left, grace=2)
+        self._kill()  # what the services started and did not end
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signals += 1
-        if self._signals > 1:
-            processes.end(processes.of_stack(str(self._state_dir)), grace=0)
+    def _kill(self) -> None:
+        processes.sweep(str(self._state_dir))
 
 
 def _locked(state_dir: Path) -> TextIO:
@@ -141,6 +135,7 @@ def _locked(state_dir: Path) -> TextIO:
 
 def _end_leftovers(state_dir: Path, log: LogStream) -> None:
     """End what a stack left behind that was killed before it could."""
-    if leftovers := processes.of_stack(str(state_dir.resolve())):
+    StackInfo.remove(state_dir)
+    if leftovers := processes.of_stack(str(state_dir)):
         log.say(f"Ending {len(leftovers)} processes of an earlier stack that was killed.")
         processes.end(leftovers, grace=10)
