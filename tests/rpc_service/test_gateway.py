@@ -8,17 +8,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
-from temporalio.client import Client, ScheduleHandle, ScheduleUpdate
+from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleHandle, ScheduleUpdate
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 from backup_scheduler.backups import BackupRequest
 from backup_scheduler.errors import JobExists
 from backup_scheduler.jobs import BackupJob
-from backup_scheduler.schedules import Aim, schedule_for
+from backup_scheduler.schedules import Aim, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
+from backup_scheduler.temporal import replace_schedule
 from devstack.running import StackInfo
-from rpc_service.gateway import ScheduleGateway
+from rpc_service.gateway import Description, ScheduleGateway
 
 SETTINGS = Settings(timezone="UTC")
 
@@ -113,6 +114,21 @@ async def test_changes_of_one_job_asked_for_at_once_are_made_one_after_the_other
     assert (await gateway.get(scheduler_id))["kwargs"]["policy_name"] in policies
 
 
+async def test_a_schedule_that_was_changed_since_it_was_seen_is_not_replaced(
+    temporal: Client, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    first_run = datetime.now(UTC) + timedelta(hours=1)
+    aim = daily(scheduler_id, first_run)
+    await temporal.create_schedule(scheduler_id, schedule_for(aim, "nobody's"))
+    seen = await schedule.describe()
+    await schedule.pause()
+    await replace_schedule(temporal, seen, schedule_for(aim, "somebody's"), search_attributes(aim.request))
+    standing = await schedule.describe()
+    assert standing.schedule.state.paused
+    assert isinstance(standing.schedule.action, ScheduleActionStartWorkflow)
+    assert standing.schedule.action.task_queue == "nobody's"
+
+
 async def test_a_pause_is_not_undone_by_another_process_that_modifies_the_job(
     gateway: ScheduleGateway, stack: StackInfo, scheduler_id: str
 ) -> None:
@@ -122,8 +138,13 @@ async def test_a_pause_is_not_undone_by_another_process_that_modifies_the_job(
     for round_ in range(15):
         await gateway.resume(scheduler_id)
         policy_name = f"policy-{round_}"
+
+        async def pause_later(seconds: float = round_ / 500) -> Description:
+            await asyncio.sleep(seconds)  # strikes another moment of the modification in each round
+            return await gateway.pause(scheduler_id)
+
         changed, paused = await asyncio.gather(
-            other.modify(a_job(scheduler_id, policy_name=policy_name)), gateway.pause(scheduler_id)
+            other.modify(a_job(scheduler_id, policy_name=policy_name)), pause_later()
         )
         assert changed["kwargs"]["policy_name"] == policy_name
         assert paused["next_run_time"] is None
