@@ -21,8 +21,16 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from backup_scheduler.backups import BackupRequest
 from backup_scheduler.jobs import BackupJob
-from backup_scheduler.names import BACKUP_WORKFLOW, POLICY_NAME, SCHEDULER_ID, bounded, workflow_id
-from backup_scheduler.timing import first_run, phase
+from backup_scheduler.names import (
+    BACKUP_WORKFLOW,
+    POLICY_NAME,
+    REALIGN_SCHEDULE,
+    REALIGN_WORKFLOW,
+    SCHEDULER_ID,
+    bounded,
+    workflow_id,
+)
+from backup_scheduler.timing import first_run, next_start, phase
 
 LONGEST_RUN: Final = timedelta(days=30)
 """A run that is still open so long after its last possible start has hung; it must not hold up the next for ever."""
@@ -67,6 +75,24 @@ def schedule_for(aim: Aim, task_queue: str, state: ScheduleState | None = None) 
         ),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ALL, catchup_window=request.catch_up_window),
         state=state or ScheduleState(note=_summary(request)),
+    )
+
+
+def realign_schedule(task_queue: str) -> Schedule:
+    """Return the system schedule; every hour, so that it heeds a clock change long before a daily job's next run."""
+    summary = "Keeps backup jobs at their start_time when clocks change"
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            REALIGN_WORKFLOW,
+            id=REALIGN_SCHEDULE,
+            task_queue=task_queue,
+            execution_timeout=timedelta(hours=1),
+            static_summary=summary,
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(hours=1))]),
+        # A pass heeds all changes before it, so a missed one need not be made up for by more than one.
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=1)),
+        state=ScheduleState(note=summary),
     )
 
 
@@ -121,6 +147,23 @@ class ScheduledJob:
         """Tell whether Temporal holds these terms: a control call can get lost without an error (Temporal fact)."""
         [interval] = self.schedule.spec.intervals
         return self.request == aim.request and interval.offset == phase(aim.first_run, aim.request.every)
+
+    def realigned(self, now: datetime) -> Aim | None:
+        """Return where the job has to be aimed for its next run to be at its wall-clock start_time; None if it is.
+
+        An interval knows only UTC, so a clock change puts it off. A job whose run of the present window is still to
+        come is left alone: Temporal would lose that run.
+        """
+        request = self.request
+        start = next_start(request.anchor, request.days, request.wall_time, request.zone, now)
+        aim = Aim(request, start)
+        return None if self.carries(aim) or self._waits_in_its_window(now) else aim
+
+    def _waits_in_its_window(self, now: datetime) -> bool:
+        [interval] = self.schedule.spec.intervals
+        since_nominal = phase(now - (interval.offset or timedelta(0)), interval.every)
+        following = now - since_nominal + interval.every
+        return not self.paused and any(time < following for time in self.description.info.next_action_times[:1])
 
     def came_too_late_for(self, aim: Aim) -> bool:
         """Tell whether the terms came into force only when the first run they aim at was already past.
