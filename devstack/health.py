@@ -5,9 +5,11 @@ Each tries for a few seconds, because starting Python again costs more than aski
 
 import asyncio
 import os
+import socket
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from backup_scheduler import names, settings, temporal
 
@@ -45,9 +47,16 @@ async def _pollers_missing() -> str | None:
         request = DescribeTaskQueueRequest(
             namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
         )
-        if not (await client.workflow_service.describe_task_queue(request)).pollers:
-            return f"nobody waits for work on the task queue {queue!r}"
+        pollers = (await client.workflow_service.describe_task_queue(request)).pollers
+        if not any(_runs_here(poller.identity) for poller in pollers):
+            return f"no worker of this machine waits for work on the task queue {queue!r}"
     return None
+
+
+def _runs_here(identity: str) -> bool:
+    """Tell from the SDK's default identity, `pid@host`, whether a worker lives: the server remembers dead ones."""
+    pid, _, host = identity.partition("@")
+    return host == socket.gethostname() and Path("/proc", pid).exists()
 
 
 CHECKS: Mapping[str, Callable[[], str | None]] = {"rpc": rpc, "worker": worker}

@@ -92,7 +92,7 @@ class Service:
         """Return what the service said last, to stand behind a sentence."""
         if self._pump:
             self._pump.join(timeout=1)
-        return "".join(f"\n  {line}" for line in (" Its last lines:", *self._last_lines)) if self._last_lines else ""
+        return "\n  ".join([" Its last lines:", *self._last_lines]) if self._last_lines else ""
 
     def end_check(self) -> None:
         """End a health check under way."""
@@ -140,14 +140,14 @@ class Service:
                 self._log.line(self.spec.name, line.rstrip())
 
 
-def end(services: list[Service]) -> None:
-    """End the services, all at once."""
+def end(services: list[Service], most_grace: float) -> None:
+    """End the services, all at once; each gets the time that its own description grants, up to `most_grace` seconds."""
     for service in services:
         service.end_check()
     running = [service for service in services if service.alive]
     processes.end(
         [service.process for service in running if service.process],
-        grace=max((service.spec.grace for service in running), default=0),
+        grace=min(most_grace, max((service.spec.grace for service in running), default=0)),
     )
 
 

@@ -1,6 +1,7 @@
 """Brings all services up in the order of their dependencies, looks after them and ends them."""
 
 import fcntl
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from devstack.service import Service
 from devstack.signals import StopSignals
 
 _TICK = 0.05
+_GRACE_AFTER_FAILURE = 5
+"""Seconds: a service whose server is gone may wait for it for ever instead of ending."""
 
 
 def up(environ: Mapping[str, str], state_dir: Path, stop: StopSignals) -> int:
@@ -52,6 +55,7 @@ class Stack:
     def run(self, stop: StopSignals) -> int:
         """Run until a signal; whatever happens, nothing is left running."""
         stop.on_second = self._kill
+        most_grace = math.inf
         try:
             while not stop.count:
                 self._tick()
@@ -60,9 +64,10 @@ class Stack:
             return 0
         except StackError as error:
             self._log.say(str(error), "bold red")
+            most_grace = _GRACE_AFTER_FAILURE
             return 1
         finally:
-            self._end()
+            self._end(most_grace)
 
     def _tick(self) -> None:
         for each in self._services.values():
@@ -102,13 +107,13 @@ class Stack:
         self._log.say(f"All services are healthy after {seconds:.1f} s. Ctrl-C ends them.", "bold green")
         self._log.say(f"Web UI {info.web_ui} · Temporal {info.temporal_address} · AMQP {info.amqp_uri}", "bold green")
 
-    def _end(self) -> None:
+    def _end(self, most_grace: float) -> None:
         StackInfo.remove(self._state_dir)
         remaining = dict(self._services)
         while remaining:  # those first on which no other depends
             needed = {name for each in remaining.values() for name in each.spec.depends_on}
             last = [each for name, each in remaining.items() if name not in needed]
-            service.end(last)
+            service.end(last, most_grace)
             for each in last:
                 del remaining[each.spec.name]
             for each in remaining.values():

@@ -1,0 +1,62 @@
+"""temporal-dev.yml says what the code relies on, in containers and on a bare machine."""
+
+import socket
+from pathlib import Path
+
+from backup_scheduler.names import SEARCH_ATTRIBUTES
+from backup_scheduler.settings import PREFIX, Settings
+from devstack import comparison, compose
+from devstack.ports import Ports
+
+CONTAINERS = {spec.name: spec for spec in compose.read({})}
+
+
+def test_it_registers_the_search_attributes_that_the_code_uses() -> None:
+    prefix = "--search-attribute="
+    registered = {word.removeprefix(prefix) for word in CONTAINERS["temporal"].command if word.startswith(prefix)}
+    assert registered == {f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES}
+
+
+def test_it_passes_every_setting_on_to_both_python_services() -> None:
+    values = {f"{PREFIX}{name.upper()}": f"value of {name}" for name in Settings.model_fields}
+    for spec in compose.read(values):
+        if spec.name in ("rpc", "worker"):
+            assert values.items() <= spec.environment.items()
+
+
+def test_containers_find_each_other_by_name() -> None:
+    assert CONTAINERS["rpc"].environment["AMQP_URI"] == "amqp://guest:guest@rabbitmq:5672/"
+    assert CONTAINERS["worker"].environment["TEMPORAL_ADDRESS"] == "temporal:7233"
+
+
+def test_a_worker_gets_longer_to_end_than_it_gives_its_backups() -> None:
+    assert CONTAINERS["worker"].grace > Settings.model_fields["shutdown_grace"].default.total_seconds()
+
+
+def test_the_ports_that_are_published_can_be_moved() -> None:
+    assert compose.port_variables() == {"TEMPORAL_PORT": 7233, "TEMPORAL_UI_PORT": 8233, "AMQP_PORT": 5672}
+
+
+def test_a_taken_port_is_passed_over() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, Ports() as ours, Ports() as others:
+        taken = listener.getsockname()[1]
+        assert not ours.claim(taken)
+        chosen = ours.claim_from(taken)
+        assert chosen > taken
+        assert others.claim_from(chosen) > chosen
+
+
+def test_a_comparison_finds_what_differs_and_leaves_out_what_changed_meanwhile(tmp_path: Path) -> None:
+    original, restored = tmp_path / "original", tmp_path / "restored"
+    for folder in (original, restored):
+        (folder / "deep").mkdir(parents=True)
+        (folder / "deep/same").write_text("same")
+        (folder / "link").symlink_to("deep")
+        (folder / "edited").write_text(f"in {folder}")
+    (original / "lost").touch()
+    (restored / "surplus").touch()
+
+    found = comparison.compare(original, restored, since=float("inf"))
+    assert found.same == 2
+    assert found.different == ["edited", "lost", "surplus"]
+    assert comparison.compare(original, restored, since=0).changed_since == ["deep/same", "edited", "link", "lost"]
