@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
+from temporalio import workflow
 from temporalio.client import Client
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError
@@ -117,6 +118,10 @@ def main() -> int:
     try:
         read = settings.load()
         logs.configure(read)
+        # An attempt's failure is logged in one line by attempts.py; the SDK would add a traceback to each.
+        logging.getLogger("temporalio.activity").setLevel(logging.ERROR)
+        workflow.logger.workflow_info_on_message = False
+        workflow.logger.workflow_info_on_extra = False
         asyncio.run(serve(read, Policies.of(read)))
     except ConfigurationError as error:
         print(f"worker: {error}", file=sys.stderr)  # noqa: T201

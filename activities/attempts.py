@@ -87,5 +87,8 @@ async def attempt(task: BackupTask, step: str, every: timedelta = HEARTBEAT_INTE
         except ApplicationError as error:
             log.warning("backup attempt failed", error=error.message, retried=not error.non_retryable)
             raise
+        except Exception:
+            log.exception("backup attempt failed unexpectedly")
+            raise
         finally:
             beating.cancel()

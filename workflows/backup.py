@@ -90,6 +90,17 @@ class BackupWorkflow:
             finished_at=workflow.now(),
         )
         workflow.set_current_details(_summary(result))
+        workflow.logger.info(
+            "run ended",
+            extra={
+                "scheduler_id": request.scheduler_id,
+                "policy_name": request.policy_name,
+                "workflow_id": info.workflow_id,
+                "run_id": info.run_id,
+                "outcome": result.outcome.value,
+                "reason": result.message,
+            },
+        )
         workflow.upsert_search_attributes([names.OUTCOME.value_set(result.outcome.value)])
         if fault is not None:
             raise ApplicationError(result.message, result, type="BackupFailed", non_retryable=True) from fault

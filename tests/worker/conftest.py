@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from backup_scheduler import names
-from tests.worker.parts import Restic, Target, binary
+from tests.worker.parts import Restic, Target, backup_service, binary
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,13 +42,5 @@ def restic(tmp_path: Path) -> Restic:
 
 @pytest.fixture
 async def target() -> AsyncIterator[Target]:
-    target = Target()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", target.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    target.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield target
-    await runner.cleanup()
+    async with backup_service() as target:
+        yield target

@@ -1,10 +1,11 @@
 """What tests of the worker put together: requests, workers, restic repositories, a backup service."""
 
 import asyncio
+import os
 import shutil
 import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -60,7 +61,7 @@ class Runs:
 @asynccontextmanager
 async def worker_with(
     client: Client,
-    listed: dict[str, HttpPolicy | ResticPolicy] | None = None,
+    listed: Mapping[str, HttpPolicy | ResticPolicy] | None = None,
     fallback: HttpTarget | None = None,
     **settings: Any,
 ) -> AsyncIterator[Runs]:
@@ -132,7 +133,20 @@ class Restic:
         return output.decode()
 
     def locks(self) -> list[Path]:
-        return list((self.repository / "locks").iterdir())
+        return list((self.repository / "locks").glob("*"))
+
+    def fill(self, megabytes: int) -> None:
+        """Make the backup bigger."""
+        for number in range(megabytes):
+            (self.source / f"{number}.bin").write_bytes(os.urandom(1_000_000))
+
+    def slow_path(self) -> str:
+        """Return a PATH on which restic uploads 8 MB a second: a wrapper, as there is no variable for that."""
+        wrapper = self.folder / "bin" / "restic"
+        wrapper.parent.mkdir()
+        wrapper.write_text('#!/bin/sh\nPATH="${PATH#*:}" exec restic --limit-upload 8000 "$@"\n')
+        wrapper.chmod(0o755)
+        return f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"
 
 
 @dataclass
@@ -169,3 +183,17 @@ def answering(status: int = 200, **response: Any) -> Answer:
         return web.Response(status=status, **response)
 
     return answer
+
+
+@asynccontextmanager
+async def backup_service() -> AsyncIterator[Target]:
+    """Serve a Target on a free port."""
+    target = Target()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", target.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    target.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield target
+    await runner.cleanup()

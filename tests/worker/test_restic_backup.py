@@ -42,21 +42,9 @@ async def snapshots(restic: Restic) -> list[dict[str, Any]]:
     return listed
 
 
-def big(restic: Restic, megabytes: int = 60) -> ResticPolicy:
-    """Make the backup last: with `_slow`, restic is held to 8 MB a second."""
-    for number in range(megabytes):
-        (restic.source / f"{number}.bin").write_bytes(os.urandom(1_000_000))
-    return restic.policy()
-
-
 @pytest.fixture
-def _slow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    # restic has no environment variable for --limit-upload, so a wrapper of this name adds it.
-    wrapper = tmp_path / "bin" / "restic"
-    wrapper.parent.mkdir()
-    wrapper.write_text('#!/bin/sh\nexec /usr/bin/env PATH="${PATH#*:}" restic --limit-upload 8000 "$@"\n')
-    wrapper.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}")
+def _slow(monkeypatch: pytest.MonkeyPatch, restic: Restic) -> None:
+    monkeypatch.setenv("PATH", restic.slow_path())
 
 
 async def test_the_first_backup_makes_the_repository_and_the_second_attempt_finds_its_snapshot(restic: Restic) -> None:
@@ -201,7 +189,8 @@ async def test_a_backup_that_is_stopped_is_gone_with_its_lock_and_told_its_progr
     environment = attempt_of()
     beats: list[Progress] = []
     environment.on_heartbeat = beats.append
-    running = asyncio.create_task(made(big(restic), environment=environment))
+    restic.fill(60)
+    running = asyncio.create_task(made(restic.policy(), environment=environment))
 
     async def half_way() -> bool:
         return any(beat.bytes_done for beat in beats)
@@ -224,7 +213,8 @@ async def test_a_backup_ends_by_itself_when_its_time_is_up_counted_from_the_firs
     environment = attempt_of(2)
     earlier = environment.info.scheduled_time - timedelta(seconds=96)
     environment.info = replace(environment.info, scheduled_time=earlier)
-    policy = big(restic).model_copy(update={"timeout": timedelta(seconds=100)})
+    restic.fill(60)
+    policy = restic.policy(timeout=100)
     await restic("init")
     with pytest.raises(ApplicationError, match="the backup did not end within its time limit of 100 s") as caught:
         await made(policy, environment=environment)

@@ -17,6 +17,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from backup_scheduler.backups import BackupResult, Outcome
 from backup_scheduler.names import OUTCOME
+from backup_scheduler.temporal import register_search_attributes
 from tests.worker.parts import Restic, Target, a_request, answering, binary, eventually, worker_with
 
 SCHEDULED = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
@@ -191,6 +192,7 @@ async def test_a_target_that_stays_down_is_tried_until_the_window_ends_but_for_1
         ) as skipping,
         worker_with(skipping.client, {"nightly": target.policy(timeout=1)}) as runs,
     ):
+        await register_search_attributes(skipping.client)
         handle = await runs.start(a_request(duration=duration))
         _, result = await failure(handle)
     assert result.message == "127.0.0.1 answered 503 Service Unavailable; it was tried again until its time was up"
@@ -205,14 +207,7 @@ async def test_progress_of_restic_is_told_while_it_runs(temporal: Client, restic
 
         async def told() -> str:
             pending = (await handle.describe()).raw_description.pending_activities
-            return next(
-                (
-                    str(each.heartbeat_details.payloads[0].data)
-                    for each in pending
-                    if each.HasField("heartbeat_details")
-                ),
-                "",
-            )
+            return "".join(str(payload.data) for each in pending for payload in each.heartbeat_details.payloads)
 
         assert '"step":' in await eventually(told)
         await handle.result()

@@ -1,0 +1,104 @@
+"""Records the histories that test_replay.py replays: `python -m tests.worker.record_histories`.
+
+To be done only when BackupWorkflow changed in a way that old runs are known to survive (workflow.patched).
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+import tempfile
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from backup_scheduler import names
+from tests.worker.parts import Restic, Runs, Target, a_request, answering, backup_service, binary, worker_with
+
+FOLDER = Path(__file__).parent / "histories"
+SCHEDULED = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
+
+Run = WorkflowHandle[Any, Any]
+
+
+async def record(name: str, handle: Run) -> None:
+    with contextlib.suppress(WorkflowFailureError):
+        await handle.result()
+    history = json.loads((await handle.fetch_history()).to_json())
+    text = json.dumps(history, indent=1)
+    # On which machine it was recorded is nobody's business.
+    text = re.sub(r'("identity"|"name"): "[0-9]+@[^"]*"', r'\1: "worker"', text)
+    text = re.sub(r'"stackTrace": "(\\.|[^"\\])*"', '"stackTrace": ""', text)
+    (FOLDER / f"{name}.json").write_text(text + "\n")
+
+
+async def http(runs: Runs, target: Target) -> Run:
+    target.answers = [answering(503), answering(text='{"id": 7}', content_type="application/json")]
+    return await runs.start(a_request(url_kwargs={"tenant": "a"}), id="backup-http")
+
+
+async def restic(runs: Runs, _: Target) -> Run:
+    return await runs.start(a_request(policy_name="files"), id="backup-restic")
+
+
+async def failed(runs: Runs, target: Target) -> Run:
+    target.answers = [answering(404)]
+    return await runs.start(a_request(), id="backup-failed")
+
+
+async def not_configured(runs: Runs, _: Target) -> Run:
+    return await runs.start(a_request(policy_name="other"), id="backup-not-configured")
+
+
+async def missed(runs: Runs, _: Target) -> Run:
+    nominal = TypedSearchAttributes([SearchAttributePair(SCHEDULED, datetime.now(UTC) - timedelta(hours=3))])
+    return await runs.start(a_request(), id="backup-missed", search_attributes=nominal)
+
+
+async def cancelled(runs: Runs, target: Target) -> Run:
+    asked = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.StreamResponse:
+        asked.set()
+        await asyncio.sleep(60)
+        return web.Response()
+
+    target.answers = [hang]
+    handle = await runs.start(a_request(), id="backup-cancelled")
+    await asked.wait()
+    await handle.cancel()
+    return handle
+
+
+async def record_all(client: Client, folder: Path) -> None:
+    kinds: list[Callable[[Runs, Target], Awaitable[Run]]] = [http, restic, failed, not_configured, missed, cancelled]
+    async with (
+        backup_service() as target,
+        worker_with(client, {"nightly": target.policy(), "files": Restic(folder).policy()}) as runs,
+    ):
+        for kind in kinds:
+            await record(kind.__name__, await kind(runs, target))
+
+
+async def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        async with await WorkflowEnvironment.start_local(
+            dev_server_existing_path=binary("temporal"),
+            data_converter=pydantic_data_converter,
+            search_attributes=list(names.SEARCH_ATTRIBUTES),
+        ) as environment:
+            await record_all(environment.client, Path(folder))
+    broken = (FOLDER / "http.json").read_text().replace('"http_backup"', '"another_backup"')
+    (FOLDER / "broken.json").write_text(broken)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,33 @@
+"""Runs that are in flight survive a new version of BackupWorkflow: stored histories replay with today's code."""
+
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+from temporalio.workflow import NondeterminismError
+
+from workflows.backup import BackupWorkflow
+
+HISTORIES = Path(__file__).parent / "histories"
+KINDS = ("http", "restic", "failed", "not_configured", "missed", "cancelled")
+
+
+async def replay(name: str) -> None:
+    history = WorkflowHistory.from_json(name, (HISTORIES / f"{name}.json").read_text())
+    await Replayer(workflows=[BackupWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_a_stored_history_replays(name: str) -> None:
+    await replay(name)
+
+
+async def test_a_history_of_another_workflow_does_not() -> None:
+    with pytest.raises(NondeterminismError):
+        await replay("broken")
+
+
+def test_every_stored_history_is_replayed() -> None:
+    assert {path.stem for path in HISTORIES.glob("*.json")} == {*KINDS, "broken"}

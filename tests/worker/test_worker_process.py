@@ -1,0 +1,148 @@
+"""The worker as a process: what it says at start, how it stops, and what it leaves behind when it is killed."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+from temporalio.client import Client, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+
+from backup_scheduler.backups import BackupResult, Outcome
+from backup_scheduler.policies import ResticPolicy
+from tests.worker.parts import Restic, Runs, a_request, eventually, worker_with
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@asynccontextmanager
+async def worker_process(**environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SCHEDULER_", "TEMPORAL_"))}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "worker"),
+        cwd=ROOT,
+        env=kept | {"SCHEDULER_LOG_FORMAT": "json"} | environment,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def line_with(process: asyncio.subprocess.Process, text: str) -> str:
+    """Read the log up to a line with this text."""
+    assert process.stderr
+    async with asyncio.timeout(20):
+        async for line in process.stderr:
+            if text in line.decode():
+                return line.decode()
+    raise AssertionError(f"the worker ended without saying {text!r}")
+
+
+async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
+    async with asyncio.timeout(60):
+        _, log = await process.communicate()
+    return process.returncode, log.decode()
+
+
+def unused_port() -> int:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
+
+
+@asynccontextmanager
+async def amid_a_backup(
+    server: WorkflowEnvironment, restic: Restic, policy: ResticPolicy, grace: int
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, WorkflowHandle[object, BackupResult], str]]:
+    """Run a worker process in the middle of a restic backup."""
+    file = restic.folder / "policies.toml"
+    file.write_text(
+        f'[policies.nightly]\ntype = "restic"\npaths = ["{restic.source}"]\nrepository = "{restic.repository}"\n'
+        f'password_file = "{policy.password_file}"\ncache_dir = "{policy.cache_dir}"\n'
+    )
+    await restic("init")
+    restic.fill(60)
+    task_queue = f"queue-{uuid.uuid4()}"
+    async with worker_process(
+        TEMPORAL_ADDRESS=server.client.service_client.config.target_host,
+        SCHEDULER_TASK_QUEUE=task_queue,
+        SCHEDULER_POLICIES=str(file),
+        SCHEDULER_SHUTDOWN_GRACE=str(grace),
+        PATH=restic.slow_path(),
+    ) as process:
+        handle = await Runs(server.client, task_queue).start(a_request())
+
+        async def writing() -> bool:
+            return bool(restic.locks()) and any(path.is_file() for path in (restic.repository / "data").rglob("*"))
+
+        await eventually(writing)
+        yield process, handle, task_queue
+
+
+async def test_a_worker_that_is_killed_takes_restic_with_it_which_leaves_no_lock(
+    temporal_server: WorkflowEnvironment, restic: Restic
+) -> None:
+    async with amid_a_backup(temporal_server, restic, restic.policy(), grace=30) as (process, handle, _):
+        (child,) = psutil.Process(process.pid).children()
+        process.kill()
+
+        async def gone() -> bool:
+            return not child.is_running()
+
+        await eventually(gone, patience=30)
+        await handle.terminate()
+    assert restic.locks() == []
+    assert "[]" in await restic("snapshots", "--json")
+
+
+async def test_a_worker_that_is_stopped_hands_its_backup_over_and_leaves_with_code_0(
+    temporal: Client, temporal_server: WorkflowEnvironment, restic: Restic
+) -> None:
+    async with amid_a_backup(temporal_server, restic, restic.policy(), grace=1) as (process, handle, task_queue):
+        process.send_signal(signal.SIGTERM)
+        code, log = await ended(process)
+        assert restic.locks() == []
+        async with worker_with(temporal, {"nightly": restic.policy()}, task_queue=task_queue):
+            result = await handle.result()
+    assert result.outcome is Outcome.COMPLETED
+    assert (await restic("snapshots", "--json")).count('"short_id"') == 1
+    assert code == 0
+    assert "backup attempt handed over" in log
+    assert "Traceback" not in log
+
+
+async def test_a_worker_waits_for_temporal_and_stops_meanwhile() -> None:
+    async with worker_process(TEMPORAL_ADDRESS=f"127.0.0.1:{unused_port()}") as process:
+        await line_with(process, "Temporal cannot be reached, trying again")
+        process.send_signal(signal.SIGTERM)
+        code, log = await ended(process)
+    assert code == 0
+    assert "worker stopped" in log
+    assert "Traceback" not in log
+
+
+async def test_a_worker_says_when_it_is_ready(temporal_server: WorkflowEnvironment) -> None:
+    address = temporal_server.client.service_client.config.target_host
+    async with worker_process(TEMPORAL_ADDRESS=address, SCHEDULER_TASK_QUEUE="unused") as process:
+        assert '"task_queue": "unused"' in await line_with(process, '"worker ready"')
+        process.send_signal(signal.SIGINT)
+        assert (await ended(process))[0] == 0
+
+
+async def test_a_wrong_policy_file_is_told_in_a_line_and_with_code_2(tmp_path: Path) -> None:
+    file = tmp_path / "policies.toml"
+    file.write_text("[policies.p]\n")
+    async with worker_process(SCHEDULER_POLICIES=str(file)) as process:
+        code, log = await ended(process)
+    assert code == 2
+    assert log == f"worker: the policy file {file} is wrong: policy 'p': type must be 'http' or 'restic'\n"
