@@ -1,0 +1,122 @@
+"""The commands and snippets of the documentation do what it says."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devstack.running import StackInfo
+from tests.conftest import ROOT, Caller, eventually
+from tests.docs.pages import PAGES, blocks, commands
+from tests.rpc_service.test_methods import ADD, job
+
+BIN = Path(sys.executable).parent
+JOB = "docs-job"
+
+
+@pytest.fixture(scope="module")
+def environ(stack: StackInfo) -> dict[str, str]:
+    return {
+        **os.environ,
+        "TEMPORAL_ADDRESS": stack.temporal_address,
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    }
+
+
+@pytest.fixture
+def beside_the_stack(stack: StackInfo, tmp_path: Path) -> Path:
+    """A folder in which the stack's addresses are where `make up` puts them."""
+    (tmp_path / ".state").mkdir()
+    stack.write(tmp_path / ".state")
+    return tmp_path
+
+
+def masked(text: str) -> str:
+    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "<time>", text)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(language == "python" for language, _ in blocks(page))])
+def test_python_snippets_print_what_stands_below_them(page: str, beside_the_stack: Path) -> None:
+    shown = [(language, block) for language, block in blocks(page) if language in ("python", "json")]
+    script = "\n".join(block for language, block in shown if language == "python")
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=beside_the_stack, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    decoder = json.JSONDecoder()
+    printed, rest = [], masked(ran.stdout).strip()
+    while rest:
+        value, end = decoder.raw_decode(rest)
+        printed.append(value)
+        rest = rest[end:].strip()
+    assert printed == [json.loads(masked(block)) for language, block in shown if language == "json"]
+
+
+def test_the_nameko_shell_calls_the_service(stack: StackInfo, call: Caller, environ: dict[str, str]) -> None:
+    [command] = commands("README.md", "nameko")
+    [session] = [block for language, block in blocks("README.md") if language == "console" and "nameko shell" in block]
+    lines = [line.removeprefix(">>> ") for line in session.splitlines() if line.startswith(">>> ")]
+    call(ADD, "nightly-documents", "documents", 1, "02:01", 0, 60)
+    ran = subprocess.run(
+        shlex.split(re.sub(r"amqp://\S+", stack.amqp_uri, command)),
+        input="\n".join([*lines, ""]),
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert lines
+    assert ran.stdout.count("'code': 200") == len(lines)
+
+
+@pytest.fixture(scope="module")
+def workflow_id(call: Caller, environ: dict[str, str]) -> Iterator[str]:
+    """The id of a finished run of a job of the documentation."""
+    job(call(ADD, JOB, "documents", 1, "02:01", 1, 3600))
+    trigger = ["temporal", "schedule", "trigger", "--schedule-id", JOB]
+    subprocess.run(trigger, env=environ, check=True, capture_output=True)
+    finished = ["temporal", "workflow", "list", "--output=json", f"--query=BackupSchedulerId='{JOB}' AND CloseTime > 0"]
+
+    def ended() -> str | None:
+        ran = subprocess.run(finished, env=environ, check=True, capture_output=True, text=True)
+        runs = json.loads(ran.stdout or "[]")
+        return runs[0]["execution"]["workflowId"] if runs else None
+
+    yield eventually(ended) or ""
+    call("remove_job", JOB)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page, "temporal")])
+def test_temporal_commands_work(
+    page: str, stack: StackInfo, call: Caller, workflow_id: str, environ: dict[str, str]
+) -> None:
+    for command in commands(page, "temporal"):
+        call(ADD, JOB, "documents", 1, "02:01", 1, 3600)  # where the command before has removed it
+        line = command.replace("WORKFLOW_ID", workflow_id).replace("JOB", JOB).replace("nightly-documents", JOB)
+        words = shlex.split(re.sub(r"127\.0\.0\.1:\d+", stack.temporal_address, line))
+        words[0] = Path(words[0]).name
+
+        def works(words: list[str] = words) -> bool:  # a namespace that was just made takes a moment
+            return subprocess.run(words, env=environ, capture_output=True, timeout=30, check=False).returncode == 0
+
+        eventually(works)
+
+
+def test_other_programs_that_are_named_are_there(environ: dict[str, str]) -> None:
+    for page in PAGES:
+        for language, block in blocks(page):
+            for line in block.splitlines() if language == "console" else ():
+                word = line.removeprefix("$ ").split(" ")[0]
+                if line.startswith(("$ ", "make ", "temporal ", ".venv/")):
+                    name = Path(word).name
+                    assert shutil.which(name, path=environ["PATH"]), line
