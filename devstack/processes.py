@@ -13,6 +13,10 @@ It is how daemons are found that left their parent and its process group, such a
 """
 
 
+_PATIENCE = 5
+"""Seconds until even a process that was killed should be gone."""
+
+
 def of_stack(state_dir: str) -> list[psutil.Process]:
     """Return all processes that belong to the stack of that state folder, whoever their parent is."""
     return [process for process in psutil.process_iter() if _mark(process) == state_dir]
@@ -26,18 +30,23 @@ def end(processes: Iterable[psutil.Process], grace: float) -> None:
     _, alive = psutil.wait_procs(processes, timeout=grace)
     for process in alive:
         _signal(process, kill=True)
-    psutil.wait_procs(alive, timeout=5)
+    psutil.wait_procs(alive, timeout=_PATIENCE)
 
 
-def sweep(state_dir: str, patience: float = 5) -> None:
-    """Kill all processes of a stack, those too that others start meanwhile.
+def sweep(state_dir: str, grace: float = 0) -> None:
+    """End all processes of a stack, those too that others start meanwhile; kill them after `grace` seconds.
 
     One that is dead but that its parent has not waited for shows no environment any more, so it counts as gone.
     """
-    deadline = time.monotonic() + patience
-    while (left := of_stack(state_dir)) and time.monotonic() < deadline:
+    began = time.monotonic()
+    told = set[psutil.Process]()
+    while (left := of_stack(state_dir)) and (passed := time.monotonic() - began) < grace + _PATIENCE:
         for process in left:
-            _signal(process, kill=True)
+            if passed >= grace:
+                _signal(process, kill=True)
+            elif process not in told:
+                _signal(process, kill=False)
+                told.add(process)
         time.sleep(0.02)
 
 

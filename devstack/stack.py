@@ -143,4 +143,4 @@ def _end_leftovers(state_dir: Path, log: LogStream) -> None:
     StackInfo.remove(state_dir)
     if leftovers := processes.of_stack(str(state_dir)):
         log.say(f"Ending {len(leftovers)} processes of an earlier stack that was killed.")
-        processes.end(leftovers, grace=10)
+        processes.sweep(str(state_dir), grace=3)
