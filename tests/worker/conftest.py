@@ -1,5 +1,6 @@
 """Real parts for the worker: a Temporal dev server, restic repositories, and an HTTP endpoint that misbehaves."""
 
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -36,8 +37,22 @@ def temporal(temporal_server: WorkflowEnvironment) -> Client:
 
 
 @pytest.fixture
-def restic(tmp_path: Path) -> Restic:
+def new_restic(tmp_path: Path) -> Restic:
     return Restic(tmp_path)
+
+
+@pytest.fixture(scope="session")
+async def made_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    restic = Restic(tmp_path_factory.mktemp("template"))
+    await restic("init")
+    return restic.repository
+
+
+@pytest.fixture
+def restic(new_restic: Restic, made_repository: Path) -> Restic:
+    """An empty repository; a copy, because restic takes seconds on purpose to make one."""
+    shutil.copytree(made_repository, new_restic.repository)
+    return new_restic
 
 
 @pytest.fixture

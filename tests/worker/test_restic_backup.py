@@ -47,18 +47,20 @@ def _slow(monkeypatch: pytest.MonkeyPatch, restic: Restic) -> None:
     monkeypatch.setenv("PATH", restic.slow_path())
 
 
-async def test_the_first_backup_makes_the_repository_and_the_second_attempt_finds_its_snapshot(restic: Restic) -> None:
-    first = await made(restic.policy())
+async def test_the_first_attempt_makes_repository_and_snapshot_and_the_second_finds_it(
+    new_restic: Restic,
+) -> None:
+    first = await made(new_restic.policy())
     assert first.outcome is Outcome.COMPLETED
     assert (first.files, first.bytes_processed) == (2, 9)
     assert first.snapshot_id
     assert "the repository was made on this first use" in first.message
-    again = await made(restic.policy(), environment=attempt_of(2))
+    again = await made(new_restic.policy(), environment=attempt_of(2))
     assert again.outcome is Outcome.COMPLETED
     assert again.message.endswith("in an earlier attempt of this run")
-    (snapshot,) = await snapshots(restic)
+    (snapshot,) = await snapshots(new_restic)
     assert {snapshot["id"][:8]} == {first.snapshot_id[:8], (again.snapshot_id or "")[:8]}
-    assert (await restic("check")).strip().endswith("no errors were found")
+    assert (await new_restic("check")).strip().endswith("no errors were found")
 
 
 async def test_what_was_backed_up_can_be_restored(restic: Restic, tmp_path: Path) -> None:
@@ -85,21 +87,20 @@ async def test_unreadable_files_make_a_warning(restic: Restic) -> None:
     assert len(await snapshots(restic)) == 1
 
 
-async def test_workers_that_make_one_repository_at_once_all_succeed(restic: Restic) -> None:
-    reports = await asyncio.gather(*(made(restic.policy(), a_task(occurrence=f"run-{n}")) for n in range(4)))
+async def test_workers_that_make_one_repository_at_once_all_succeed(new_restic: Restic) -> None:
+    reports = await asyncio.gather(*(made(new_restic.policy(), a_task(occurrence=f"run-{n}")) for n in range(4)))
     assert {report.outcome for report in reports} == {Outcome.COMPLETED}
-    assert len(await snapshots(restic)) == 4
-    assert len(list((restic.repository / "keys").iterdir())) == 1
+    assert len(await snapshots(new_restic)) == 4
+    assert len(list((new_restic.repository / "keys").iterdir())) == 1
 
 
-async def test_paths_that_do_not_exist_fail_for_good_and_are_all_named(restic: Restic) -> None:
-    error = await refused(restic.policy(paths=[restic.source, "/no/one", "/no/two"]))
+async def test_paths_that_do_not_exist_fail_for_good_and_are_all_named(new_restic: Restic) -> None:
+    error = await refused(new_restic.policy(paths=[new_restic.source, "/no/one", "/no/two"]))
     assert (error.message, error.non_retryable) == ("not on the worker's machine: /no/one, /no/two", True)
-    assert not restic.repository.exists()
+    assert not new_restic.repository.exists()
 
 
 async def test_a_password_that_is_wrong_fails_for_good(restic: Restic) -> None:
-    await made(restic.policy())
     restic.password_file.write_text("sesame")
     error = await refused(restic.policy())
     assert error.non_retryable
@@ -121,7 +122,6 @@ async def test_location_and_password_may_come_from_a_file_and_a_command(restic: 
 
 
 async def test_a_repository_that_is_damaged_fails_for_good(restic: Restic) -> None:
-    await made(restic.policy())
     config = restic.repository / "config"
     config.chmod(0o600)
     config.write_bytes(config.read_bytes()[::-1])
@@ -130,10 +130,10 @@ async def test_a_repository_that_is_damaged_fails_for_good(restic: Restic) -> No
     assert error.message.startswith("the repository is damaged")
 
 
-async def test_a_repository_that_cannot_be_made_fails_for_good(restic: Restic) -> None:
-    error = await refused(restic.policy(repository="/dev/null/repository"))
+async def test_a_repository_that_cannot_be_made_fails_for_good(new_restic: Restic) -> None:
+    error = await refused(new_restic.policy(repository="/proc/repository"))
     assert error.non_retryable
-    assert error.message == "the repository cannot be made: /dev/null/repository: Not a directory"
+    assert error.message == "the repository cannot be made: /proc/repository: No such file or directory"
 
 
 async def test_a_location_that_cannot_be_reached_is_tried_again_without_its_credentials(
@@ -148,7 +148,6 @@ async def test_a_location_that_cannot_be_reached_is_tried_again_without_its_cred
 
 
 async def test_an_attempt_after_a_crash_removes_the_lock_that_it_left(restic: Restic) -> None:
-    await made(restic.policy())
     lock = await asyncio.create_subprocess_exec(
         *("restic", "-r", str(restic.repository), "-p", str(restic.password_file), "check", "--read-data"),
         stdout=asyncio.subprocess.DEVNULL,
@@ -215,7 +214,6 @@ async def test_a_backup_ends_by_itself_when_its_time_is_up_counted_from_the_firs
     environment.info = replace(environment.info, scheduled_time=earlier)
     restic.fill(60)
     policy = restic.policy(timeout=100)
-    await restic("init")
     with pytest.raises(ApplicationError, match="the backup did not end within its time limit of 100 s") as caught:
         await made(policy, environment=environment)
     assert caught.value.non_retryable

@@ -70,7 +70,6 @@ async def amid_a_backup(
         f'[policies.nightly]\ntype = "restic"\npaths = ["{restic.source}"]\nrepository = "{restic.repository}"\n'
         f'password_file = "{policy.password_file}"\ncache_dir = "{policy.cache_dir}"\n'
     )
-    await restic("init")
     restic.fill(60)
     task_queue = f"queue-{uuid.uuid4()}"
     async with worker_process(
