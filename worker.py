@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import structlog
 from temporalio import workflow
-from temporalio.client import Client
+from temporalio.client import Client, ScheduleAlreadyRunningError
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError
 from temporalio.worker import Worker
@@ -20,13 +20,16 @@ from temporalio.worker import Worker
 from activities.attempts import HEARTBEAT_INTERVAL
 from activities.http_backup import HttpBackup
 from activities.policy_choice import PolicyLookup
+from activities.realign import WallClock
 from activities.restic_backup import ResticBackup
 from backup_scheduler import logs, settings, temporal
 from backup_scheduler.errors import ConfigurationError
-from backup_scheduler.names import SEARCH_ATTRIBUTES
+from backup_scheduler.names import REALIGN_SCHEDULE, SEARCH_ATTRIBUTES
 from backup_scheduler.policies import Policies
+from backup_scheduler.schedules import realign_schedule
 from backup_scheduler.settings import Settings
 from workflows.backup import BackupWorkflow
+from workflows.realign import RealignWorkflow
 
 _PAUSE = 2
 """Seconds between attempts to reach Temporal."""
@@ -40,11 +43,12 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[BackupWorkflow],
+        workflows=[BackupWorkflow, RealignWorkflow],
         activities=[
             PolicyLookup(policies).choose_policy,
             HttpBackup(policies).http_backup,
             ResticBackup(policies).restic_backup,
+            WallClock(client).realign_jobs,
         ],
         max_concurrent_activities=settings.max_backups,
         graceful_shutdown_timeout=settings.shutdown_grace,
@@ -88,6 +92,9 @@ async def _work(client: Client, settings: Settings, policies: Policies, stop: as
             type="Keyword",
             error=error.message,
         )
+    with contextlib.suppress(ScheduleAlreadyRunningError):  # made by an earlier worker
+        await client.create_schedule(REALIGN_SCHEDULE, realign_schedule(settings.task_queue), trigger_immediately=True)
+        log.info("system schedule made", schedule=REALIGN_SCHEDULE)
     worker = build_worker(client, settings, policies)
     running = asyncio.create_task(worker.run())
     while not worker.is_running and not running.done():  # noqa: ASYNC110 - the SDK has no event for it
