@@ -23,11 +23,8 @@ def rpc() -> str | None:
         warnings.simplefilter("ignore")  # nameko and eventlet warn of themselves
         from nameko.standalone.rpc import ClusterRpcProxy
 
-        try:
-            with ClusterRpcProxy({"AMQP_URI": os.environ["AMQP_URI"]}, timeout=3) as cluster:
-                cluster[names.SERVICE].get_job("devstack-health")
-        except Exception as error:
-            return f"{type(error).__name__}: {error}"
+        with ClusterRpcProxy({"AMQP_URI": os.environ["AMQP_URI"]}, timeout=3) as cluster:
+            cluster[names.SERVICE].get_job("devstack-health")
     return None
 
 
@@ -65,6 +62,13 @@ CHECKS: Mapping[str, Callable[[], str | None]] = {"rpc": rpc, "worker": worker}
 def check(name: str) -> str | None:
     """Return what is wrong with a service, None when it is healthy."""
     deadline = time.monotonic() + _PATIENCE
-    while (wrong := CHECKS[name]()) and time.monotonic() < deadline:
+    while (wrong := _ask(name)) and time.monotonic() < deadline:
         time.sleep(_PAUSE)
     return wrong
+
+
+def _ask(name: str) -> str | None:
+    try:
+        return CHECKS[name]()
+    except Exception as error:  # whatever it is, it is what is wrong
+        return f"{type(error).__name__}: {error}"

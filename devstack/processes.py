@@ -1,5 +1,6 @@
 """Ends processes, their children and whatever they left behind."""
 
+import math
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -22,12 +23,14 @@ def of_stack(state_dir: str) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if _mark(process) == state_dir]
 
 
-def end(processes: Iterable[psutil.Process], grace: float) -> None:
-    """Send SIGTERM, wait up to `grace` seconds, and kill those that are still there."""
-    processes = list(processes)
-    for process in processes:
-        _signal(process, kill=False)
-    _, alive = psutil.wait_procs(processes, timeout=grace)
+def end(processes: Iterable[psutil.Process], grace: float, again_after: float = math.inf) -> None:
+    """Send SIGTERM, again every `again_after` seconds, and kill those that are still there after `grace` seconds."""
+    alive = list(processes)
+    deadline = time.monotonic() + grace
+    while alive and (left := deadline - time.monotonic()) > 0:
+        for process in alive:
+            _signal(process, kill=False)
+        _, alive = psutil.wait_procs(alive, timeout=min(left, again_after))
     for process in alive:
         _signal(process, kill=True)
     psutil.wait_procs(alive, timeout=_PATIENCE)

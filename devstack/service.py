@@ -1,5 +1,6 @@
 """One running service: its process, its output and its health."""
 
+import math
 import subprocess
 import threading
 import time
@@ -144,11 +145,13 @@ def end(services: list[Service], most_grace: float) -> None:
     """End the services, all at once; each gets the time that its own description grants, up to `most_grace` seconds."""
     for service in services:
         service.end_check()
-    running = [service for service in services if service.alive]
-    processes.end(
-        [service.process for service in running if service.process],
-        grace=min(most_grace, max((service.spec.grace for service in running), default=0)),
-    )
+    for ready, again_after in ((False, 1.0), (True, math.inf)):  # Erlang loses a signal that comes while it boots
+        running = [service for service in services if service.alive and service.ready is ready]
+        processes.end(
+            [service.process for service in running if service.process],
+            min(most_grace, max((service.spec.grace for service in running), default=0)),
+            again_after,
+        )
 
 
 def _code(code: int) -> str:
