@@ -144,12 +144,16 @@ def report(snapshot_id: str, summary: dict[str, Any], warnings: list[str], remar
 
 
 def found(snapshot: dict[str, Any]) -> BackupReport:
-    """Make the report of a snapshot that an earlier attempt left; restic keeps the counts with it from 0.17 on."""
+    """Make the report of a snapshot that an earlier attempt left; restic keeps the counts with it from 0.17 on.
+
+    Whether that attempt could read everything, only it knew: this is never plain success.
+    """
     snapshot_id = str(snapshot["id"])
     summary = snapshot.get("summary") or {}
     return BackupReport(
-        outcome=Outcome.COMPLETED,
-        message=f"restic saved snapshot {snapshot_id[:8]} in an earlier attempt of this run",
+        outcome=Outcome.COMPLETED_WITH_WARNINGS,
+        message=f"restic saved snapshot {snapshot_id[:8]} in an earlier attempt of this run, which was then lost",
+        warnings=["whether the lost attempt could read all files is not known: the worker's log may tell"],
         snapshot_id=snapshot_id,
         files=summary.get("total_files_processed"),
         bytes_processed=summary.get("total_bytes_processed"),

@@ -103,4 +103,4 @@ class BackupTask(BaseModel):
 
     request: BackupRequest
     occurrence: str
-    """Names the occurrence, the same for every attempt: the run's workflow id."""
+    """Names the occurrence: the same for every attempt, and no other occurrence has it."""

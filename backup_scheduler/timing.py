@@ -38,6 +38,12 @@ def phase(first: datetime, every: timedelta) -> timedelta:
     return (first - _EPOCH) % every
 
 
-def latest_start(scheduled: datetime, window: timedelta, catch_up_window: timedelta) -> datetime:
-    """Return the moment after which a run that no worker picked up counts as missed."""
-    return scheduled + window + catch_up_window
+def latest_start(
+    scheduled: datetime, window: timedelta, catch_up_window: timedelta, previous_end: datetime | None = None
+) -> datetime:
+    """Return the moment after which a run that no worker picked up counts as missed.
+
+    One that had to wait for the job's previous backup to end is not late for that (contract: overlap).
+    """
+    window_end = scheduled + window
+    return max(window_end, previous_end or window_end) + catch_up_window

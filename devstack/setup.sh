@@ -31,6 +31,7 @@ apt() {
 packages=()
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || packages+=(rabbitmq-server)
 command -v restic >/dev/null || packages+=(restic)
+command -v openssl >/dev/null || packages+=(openssl) # makes certificates for tests
 
 if ! suits .venv/bin/python; then
     python=${PYTHON:-$(newest_python)}

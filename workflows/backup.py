@@ -48,6 +48,9 @@ SHORTEST_TRYING: Final = timedelta(minutes=15)
 HEARTBEAT_TIMEOUT: Final = timedelta(seconds=30)
 """A worker that is gone is noticed after this; activities beat every second."""
 
+BACKUP_FAILED: Final = "BackupFailed"
+"""Type of the failure of a run that made no backup; a BackupResult is its detail."""
+
 _SPARE: Final = timedelta(seconds=30)
 """Activities end by themselves at their limit; only when they do not does Temporal, this much later."""
 
@@ -69,7 +72,7 @@ class BackupWorkflow:
         info = workflow.info()
         scheduled = info.typed_search_attributes.get(_SCHEDULED) or info.start_time
         fault: FailureError | None = None
-        latest = timing.latest_start(scheduled, request.window, request.catch_up_window)
+        latest = timing.latest_start(scheduled, request.window, request.catch_up_window, _end_of_previous_backup())
         if started > latest:
             report = BackupReport(outcome=Outcome.MISSED, message=_missed(started - latest))
         else:
@@ -103,8 +106,17 @@ class BackupWorkflow:
         )
         workflow.upsert_search_attributes([names.OUTCOME.value_set(result.outcome.value)])
         if fault is not None:
-            raise ApplicationError(result.message, result, type="BackupFailed", non_retryable=True) from fault
+            raise ApplicationError(result.message, result, type=BACKUP_FAILED, non_retryable=True) from fault
         return result
+
+
+def _end_of_previous_backup() -> datetime | None:
+    """Return when the job's last run ended, whether it made a backup or failed; a missed one kept nobody waiting."""
+    ended = [workflow.get_last_completion_result(BackupResult)] if workflow.has_last_completion_result() else []
+    failure = workflow.get_last_failure()
+    if isinstance(failure, ApplicationError) and failure.type == BACKUP_FAILED:
+        ended += [BackupResult.model_validate(detail) for detail in failure.details]
+    return max((each.finished_at for each in ended if each and each.outcome is not Outcome.MISSED), default=None)
 
 
 async def _back_up(request: BackupRequest, scheduled: datetime) -> BackupReport:
@@ -115,7 +127,7 @@ async def _back_up(request: BackupRequest, scheduled: datetime) -> BackupReport:
         retry_policy=LOOKUP_RETRIES,
     )
     workflow.set_current_details(f"**running**: {choice.type} backup of policy `{request.policy_name}`")
-    task = BackupTask(request=request, occurrence=workflow.info().workflow_id)
+    task = BackupTask(request=request, occurrence=_occurrence())
     if choice.type == "http":
         return await workflow.execute_activity_method(
             HttpBackup.http_backup,
@@ -137,6 +149,15 @@ async def _back_up(request: BackupRequest, scheduled: datetime) -> BackupReport:
         retry_policy=RESTIC_RETRIES,
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )
+
+
+def _occurrence() -> str:
+    """Name the occurrence: the job with its nominal time, and an id that no other cluster or namespace shares.
+
+    Two installations may have jobs of the same name and back up into the same repository.
+    """
+    info = workflow.info()
+    return f"{info.workflow_id}~{info.first_execution_run_id}"
 
 
 def _time_for_trying(choice: PolicyChoice, left_of_window: timedelta) -> timedelta:

@@ -118,4 +118,12 @@ def test_a_job_in_a_zone_without_clock_changes_never_moves(
 
 def test_the_window_and_the_catch_up_window_end_the_time_in_which_a_run_may_start() -> None:
     scheduled = datetime(2026, 1, 1, 2, tzinfo=UTC)
-    assert latest_start(scheduled, timedelta(hours=3), timedelta(minutes=5)) == datetime(2026, 1, 1, 5, 5, tzinfo=UTC)
+    ends = datetime(2026, 1, 1, 5, tzinfo=UTC)
+    assert latest_start(scheduled, timedelta(hours=3), timedelta(minutes=5)) == ends + timedelta(minutes=5)
+
+
+def test_a_run_that_waited_for_the_previous_one_is_not_late_for_that() -> None:
+    scheduled = datetime(2026, 1, 1, 2, tzinfo=UTC)
+    for previous_end, latest in ((scheduled - timedelta(days=1), 1), (scheduled + timedelta(hours=9), 9 * 60 + 1)):
+        found = latest_start(scheduled, timedelta(0), timedelta(minutes=1), previous_end)
+        assert found == scheduled + timedelta(minutes=latest)

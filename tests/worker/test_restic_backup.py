@@ -56,8 +56,8 @@ async def test_the_first_attempt_makes_repository_and_snapshot_and_the_second_fi
     assert first.snapshot_id
     assert "the repository was made on this first use" in first.message
     again = await made(new_restic.policy(), environment=attempt_of(2))
-    assert again.outcome is Outcome.COMPLETED
-    assert again.message.endswith("in an earlier attempt of this run")
+    assert again.outcome is Outcome.COMPLETED_WITH_WARNINGS  # nobody knows whether the lost attempt read all
+    assert "in an earlier attempt of this run" in again.message
     (snapshot,) = await snapshots(new_restic)
     assert {snapshot["id"][:8]} == {first.snapshot_id[:8], (again.snapshot_id or "")[:8]}
     assert (await new_restic("check")).strip().endswith("no errors were found")

@@ -61,7 +61,7 @@ async def test_an_http_run_tells_its_result_everywhere_a_person_looks(temporal: 
         assert await outcome_shown(handle) == "completed"
         assert await details_shown(handle) == "**completed**: 127.0.0.1 answered 200\n\n- answer: HTTP status 200"
         counted = await events(handle)
-        assert target.received[0].headers["Idempotency-Key"] == handle.id
+        assert target.received[0].headers["Idempotency-Key"] == f"{handle.id}~{handle.first_execution_run_id}"
     assert counted["EVENT_TYPE_WORKFLOW_TASK_COMPLETED"] == 2
     assert counted["EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"] == 1
 
@@ -71,7 +71,8 @@ async def test_every_attempt_of_one_occurrence_carries_the_same_key(temporal: Cl
     async with worker_with(temporal, {"nightly": target.policy()}) as runs:
         handle = await runs.start(a_request())
         assert (await handle.result()).outcome is Outcome.COMPLETED
-    assert [request.headers["Idempotency-Key"] for request in target.received] == [handle.id, handle.id]
+    key = f"{handle.id}~{handle.first_execution_run_id}"
+    assert [request.headers["Idempotency-Key"] for request in target.received] == [key, key]
 
 
 async def test_a_restic_run_tells_snapshot_and_sizes(temporal: Client, restic: Restic) -> None:
