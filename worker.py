@@ -12,9 +12,15 @@ from typing import Any, TypeVar
 
 import structlog
 from temporalio import workflow
-from temporalio.client import Client, ScheduleAlreadyRunningError
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleAlreadyRunningError,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from activities.attempts import HEARTBEAT_INTERVAL
@@ -82,19 +88,39 @@ async def serve(settings: Settings, policies: Policies) -> None:
     log.info("worker stopped")
 
 
-async def _work(client: Client, settings: Settings, policies: Policies, stop: asyncio.Event) -> None:
+async def _prepare(client: Client, task_queue: str) -> None:
+    """Make in the namespace what workers need there; what the API key has no right to is an administrator's to do."""
     try:
         await temporal.register_search_attributes(client)
     except RPCError as error:
-        log.warning(
-            "search attributes cannot be registered, ask an administrator of the namespace to do it",
-            search_attributes=[key.name for key in SEARCH_ATTRIBUTES],
-            type="Keyword",
-            error=error.message,
-        )
-    with contextlib.suppress(ScheduleAlreadyRunningError):  # made by an earlier worker
-        await client.create_schedule(REALIGN_SCHEDULE, realign_schedule(settings.task_queue), trigger_immediately=True)
-        log.info("system schedule made", schedule=REALIGN_SCHEDULE)
+        if error.status == RPCStatusCode.UNAVAILABLE:
+            raise
+        names = [key.name for key in SEARCH_ATTRIBUTES]
+        log.warning("search attributes not registered", needed=names, type="Keyword", error=error.message)
+    try:
+        await _put_realign_schedule(client, realign_schedule(task_queue))
+    except RPCError as error:
+        if error.status == RPCStatusCode.UNAVAILABLE:
+            raise
+        log.warning("system schedule not made", needed=REALIGN_SCHEDULE, error=error.message)
+
+
+async def _put_realign_schedule(client: Client, wanted: Schedule) -> None:
+    try:
+        await client.create_schedule(REALIGN_SCHEDULE, wanted, trigger_immediately=True)
+    except ScheduleAlreadyRunningError:  # made by an earlier worker, perhaps of an older release or for another queue
+
+        def renewed(update: ScheduleUpdateInput) -> ScheduleUpdate:
+            standing = update.description.schedule.state
+            if standing.paused:  # by a person, who knows why
+                wanted.state = standing
+            return ScheduleUpdate(wanted)
+
+        await client.get_schedule_handle(REALIGN_SCHEDULE).update(renewed)
+
+
+async def _work(client: Client, settings: Settings, policies: Policies, stop: asyncio.Event) -> None:
+    await _prepare(client, settings.task_queue)
     worker = build_worker(client, settings, policies)
     running = asyncio.create_task(worker.run())
     while not worker.is_running and not running.done():  # noqa: ASYNC110 - the SDK has no event for it

@@ -26,8 +26,8 @@ class JobNotFound(SchedulerError):
 
     code = 404
 
-    def __init__(self, scheduler_id: str, hint: str = "") -> None:
-        super().__init__(f"no job has the scheduler_id {scheduler_id!r}{hint}")
+    def __init__(self, scheduler_id: str) -> None:
+        super().__init__(f"no job has the scheduler_id {scheduler_id!r}")
         self.scheduler_id = scheduler_id
 
 
@@ -48,6 +48,15 @@ class TemporalUnavailable(SchedulerError):
 
     def __init__(self) -> None:
         super().__init__(f"Temporal cannot be reached, try again later; {_PERHAPS_DONE}")
+
+
+class NamespaceNotFound(SchedulerError):
+    """Temporal answers, but has no such namespace: to callers it is as good as out of reach."""
+
+    code = 503
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__(f"Temporal has no namespace {namespace!r}: make it, or set TEMPORAL_NAMESPACE to another one")
 
 
 class TemporalTimeout(SchedulerError):

@@ -1,6 +1,7 @@
 """The names by which the parts find each other, and the functions that make ids."""
 
 import hashlib
+import shlex
 from typing import Final
 
 from temporalio.common import SearchAttributeKey
@@ -48,3 +49,8 @@ def workflow_id(scheduler_id: str) -> str:
     It is unique per job, because two schedules with one action id lose runs that fall on the same time (Temporal fact).
     """
     return f"backup-{bounded(scheduler_id)}"
+
+
+def trigger_command(scheduler_id: str) -> str:
+    """Return the command by which people run a job now; without the overlap policy a run under way would swallow it."""
+    return f"temporal schedule trigger --overlap-policy BufferAll -s {shlex.quote(schedule_id(scheduler_id))}"

@@ -28,6 +28,7 @@ from backup_scheduler.names import (
     REALIGN_WORKFLOW,
     SCHEDULER_ID,
     bounded,
+    trigger_command,
     workflow_id,
 )
 from backup_scheduler.timing import first_run, next_start, phase
@@ -216,6 +217,7 @@ def _details(request: BackupRequest) -> str:
             f"* scheduler_id: {request.scheduler_id}",
             f"* runs every {days} at {request.start_time} {request.timezone}{window}, from {request.anchor} on",
             f"* a missed run is made up for within {request.misfire_grace_time} s",
-            "* to run it now: `temporal schedule trigger`; to change it: the RPC service `scheduler`",
+            f"* to run it now: `{trigger_command(request.scheduler_id)}`",
+            "* to change it: the RPC service `scheduler`",
         ]
     )

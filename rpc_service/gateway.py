@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.client import (
     Client,
     ScheduleAlreadyRunningError,
@@ -15,7 +16,14 @@ from temporalio.client import (
 )
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
-from backup_scheduler.errors import JobExists, JobNotFound, SchedulerError, TemporalTimeout, TemporalUnavailable
+from backup_scheduler.errors import (
+    JobExists,
+    JobNotFound,
+    NamespaceNotFound,
+    SchedulerError,
+    TemporalTimeout,
+    TemporalUnavailable,
+)
 from backup_scheduler.jobs import BackupJob
 from backup_scheduler.names import schedule_id
 from backup_scheduler.schedules import ALL_JOBS, Aim, ScheduledJob, schedule_for, search_attributes
@@ -198,6 +206,9 @@ class ScheduleGateway:
             raise TemporalTimeout(DEADLINE) from None
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
+                details = error.grpc_status.details
+                if any(detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in details):
+                    raise NamespaceNotFound(self._client.namespace) from error
                 raise JobNotFound(scheduler_id) from error
             if error.status == RPCStatusCode.UNAVAILABLE:
                 raise TemporalUnavailable from error

@@ -3,14 +3,23 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import psutil
 import pytest
-from temporalio.client import Client, ScheduleHandle, ScheduleState
+from temporalio.client import (
+    Client,
+    ScheduleActionStartWorkflow,
+    ScheduleDescription,
+    ScheduleHandle,
+    ScheduleState,
+    ScheduleUpdate,
+)
 
 from backup_scheduler.backups import BackupRequest
 from backup_scheduler.jobs import BackupJob
 from backup_scheduler.names import REALIGN_SCHEDULE
-from backup_scheduler.schedules import Aim, schedule_for, search_attributes
+from backup_scheduler.schedules import Aim, realign_schedule, schedule_for, search_attributes
 from backup_scheduler.timing import first_run
+from devstack.running import StackInfo
 from tests.conftest import Caller
 from tests.rpc_service.test_methods import ADD, MODIFY, ONE_ID, TERMS, assert_fails
 
@@ -96,6 +105,26 @@ async def test_a_job_whose_run_is_still_to_come_in_an_open_window_is_left_alone(
 
 async def next_run(temporal: Client, scheduler_id: str) -> datetime:
     return (await temporal.get_schedule_handle(scheduler_id).describe()).info.next_action_times[0]
+
+
+async def test_a_worker_renews_the_system_schedule_and_leaves_it_paused(stack: StackInfo, temporal: Client) -> None:
+    system = temporal.get_schedule_handle(REALIGN_SCHEDULE)
+    outdated = realign_schedule("a queue without workers")
+    outdated.state.paused = True
+    await system.update(lambda _: ScheduleUpdate(outdated))
+    psutil.Process(stack.pids["worker"]).kill()  # the stack starts another
+    try:
+        async with asyncio.timeout(30):
+            while task_queue(description := await system.describe()) != "backups":
+                await asyncio.sleep(0.1)
+        assert description.schedule.state.paused
+    finally:
+        await system.unpause(note=realign_schedule("backups").state.note)
+
+
+def task_queue(description: ScheduleDescription) -> str:
+    assert isinstance(description.schedule.action, ScheduleActionStartWorkflow)
+    return description.schedule.action.task_queue
 
 
 async def test_the_system_schedule_explains_itself_and_is_not_a_job(call: Caller, temporal: Client) -> None:

@@ -74,7 +74,7 @@ class BackupWorkflow:
         fault: FailureError | None = None
         latest = timing.latest_start(scheduled, request.window, request.catch_up_window, _end_of_previous_backup())
         if started > latest:
-            report = BackupReport(outcome=Outcome.MISSED, message=_missed(started - latest))
+            report = BackupReport(outcome=Outcome.MISSED, message=_missed(request.scheduler_id, started - latest))
         else:
             try:
                 report = await _back_up(request, scheduled)
@@ -164,11 +164,11 @@ def _time_for_trying(choice: PolicyChoice, left_of_window: timedelta) -> timedel
     return max(left_of_window, SHORTEST_TRYING, choice.timeout + _SPARE)
 
 
-def _missed(late: timedelta) -> str:
+def _missed(scheduler_id: str, late: timedelta) -> str:
     late -= timedelta(microseconds=late.microseconds)
     return (
         f"picked up {late} after the end of its window and grace time, nothing was backed up; "
-        "`temporal schedule trigger` makes a backup now"
+        f"`{names.trigger_command(scheduler_id)}` makes a backup now"
     )
 
 

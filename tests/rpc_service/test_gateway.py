@@ -13,7 +13,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 from backup_scheduler.backups import BackupRequest
-from backup_scheduler.errors import JobExists
+from backup_scheduler.errors import JobExists, NamespaceNotFound
 from backup_scheduler.jobs import BackupJob
 from backup_scheduler.schedules import Aim, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
@@ -172,6 +172,14 @@ async def new_namespace(temporal: Client, stack: StackInfo) -> AsyncIterator[Cli
             else:
                 break
     yield client
+
+
+async def test_a_namespace_that_does_not_exist_is_not_taken_for_one_without_jobs(stack: StackInfo) -> None:
+    client = await Client.connect(stack.temporal_address, namespace="nowhere", data_converter=pydantic_data_converter)
+    gateway = ScheduleGateway(client, SETTINGS)
+    for asked in (gateway.get("job"), gateway.get_all(), gateway.add(a_job("job"), "call"), gateway.remove("job")):
+        with pytest.raises(NamespaceNotFound, match="no namespace 'nowhere'"):
+            await asked
 
 
 async def test_the_first_job_of_a_namespace_registers_the_search_attributes(new_namespace: Client) -> None:

@@ -123,7 +123,7 @@ async def test_a_run_later_than_window_and_grace_time_is_missed(temporal: Client
         result = await handle.result()
         assert (result.outcome, result.scheduled_time) == (Outcome.MISSED, nominal)
         assert result.message.startswith("picked up 0:05:0")
-        assert "`temporal schedule trigger`" in result.message
+        assert "`temporal schedule trigger --overlap-policy BufferAll -s job-1`" in result.message
         assert await outcome_shown(handle) == "missed"
         assert (await events(handle))["EVENT_TYPE_WORKFLOW_TASK_COMPLETED"] == 1
     assert target.received == []
