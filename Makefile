@@ -32,7 +32,7 @@ up: setup ## run the services until Ctrl-C; SCHEDULER_STATE_DIR (.state) keeps t
 
 lock: setup ## bring requirements.lock up to date with pyproject.toml
 	$(PYTHON_IN_VENV) -m pip --disable-pip-version-check --quiet install uv
-	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --group dev pyproject.toml -o requirements.lock
+	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --group dev --group bench pyproject.toml -o requirements.lock
 
 clean: ## remove .venv, caches and the data of `make up`
 	rm -rf .venv .state .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
