@@ -19,23 +19,30 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
-from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
+from activities.all_jobs import AllJobs
 from activities.attempts import HEARTBEAT_INTERVAL
 from activities.http_backup import HttpBackup
 from activities.policy_choice import PolicyLookup
-from activities.realign import WallClock
 from activities.restic_backup import ResticBackup
 from backup_scheduler import logs, settings, temporal
 from backup_scheduler.errors import ConfigurationError
-from backup_scheduler.names import REALIGN_SCHEDULE, SEARCH_ATTRIBUTES
+from backup_scheduler.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE
 from backup_scheduler.policies import Policies
-from backup_scheduler.schedules import realign_schedule
-from backup_scheduler.settings import Settings
+from backup_scheduler.schedules import system_schedule
+from backup_scheduler.settings import PREFIX, Settings
+from workflows.all_jobs import LookAfterJobsWorkflow
 from workflows.backup import BackupWorkflow
-from workflows.realign import RealignWorkflow
 
 _PAUSE = 2
 """Seconds between attempts to reach Temporal."""
@@ -49,12 +56,12 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[BackupWorkflow, RealignWorkflow],
+        workflows=[BackupWorkflow, LookAfterJobsWorkflow],
         activities=[
             PolicyLookup(policies).choose_policy,
             HttpBackup(policies).http_backup,
             ResticBackup(policies).restic_backup,
-            WallClock(client).realign_jobs,
+            AllJobs(client).look_after,
         ],
         max_concurrent_activities=settings.max_backups,
         graceful_shutdown_timeout=settings.shutdown_grace,
@@ -70,14 +77,7 @@ async def serve(settings: Settings, policies: Policies) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    runtime = Runtime(
-        telemetry=TelemetryConfig(
-            logging=LoggingConfig(
-                filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
-                forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
-            )
-        )
-    )
+    runtime = _runtime(settings)
     while not stop.is_set():
         try:
             if client := await _unless(stop, temporal.connect(runtime=runtime)):
@@ -86,6 +86,22 @@ async def serve(settings: Settings, policies: Policies) -> None:
             log.warning("Temporal cannot be reached, trying again", error=str(error), seconds=_PAUSE)
             await _unless(stop, asyncio.sleep(_PAUSE))
     log.info("worker stopped")
+
+
+def _runtime(settings: Settings) -> Runtime:
+    address = settings.metrics_address
+    try:
+        return Runtime(
+            telemetry=TelemetryConfig(
+                logging=LoggingConfig(
+                    filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+                    forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
+                ),
+                metrics=PrometheusConfig(bind_address=address) if address else None,
+            )
+        )
+    except (RuntimeError, ValueError) as error:
+        raise ConfigurationError(f"{PREFIX}METRICS_ADDRESS: {address!r} cannot be used: {error}") from None
 
 
 async def _prepare(client: Client, task_queue: str) -> None:
@@ -98,16 +114,16 @@ async def _prepare(client: Client, task_queue: str) -> None:
         names = [key.name for key in SEARCH_ATTRIBUTES]
         log.warning("search attributes not registered", needed=names, type="Keyword", error=error.message)
     try:
-        await _put_realign_schedule(client, realign_schedule(task_queue))
+        await _put_system_schedule(client, system_schedule(task_queue))
     except RPCError as error:
         if error.status == RPCStatusCode.UNAVAILABLE:
             raise
-        log.warning("system schedule not made", needed=REALIGN_SCHEDULE, error=error.message)
+        log.warning("system schedule not made", needed=SYSTEM_SCHEDULE, error=error.message)
 
 
-async def _put_realign_schedule(client: Client, wanted: Schedule) -> None:
+async def _put_system_schedule(client: Client, wanted: Schedule) -> None:
     try:
-        await client.create_schedule(REALIGN_SCHEDULE, wanted, trigger_immediately=True)
+        await client.create_schedule(SYSTEM_SCHEDULE, wanted, trigger_immediately=True)
     except ScheduleAlreadyRunningError:  # made by an earlier worker, perhaps of an older release or for another queue
 
         def renewed(update: ScheduleUpdateInput) -> ScheduleUpdate:
@@ -116,7 +132,7 @@ async def _put_realign_schedule(client: Client, wanted: Schedule) -> None:
                 wanted.state = standing
             return ScheduleUpdate(wanted)
 
-        await client.get_schedule_handle(REALIGN_SCHEDULE).update(renewed)
+        await client.get_schedule_handle(SYSTEM_SCHEDULE).update(renewed)
 
 
 async def _work(client: Client, settings: Settings, policies: Policies, stop: asyncio.Event) -> None:

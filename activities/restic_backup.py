@@ -84,6 +84,8 @@ class _Run:
         try:
             folder = _local_repository(self._policy)
             async with restic_command.alone_in(folder) if folder else nullcontext():
+                if folder and not await asyncio.to_thread(restic_command.clear_for_repository, folder):
+                    raise _lasting(f"the repository is damaged: {folder} holds data but no config file")
                 verdict, output, code = await self._restic("making the repository", ["init"])
         except OSError as error:
             raise _lasting(f"the repository cannot be made: {error.filename}: {error.strerror}") from None

@@ -168,6 +168,21 @@ async def _pipe() -> AsyncIterator[tuple[asyncio.StreamReader, _PipeEnds]]:
         transport.close()
 
 
+def clear_for_repository(folder: Path) -> bool:
+    """Take away what an `init` that was killed left, and tell whether a repository can be made in the folder.
+
+    restic itself does not look: over old data it would make a repository that does not open that data any more, and
+    with an old key of the same password one that does not open at all.
+    """
+    if (folder / "config").exists():  # another worker has just made it; `init` will say so
+        return True
+    if any(path.is_file() for kind in ("data", "index", "snapshots") for path in (folder / kind).rglob("*")):
+        return False
+    for key in (folder / "keys").glob("*"):  # of nothing: there is no data
+        key.unlink()
+    return True
+
+
 @asynccontextmanager
 async def alone_in(folder: Path) -> AsyncIterator[None]:
     """Wait until no other worker on this machine is in here with the same folder, which is made where missing.

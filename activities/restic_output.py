@@ -15,6 +15,10 @@ MOST_WARNINGS = 20
 """Complaints that a report keeps (backups.py)."""
 
 _LONGEST_TEXT = 500
+_SHORT_ID = 8
+"""Characters of a snapshot's id, as restic lists them: some releases tell no more of a new snapshot."""
+_STACK_TRACE = re.compile(r"[\w./*()-]+\.[\w.*()]+$|/\S+\.(?:go|s):\d+$")
+"""A line of those that restic prints behind some errors: a function of Go, or its place."""
 _CREDENTIALS = re.compile(r"://[^\s\"']*@")
 
 
@@ -84,7 +88,7 @@ def judge(exit_code: int, texts: Iterable[str]) -> Verdict:
 def explain(verdict: Verdict, exit_code: int, texts: Iterable[str]) -> str:
     """Say in a sentence why a command failed, with restic's own words behind it."""
     sentence = _SENTENCES[verdict]
-    words = redact(" ".join(" ".join(texts).split()))[-_LONGEST_TEXT:]
+    words = redact(" ".join(" ".join(text for text in texts if not _STACK_TRACE.match(text)).split()))[-_LONGEST_TEXT:]
     return f"{sentence} (exit code {exit_code}): {words}" if words else f"{sentence} (exit code {exit_code})"
 
 
@@ -128,13 +132,14 @@ def earlier_snapshot(lines: Iterable[str]) -> dict[str, Any] | None:
 
 def report(snapshot_id: str, summary: dict[str, Any], warnings: list[str], remark: str) -> BackupReport:
     """Make the report of a snapshot from the `summary` message; restic leaves fields out that are zero."""
+    snapshot_id = snapshot_id[:_SHORT_ID]
     files = int(summary.get("total_files_processed", 0))
     processed = int(summary.get("total_bytes_processed", 0))
     added = int(summary.get("data_added", 0))
     trouble = ", but not everything could be read" if warnings else ""
     return BackupReport(
         outcome=Outcome.COMPLETED_WITH_WARNINGS if warnings else Outcome.COMPLETED,
-        message=f"restic saved snapshot {snapshot_id[:8]}{trouble}{remark}",
+        message=f"restic saved snapshot {snapshot_id}{trouble}{remark}",
         warnings=warnings[:MOST_WARNINGS],
         snapshot_id=snapshot_id,
         files=files,
@@ -148,11 +153,11 @@ def found(snapshot: dict[str, Any]) -> BackupReport:
 
     Whether that attempt could read everything, only it knew: this is never plain success.
     """
-    snapshot_id = str(snapshot["id"])
+    snapshot_id = str(snapshot["id"])[:_SHORT_ID]
     summary = snapshot.get("summary") or {}
     return BackupReport(
         outcome=Outcome.COMPLETED_WITH_WARNINGS,
-        message=f"restic saved snapshot {snapshot_id[:8]} in an earlier attempt of this run, which was then lost",
+        message=f"restic saved snapshot {snapshot_id} in an earlier attempt of this run, which was then lost",
         warnings=["whether the lost attempt could read all files is not known: the worker's log may tell"],
         snapshot_id=snapshot_id,
         files=summary.get("total_files_processed"),

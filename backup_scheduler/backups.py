@@ -76,7 +76,7 @@ class BackupReport(BaseModel):
     warnings: list[str] = Field(default_factory=list)
     """What could not be backed up, at most the first 20 complaints."""
     snapshot_id: str | None = None
-    """restic's id of the snapshot."""
+    """restic's id of the snapshot, as `restic snapshots` lists it."""
     files: int | None = None
     """Files read."""
     bytes_processed: int | None = None

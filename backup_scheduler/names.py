@@ -12,9 +12,10 @@ SERVICE: Final = "scheduler"
 BACKUP_WORKFLOW: Final = "BackupWorkflow"
 """Workflow type that a job's schedule starts; the RPC side knows the worker side by this name alone."""
 
-REALIGN_WORKFLOW: Final = "RealignWorkflow"
-REALIGN_SCHEDULE: Final = "system-keep-wall-clock-start-times"
-"""The system schedule that moves jobs back to their start_time after a clock change, and the workflow that does it."""
+SYSTEM_WORKFLOW: Final = "LookAfterJobsWorkflow"
+SYSTEM_SCHEDULE: Final = "system-look-after-jobs"
+"""The system schedule that moves jobs back to their start_time after a clock change and reports runs that Temporal
+dropped, and the workflow that does it."""
 
 SCHEDULER_ID: Final = SearchAttributeKey.for_keyword("BackupSchedulerId")
 POLICY_NAME: Final = SearchAttributeKey.for_keyword("BackupPolicyName")

@@ -24,9 +24,9 @@ from backup_scheduler.jobs import BackupJob
 from backup_scheduler.names import (
     BACKUP_WORKFLOW,
     POLICY_NAME,
-    REALIGN_SCHEDULE,
-    REALIGN_WORKFLOW,
     SCHEDULER_ID,
+    SYSTEM_SCHEDULE,
+    SYSTEM_WORKFLOW,
     bounded,
     trigger_command,
     workflow_id,
@@ -79,13 +79,13 @@ def schedule_for(aim: Aim, task_queue: str, state: ScheduleState | None = None) 
     )
 
 
-def realign_schedule(task_queue: str) -> Schedule:
+def system_schedule(task_queue: str) -> Schedule:
     """Return the system schedule; every hour, so that it heeds a clock change long before a daily job's next run."""
-    summary = "Keeps backup jobs at their start_time when clocks change"
+    summary = "Keeps backup jobs at their start_time when clocks change, and reports lost runs"
     return Schedule(
         action=ScheduleActionStartWorkflow(
-            REALIGN_WORKFLOW,
-            id=REALIGN_SCHEDULE,
+            SYSTEM_WORKFLOW,
+            id=SYSTEM_SCHEDULE,
             task_queue=task_queue,
             execution_timeout=timedelta(hours=1),
             static_summary=summary,
@@ -95,6 +95,18 @@ def realign_schedule(task_queue: str) -> Schedule:
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=1)),
         state=ScheduleState(note=summary),
     )
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What Temporal tells of runs that could not start when they were due; sums since the job was made."""
+
+    waiting: int = 0
+    """Now waiting for the run before."""
+    dropped: int = 0
+    """Came due while as many waited as Temporal keeps."""
+    missed_catchup: int = 0
+    """Too old to be made up for; Temporal may count one again (Temporal fact)."""
 
 
 def search_attributes(request: BackupRequest) -> TypedSearchAttributes:
@@ -138,6 +150,12 @@ class ScheduledJob:
     def in_force_since(self) -> datetime:
         """When Temporal took over the terms, by its own clock."""
         return self.description.info.last_updated_at or self.description.info.created_at
+
+    @property
+    def losses(self) -> Losses:
+        """Runs that waited or were lost."""
+        info = self.description.raw_description.info  # the SDK's own leaves the buffer out
+        return Losses(info.buffer_size, info.buffer_dropped, info.missed_catchup_window)
 
     @property
     def paused(self) -> bool:

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     shutdown_grace: Annotated[timedelta, BeforeValidator(_seconds)] = timedelta(seconds=30)
     """How long a worker that was told to stop lets its backups go on before it hands them over; in seconds."""
 
+    metrics_address: Annotated[str, Field(pattern=r"^\S+:[0-9]{1,5}$")] | None = None
+    """Host and port at which a worker shows its metrics to Prometheus."""
+
     @property
     def zone(self) -> ZoneInfo:
         """The scheduler's time zone."""

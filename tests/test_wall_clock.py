@@ -16,8 +16,8 @@ from temporalio.client import (
 
 from backup_scheduler.backups import BackupRequest
 from backup_scheduler.jobs import BackupJob
-from backup_scheduler.names import REALIGN_SCHEDULE
-from backup_scheduler.schedules import Aim, realign_schedule, schedule_for, search_attributes
+from backup_scheduler.names import SYSTEM_SCHEDULE
+from backup_scheduler.schedules import Aim, schedule_for, search_attributes, system_schedule
 from backup_scheduler.timing import first_run
 from devstack.running import StackInfo
 from tests.conftest import Caller
@@ -49,7 +49,7 @@ async def job_off_by_an_hour(
 
 async def realign(temporal: Client) -> None:
     """Let the system schedule make a pass now and wait for its end."""
-    system = temporal.get_schedule_handle(REALIGN_SCHEDULE)
+    system = temporal.get_schedule_handle(SYSTEM_SCHEDULE)
     before = (await system.describe()).info.num_actions
     await system.trigger()
     async with asyncio.timeout(30):
@@ -108,8 +108,8 @@ async def next_run(temporal: Client, scheduler_id: str) -> datetime:
 
 
 async def test_a_worker_renews_the_system_schedule_and_leaves_it_paused(stack: StackInfo, temporal: Client) -> None:
-    system = temporal.get_schedule_handle(REALIGN_SCHEDULE)
-    outdated = realign_schedule("a queue without workers")
+    system = temporal.get_schedule_handle(SYSTEM_SCHEDULE)
+    outdated = system_schedule("a queue without workers")
     outdated.state.paused = True
     await system.update(lambda _: ScheduleUpdate(outdated))
     psutil.Process(stack.pids["worker"]).kill()  # the stack starts another
@@ -119,7 +119,7 @@ async def test_a_worker_renews_the_system_schedule_and_leaves_it_paused(stack: S
                 await asyncio.sleep(0.1)
         assert description.schedule.state.paused
     finally:
-        await system.unpause(note=realign_schedule("backups").state.note)
+        await system.unpause(note=system_schedule("backups").state.note)
 
 
 def task_queue(description: ScheduleDescription) -> str:
@@ -128,11 +128,13 @@ def task_queue(description: ScheduleDescription) -> str:
 
 
 async def test_the_system_schedule_explains_itself_and_is_not_a_job(call: Caller, temporal: Client) -> None:
-    description = await temporal.get_schedule_handle(REALIGN_SCHEDULE).describe()
-    assert description.schedule.state.note == "Keeps backup jobs at their start_time when clocks change"
+    description = await temporal.get_schedule_handle(SYSTEM_SCHEDULE).describe()
+    assert description.schedule.state.note == (
+        "Keeps backup jobs at their start_time when clocks change, and reports lost runs"
+    )
     for method in ONE_ID:
-        assert_fails(call(method, REALIGN_SCHEDULE), 404)
+        assert_fails(call(method, SYSTEM_SCHEDULE), 404)
     for method in (ADD, MODIFY):
-        assert_fails(call(method, REALIGN_SCHEDULE, *TERMS), 404)
-    assert REALIGN_SCHEDULE not in {job["job_id"] for job in call("get_jobs")["description"]}
-    assert (await temporal.get_schedule_handle(REALIGN_SCHEDULE).describe()).schedule == description.schedule
+        assert_fails(call(method, SYSTEM_SCHEDULE, *TERMS), 404)
+    assert SYSTEM_SCHEDULE not in {job["job_id"] for job in call("get_jobs")["description"]}
+    assert (await temporal.get_schedule_handle(SYSTEM_SCHEDULE).describe()).schedule == description.schedule

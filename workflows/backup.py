@@ -104,6 +104,9 @@ class BackupWorkflow:
                 "reason": result.message,
             },
         )
+        workflow.metric_meter().create_counter("backup_scheduler_runs", "Runs that ended, by outcome").add(
+            1, {"outcome": result.outcome.value}
+        )
         workflow.upsert_search_attributes([names.OUTCOME.value_set(result.outcome.value)])
         if fault is not None:
             raise ApplicationError(result.message, result, type=BACKUP_FAILED, non_retryable=True) from fault

@@ -16,7 +16,7 @@ from backup_scheduler import policies
 from backup_scheduler.backups import Outcome
 from backup_scheduler.errors import JobExists, JobNotFound, TemporalTimeout, TemporalUnavailable
 from backup_scheduler.jobs import BackupJob
-from backup_scheduler.names import REALIGN_SCHEDULE, REALIGN_WORKFLOW, SEARCH_ATTRIBUTES
+from backup_scheduler.names import SYSTEM_SCHEDULE, SYSTEM_WORKFLOW, SEARCH_ATTRIBUTES
 from backup_scheduler.settings import PREFIX, Settings
 from rpc_service.gateway import DEADLINE
 from tests.conftest import ROOT
@@ -130,8 +130,8 @@ def test_every_outcome_and_search_attribute_is_explained() -> None:
 
 
 def test_the_system_schedule_is_explained() -> None:
-    assert f"--schedule-id {REALIGN_SCHEDULE}" in text("docs/operations.md")
-    assert f"`{REALIGN_WORKFLOW}`" in text("docs/operations.md")
+    assert f"--schedule-id {SYSTEM_SCHEDULE}" in text("docs/operations.md")
+    assert f"`{SYSTEM_WORKFLOW}`" in text("docs/operations.md")
 
 
 def test_every_tctl_command_stands_beside_the_same_one_of_temporal() -> None:

@@ -59,7 +59,7 @@ async def test_the_first_attempt_makes_repository_and_snapshot_and_the_second_fi
     assert again.outcome is Outcome.COMPLETED_WITH_WARNINGS  # nobody knows whether the lost attempt read all
     assert "in an earlier attempt of this run" in again.message
     (snapshot,) = await snapshots(new_restic)
-    assert {snapshot["id"][:8]} == {first.snapshot_id[:8], (again.snapshot_id or "")[:8]}
+    assert snapshot["short_id"] == first.snapshot_id == again.snapshot_id
     assert (await new_restic("check")).strip().endswith("no errors were found")
 
 
@@ -128,6 +128,23 @@ async def test_a_repository_that_is_damaged_fails_for_good(restic: Restic) -> No
     error = await refused(restic.policy())
     assert error.non_retryable
     assert error.message.startswith("the repository is damaged")
+
+
+async def test_a_repository_without_its_config_is_not_made_anew_over_its_data(restic: Restic) -> None:
+    await made(restic.policy())
+    (restic.repository / "config").unlink()
+    before = sorted(restic.repository.rglob("*"))
+    error = await refused(restic.policy())
+    assert error.non_retryable
+    assert error.message == f"the repository is damaged: {restic.repository} holds data but no config file"
+    assert sorted(restic.repository.rglob("*")) == before
+
+
+async def test_what_an_init_that_was_killed_left_is_made_a_repository(restic: Restic) -> None:
+    (restic.repository / "config").unlink()  # init writes it last
+    report = await made(restic.policy())
+    assert report.outcome is Outcome.COMPLETED
+    assert len(list((restic.repository / "keys").iterdir())) == 1
 
 
 async def test_a_repository_that_cannot_be_made_fails_for_good(new_restic: Restic) -> None:
