@@ -187,6 +187,12 @@ def test_a_message_that_cannot_be_answered_is_dropped(wire: Wire, body: Any, pro
     assert wire.is_answered()
 
 
+def test_a_change_whose_outcome_nobody_would_hear_of_is_not_made(wire: Wire, call: Caller, scheduler_id: str) -> None:
+    wire.send(ADD, {"args": [scheduler_id, *TERMS], "kwargs": {}}, reply_to=None)
+    assert wire.is_answered()
+    assert_fails(call("get_job", scheduler_id), 404)
+
+
 @pytest.mark.parametrize("stack_of_calls", [7, "text", {"a": 1}, [1, 2], None])
 def test_a_broken_call_id_stack_does_not_matter(wire: Wire, stack_of_calls: Any) -> None:
     wire.send("get_job", CALL, headers={"nameko.call_id_stack": stack_of_calls})

@@ -17,12 +17,13 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.backups import BackupRequest
-from backup_scheduler.names import POLICY_NAME, SCHEDULER_ID
+from backup_scheduler.names import POLICY_NAME, SCHEDULER_ID, workflow_id
 from tests.conftest import ZONE, Caller, Reply
 
 ADD = "add_scheduler_start_backup_job_by_interval"
 MODIFY = "modify_start_backup_job_by_interval"
 ONE_ID = ["pause_job", "resume_job", "remove_job", "get_job"]
+ARGUMENTS = ("scheduler_id", "policy_name", "days", "start_time", "duration", "misfire_grace_time")
 TERMS = ("documents", 3, "02:01", 2, 3600)
 
 
@@ -106,8 +107,7 @@ def test_without_a_window_the_run_is_at_start_time_itself(call: Caller, schedule
 
 
 def test_arguments_may_come_by_name(call: Caller, scheduler_id: str) -> None:
-    names = ("policy_name", "days", "start_time", "duration", "misfire_grace_time")
-    described = job(call(ADD, scheduler_id=scheduler_id, **dict(zip(names, TERMS, strict=True))))
+    described = job(call(ADD, **dict(zip(ARGUMENTS, (scheduler_id, *TERMS), strict=True))))
     assert described["job_id"] == scheduler_id
 
 
@@ -200,12 +200,19 @@ def test_get_jobs_lists_every_job_as_get_job_describes_it(call: Caller, schedule
     assert mine == [job(call("get_job", each)) for each in ids[:2]]
 
 
-@pytest.mark.parametrize("workflow", ["SomebodyElses", "BackupWorkflow"])
+@pytest.mark.parametrize(
+    ("workflow", "is_request"),
+    [("SomebodyElses", False), ("BackupWorkflow", False), ("SomebodyElses", True)],
+    ids=["all theirs", "our workflow's name", "our argument"],
+)
 async def test_schedules_of_others_are_not_jobs(
-    call: Caller, temporal: Client, schedule: ScheduleHandle, scheduler_id: str, workflow: str
+    call: Caller, temporal: Client, schedule: ScheduleHandle, scheduler_id: str, workflow: str, is_request: bool
 ) -> None:
+    request = dict(zip(ARGUMENTS, (scheduler_id, *TERMS), strict=True)) | {"timezone": ZONE, "anchor": "2026-01-01"}
     theirs = Schedule(
-        action=ScheduleActionStartWorkflow(workflow, {"not": "ours"}, id=scheduler_id, task_queue="theirs"),
+        action=ScheduleActionStartWorkflow(
+            workflow, request if is_request else {"not": "ours"}, id=workflow_id(scheduler_id), task_queue="theirs"
+        ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(days=9))]),
     )
     await temporal.create_schedule(scheduler_id, theirs)
