@@ -1,0 +1,43 @@
+"""What a caller hears when something goes wrong that nobody foresaw."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from backup_scheduler.errors import SchedulerError
+from backup_scheduler.jobs import JobId
+from backup_scheduler.settings import Settings
+from rpc_service.gateway import Description, ScheduleGateway
+from rpc_service.providers import Call
+
+
+async def fails(gateway: ScheduleGateway, job: JobId) -> Description:
+    raise LookupError("the password is tea")
+
+
+@pytest.fixture
+def call() -> Call:
+    gateway: Any = ScheduleGateway(None, Settings(timezone="UTC"))  # type: ignore[arg-type]  # no call gets so far
+    return Call(asyncio.run, gateway, "get_job", "call-1", "request-1")
+
+
+def test_the_unexpected_is_a_500_with_a_reference_into_the_log_and_nothing_else(call: Call) -> None:
+    with capture_logs() as logged:
+        reply = call.answer(JobId, ("job-1",), {}, fails)
+    assert (reply["status"], reply["code"]) == ("fail", 500)
+    assert isinstance(reply["description"], str)
+    assert "unexpected" in reply["description"]
+    assert "tea" not in reply["description"]
+    [failure] = [entry for entry in logged if entry["event"] == "call failed"]
+    assert failure["reference"] in reply["description"]
+    assert failure["exc_info"]
+    assert (failure["scheduler_id"], failure["call_id"]) == ("job-1", "call-1")
+
+
+def test_every_error_of_ours_has_a_code_of_the_contract() -> None:
+    def of(error: type[SchedulerError]) -> set[int]:
+        return {error.code}.union(*(of(kind) for kind in error.__subclasses__()))
+
+    assert of(SchedulerError) == {400, 404, 409, 500, 503, 504}
