@@ -1,10 +1,10 @@
 # Each command sets up what it needs by itself (devstack/setup.sh); `make` alone lists them.
 
 PYTHON_IN_VENV := .venv/bin/python
-CODE := backup_scheduler workflows activities rpc_service devstack worker.py tests
+CODE := backup_scheduler workflows activities rpc_service devstack soak worker.py tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format up lock clean
+.PHONY: help setup demo test soak lint format up lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ demo: setup ## run the main job end to end: add a job, run it, restore its snaps
 
 test: setup ## run all tests (ARGS= passes options to pytest)
 	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+
+soak: setup ## kill parts of a stack under load for MINUTES (10), then look for what was lost or doubled; SEED repeats one
+	@$(PYTHON_IN_VENV) -m soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lint: setup ## check style and types
 	$(PYTHON_IN_VENV) -m ruff check $(CODE)

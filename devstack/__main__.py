@@ -10,7 +10,8 @@ def main() -> int:
     """Run a command and return its exit code. Imports wait until they are needed: health checks run often."""
     parser = argparse.ArgumentParser(prog="python -m devstack", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="run the services of temporal-dev.yml until Ctrl-C")
+    running = commands.add_parser("up", help="run the services of temporal-dev.yml until Ctrl-C")
+    running.add_argument("--keep-alive", action="store_true", help="start services again however often they die")
     commands.add_parser("demo", help="make, run, restore and remove a real backup job")
     health = commands.add_parser("health", help="exit with 0 when a service is healthy")
     health.add_argument("service", choices=["rpc", "worker"])
@@ -21,7 +22,8 @@ def main() -> int:
         stop = StopSignals()  # before the imports that take their time
         from devstack.stack import up
 
-        return up(os.environ, Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state"), stop)
+        state_dir = Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state")
+        return up(os.environ, state_dir, stop, keep_alive=arguments.keep_alive)
     if arguments.command == "demo":
         from devstack.demo import main as demo
 

@@ -30,6 +30,8 @@ class StackInfo(BaseModel):
     web_ui: str
     pids: dict[str, int]
     """Process ids by service name."""
+    restarts: dict[str, int]
+    """How often each service was started again."""
 
     @classmethod
     def read(cls, state_dir: Path) -> Self | None:
@@ -52,16 +54,19 @@ class StackInfo(BaseModel):
 
 
 @contextmanager
-def running_stack(state_dir: Path, environ: Mapping[str, str] = os.environ) -> Iterator[StackInfo]:
+def running_stack(
+    state_dir: Path, environ: Mapping[str, str] = os.environ, *, keep_alive: bool = False
+) -> Iterator[StackInfo]:
     """Run `devstack up` around the block; its output goes to devstack.log in the state folder.
 
     Raises StackError with the end of that output when the stack does not come up or does not end with 0.
     """
     state_dir.mkdir(parents=True, exist_ok=True)
     log = state_dir / _LOG
+    command = [sys.executable, "-m", "devstack", "up"] + ["--keep-alive"] * keep_alive
     with log.open("w") as output:
-        stack = subprocess.Popen(
-            [sys.executable, "-m", "devstack", "up"],
+        stack = subprocess.Popen(  # noqa: S603  # our own
+            command,
             cwd=FILE.parent,
             env={**environ, "SCHEDULER_STATE_DIR": str(state_dir.absolute())},
             stdin=subprocess.DEVNULL,

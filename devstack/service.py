@@ -26,7 +26,7 @@ class Service:
         self.ready = False
         """Healthy, or for a command without a health check: done."""
         self.muted = False
-        self.restarts_left = spec.restarts
+        self.restarts = 0
         self.process: psutil.Popen | None = None
         self._environ = {**environ, **spec.environment}
         self._directory = directory

@@ -21,15 +21,18 @@ _GRACE_AFTER_FAILURE = 5
 """Seconds: a service whose server is gone may wait for it for ever instead of ending."""
 
 
-def up(environ: Mapping[str, str], state_dir: Path, stop: StopSignals) -> int:
-    """Run the stack until a signal; returns the exit code: 0 when it was asked to end, 1 when it could not go on."""
+def up(environ: Mapping[str, str], state_dir: Path, stop: StopSignals, *, keep_alive: bool = False) -> int:
+    """Run the stack until a signal; returns the exit code: 0 when it was asked to end, 1 when it could not go on.
+
+    With `keep_alive` services are started again however often they die, the servers too: for those who kill them.
+    """
     log = LogStream([spec.name for spec in compose.read(environ)])
     state_dir = state_dir.resolve()
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         with _locked(state_dir), Ports() as ports:
             _end_leftovers(state_dir, log)
-            return Stack(environ, state_dir, ports, log).run(stop)
+            return Stack(environ, state_dir, ports, log, keep_alive=keep_alive).run(stop)
     except (StackError, OSError) as error:
         log.say(str(error), "bold red")
         return 1
@@ -38,9 +41,12 @@ def up(environ: Mapping[str, str], state_dir: Path, stop: StopSignals) -> int:
 class Stack:
     """The services of temporal-dev.yml on this machine, with one state folder."""
 
-    def __init__(self, environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStream) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStream, *, keep_alive: bool
+    ) -> None:
         self._state_dir = state_dir
         self._log = log
+        self._keep_alive = keep_alive
         self._variables = machine.variables(environ, state_dir, ports, log)
         inherited = machine.service_environ(environ, state_dir, log)
         own_rabbitmq = self._variables["AMQP_URI"] != environ.get("AMQP_URI")
@@ -85,9 +91,9 @@ class Stack:
 
     def _restart(self, dead: Service) -> None:
         name, code = dead.spec.name, dead.exit_code
-        if not dead.restarts_left:
+        if not self._keep_alive and dead.restarts >= dead.spec.restarts:
             raise StackError(f"{name} ended by itself (exit code {code}).{dead.last_lines()}")
-        dead.restarts_left -= 1
+        dead.restarts += 1
         self._log.say(f"{name} ended by itself (exit code {code}): starting it again.", "bold red")
         self._announced = False
         self._began = time.monotonic()
@@ -101,6 +107,7 @@ class Stack:
             temporal_namespace="default",
             web_ui=f"http://localhost:{self._variables['TEMPORAL_UI_PORT']}",
             pids={name: each.process.pid for name, each in self._services.items() if each.process and each.alive},
+            restarts={name: each.restarts for name, each in self._services.items()},
         )
         info.write(self._state_dir)
         self._announced = True

@@ -9,7 +9,7 @@ import pytest
 from backup_scheduler.names import SERVICE
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("backup_scheduler", "workflows", "activities", "rpc_service", "worker", "devstack")
+PARTS = ("backup_scheduler", "workflows", "activities", "rpc_service", "worker", "devstack", "soak")
 ALLOWED = {
     "backup_scheduler": set(),
     "activities": {"backup_scheduler"},
@@ -17,6 +17,7 @@ ALLOWED = {
     "worker": {"backup_scheduler", "activities", "workflows"},
     "rpc_service": {"backup_scheduler"},
     "devstack": {"backup_scheduler"},
+    "soak": {"backup_scheduler", "devstack"},
 }
 METHODS = {
     "add_scheduler_start_backup_job_by_interval",

@@ -1,0 +1,57 @@
+"""Command line: `python -m soak`, which `make soak` runs."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from random import SystemRandom
+
+from rich.console import Console
+
+from devstack.errors import StackError
+from soak.session import Plan, Soak
+from soak.table import show
+
+
+def main() -> int:
+    """Run a soak; returns 0 when nothing was lost, doubled or untrue."""
+    parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10, help="how long to call and to kill (default: 10)")
+    parser.add_argument("--seed", type=int, help="repeats the calls and kills of another soak (default: a random one)")
+    parser.add_argument("--every", type=float, default=20, help="seconds from one kill to the next (default: 20)")
+    parser.add_argument("--kills", type=int, default=1_000_000, help="end the kills after so many")
+    parser.add_argument("--callers", type=int, default=4, help="callers at once (default: 4)")
+    parser.add_argument("--pause", type=float, default=0.8, help="seconds between two calls of a caller (default: 0.8)")
+    arguments = parser.parse_args()
+    seed = SystemRandom().randrange(10_000) if arguments.seed is None else arguments.seed
+    plan = Plan(seed, 60 * arguments.minutes, arguments.every, arguments.kills, arguments.callers, arguments.pause)
+    console = Console(highlight=False, soft_wrap=True)
+    place = Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state")
+    folder = place.absolute() / "soak" / f"{time.strftime('%Y%m%d-%H%M%S')}-seed-{seed}"
+    folder.mkdir(parents=True)
+    console.print(f"SEED={seed} repeats the calls and kills of this soak. Logs and figures: {folder}", markup=False)
+    return asyncio.run(_run(plan, folder, console))
+
+
+async def _run(plan: Plan, folder: Path, console: Console) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        figures = await Soak(plan, folder, console, stop).run()
+    except StackError as error:
+        console.print(str(error), style="bold red", markup=False)
+        return 1
+    (folder / "figures.json").write_text(figures.model_dump_json(indent=2) + "\n")
+    show(figures, console)
+    return 0 if figures.passed else 1
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a client of Temporal can crash while the interpreter shuts down, and callers may still wait

@@ -1,0 +1,109 @@
+"""Schedules that are due every few seconds, made with the real mapping but for the interval: the interface takes days.
+
+Their nominal times can be computed exactly, so it is known which runs there have to be.
+"""
+
+import asyncio
+import dataclasses
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import Client, Schedule, ScheduleIntervalSpec, ScheduleUpdate
+from temporalio.service import RPCError
+
+from backup_scheduler.backups import BackupRequest
+from backup_scheduler.jobs import BackupJob
+from backup_scheduler.names import schedule_id, workflow_id
+from backup_scheduler.schedules import Aim, schedule_for
+from backup_scheduler.timing import phase
+
+_LEAD = timedelta(seconds=3)
+_PAUSE = 0.5
+
+
+@dataclass
+class TimedSchedule:
+    """One schedule, from its first run to its end."""
+
+    scheduler_id: str
+    every: timedelta
+    first_run: datetime
+    end: datetime | None = None
+    """No run is due after it; None until it is decided."""
+
+    def schedule(self, task_queue: str) -> Schedule:
+        """Return the schedule of a job with these times."""
+        job = BackupJob(
+            scheduler_id=self.scheduler_id,
+            policy_name="soak",
+            days=1,
+            start_time="00:00",
+            duration=0,
+            misfire_grace_time=86400,
+        )
+        aim = Aim(BackupRequest.of(job, "UTC", self.first_run.date()), self.first_run)
+        made = schedule_for(aim, task_queue)
+        interval = ScheduleIntervalSpec(every=self.every, offset=phase(self.first_run, self.every))
+        made.spec = dataclasses.replace(made.spec, intervals=[interval], end_at=self.end)
+        return made
+
+    def due(self) -> list[str]:
+        """Return the workflow ids of all runs that have to be there."""
+        assert self.end is not None  # noqa: S101  # decided by then
+        count = int((self.end - self.first_run) / self.every) + 1
+        times = [self.first_run + number * self.every for number in range(max(count, 0))]
+        return [f"{workflow_id(self.scheduler_id)}-{time:%Y-%m-%dT%H:%M:%SZ}" for time in times]
+
+
+class TimedSchedules:
+    """Makes the schedules, and ends them at a moment of which it is sure."""
+
+    def __init__(self, client: Client, task_queue: str) -> None:
+        self.all: list[TimedSchedule] = []
+        self._client = client
+        self._task_queue = task_queue
+
+    async def start(self, intervals: list[int]) -> None:
+        """Make a schedule for each interval (in seconds).
+
+        Without search attributes of their own, so that neither get_jobs nor the realign pass takes them for jobs.
+        """
+        for number, seconds in enumerate(intervals, start=1):
+            first = (datetime.now(UTC) + _LEAD).replace(microsecond=0)
+            timed = TimedSchedule(f"soak-timed-{number}", timedelta(seconds=seconds), first)
+            await self._client.create_schedule(schedule_id(timed.scheduler_id), timed.schedule(self._task_queue))
+            self.all.append(timed)
+
+    async def end(self) -> None:
+        """Let no run be due after a moment a little ahead, half-way between two times; Temporal has to be up."""
+        for timed in self.all:
+            now = datetime.now(UTC) + _LEAD
+            timed.end = timed.first_run + (int((now - timed.first_run) / timed.every) + 0.5) * timed.every
+            wanted = timed.schedule(self._task_queue)
+            handle = self._client.get_schedule_handle(schedule_id(timed.scheduler_id))
+            while (await handle.describe()).schedule.spec.end_at != timed.end:
+                await handle.update(lambda _, wanted=wanted: ScheduleUpdate(wanted))  # type: ignore[misc]
+
+    async def drained(self) -> bool:
+        """Whether nothing is due, waits or runs any more."""
+        if any(timed.end is not None and timed.end > datetime.now(UTC) for timed in self.all):
+            return False
+        for timed in self.all:
+            found = await self._client.get_schedule_handle(schedule_id(timed.scheduler_id)).describe()
+            if found.info.running_actions or found.raw_description.info.buffer_size:
+                return False
+        return True
+
+
+async def until_drained(timed: TimedSchedules, client: Client, patience: float) -> bool:
+    """Wait until no run is open any more; False when that takes too long."""
+    deadline = asyncio.get_running_loop().time() + patience
+    while asyncio.get_running_loop().time() < deadline:
+        try:
+            open_runs = await client.count_workflows('WorkflowType="BackupWorkflow" AND ExecutionStatus="Running"')
+            if open_runs.count == 0 and await timed.drained():
+                return True
+        except (RPCError, RuntimeError):
+            pass
+        await asyncio.sleep(_PAUSE)
+    return False
