@@ -1,0 +1,57 @@
+"""Command line: `python -m bench [calls burst crash growth backups] [--rounds N] [--tiny]`."""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+from rich.console import Console
+
+from bench import backups, burst, calls, charts, crash, document, growth
+from bench.plan import Plan
+from bench.results import FOLDER, Machine, Result
+
+BENCHMARKS: dict[str, ModuleType] = {
+    "calls": calls,
+    "burst": burst,
+    "crash": crash,
+    "growth": growth,
+    "backups": backups,
+}
+
+
+def main() -> int:
+    """Run benchmarks one after the other; each leaves its result as soon as it has it."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="which; default: all")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--most-jobs", type=int, default=10_000, help="where the benchmark of growth ends")
+    parser.add_argument("--tiny", action="store_true", help="only try whether the benchmarks work")
+    parser.add_argument("--results", type=Path, default=FOLDER, help="where figures and charts go")
+    given = parser.parse_args()
+    plan = Plan(rounds=given.rounds, tiny=given.tiny, most_jobs=given.most_jobs)
+    if given.tiny and given.results == FOLDER:
+        parser.error("--tiny measures nothing that is worth keeping: give --results another folder")
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    for name in given.names or BENCHMARKS:
+        benchmark = BENCHMARKS[name]
+        machine, began = Machine.here(), time.monotonic()
+        measured = benchmark.measure(plan)
+        tables = benchmark.tables(measured)
+        Result(machine=machine, tables=tables, measured=measured.model_dump()).write(name, given.results)
+        for chart, drawn in benchmark.draw(measured).items():
+            charts.write(drawn, given.results / f"{chart}.svg")
+        for table in tables:
+            table.print(console)
+        console.print(f"{name}: {time.monotonic() - began:.0f} s\n", style="dim")
+    if given.results == FOLDER:
+        document.document()
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # a client of Temporal can crash while the interpreter shuts down

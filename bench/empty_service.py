@@ -1,0 +1,31 @@
+"""A nameko service that does nothing: what RPC itself costs. `python -m bench.empty_service`."""
+
+import os
+
+import eventlet
+
+eventlet.monkey_patch()
+
+from typing import Any  # noqa: E402
+
+from nameko.containers import ServiceContainer  # noqa: E402
+from nameko.rpc import rpc  # noqa: E402
+
+NAME = "empty"
+
+
+class EmptyService:
+    """Answers at once."""
+
+    name = NAME
+
+    @rpc  # type: ignore[untyped-decorator]  # nameko has no type information
+    def nothing(self, **arguments: Any) -> None:
+        """Take any arguments and do nothing."""
+
+
+if __name__ == "__main__":
+    container = ServiceContainer(EmptyService, {"AMQP_URI": os.environ["AMQP_URI"], "max_workers": 50})
+    container.start()
+    print("ready", flush=True)  # noqa: T201  # tells the benchmark so
+    container.wait()
