@@ -1,0 +1,98 @@
+"""kill -9 in the middle of a burst: which runs are lost."""
+
+import asyncio
+import os
+import signal
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from bench import ours
+from bench.due_at_once import Outcome, OurBursts, PeerRun, peers, wait_until_done
+from bench.figures import Spread
+from bench.plan import Plan
+from bench.results import Table
+from bench.target import Target, target
+from devstack.running import StackInfo
+
+SECONDS = 1.0
+SIZE = 200
+_KILLED = ("temporal", "rpc", "worker")
+
+
+class Measured(BaseModel):
+    """All rounds."""
+
+    outcomes: list[Outcome] = []
+
+
+def measure(plan: Plan) -> Measured:
+    """Kill everything of ours but the broker at once, and the peer's one process; start them again at once."""
+    measured = Measured()
+    size, rounds = plan.size(SIZE, 12), 1 if plan.tiny else min(plan.rounds, 3)
+    with tempfile.TemporaryDirectory(prefix="bench-crash-") as name, target(SECONDS) as goal:
+        folder = Path(name)
+        with ours.ours(folder / "state", goal.url, keep_alive=True) as stack, asyncio.Runner() as runner:
+            with peers(folder, stack.amqp_uri, size, rounds, SECONDS, lead=5) as runs:
+                for run in runs:
+                    wait_until_done(run.goal, run.ids, lambda _: _kill_each(runs, size // 4), standstill=15)
+                measured.outcomes += [run.outcome(number) for number, run in enumerate(runs)]
+            for number in range(rounds):
+                measured.outcomes.append(_ours(folder / "state", runner, goal, size, number))
+    return measured
+
+
+def _kill_each(runs: list[PeerRun], when: int) -> None:
+    for run in runs:
+        if not run.restarted and run.goal.count() >= when:
+            run.kill_and_start_again()
+
+
+def _ours(state: Path, runner: asyncio.Runner, goal: Target, size: int, number: int) -> Outcome:
+    stack = StackInfo.read(state)
+    if stack is None:
+        raise RuntimeError("the stack is gone")
+    bursts = OurBursts(runner.run(ours.connected(stack)), runner)
+    before, killed = goal.count(), False
+    burst = bursts.make(size)
+
+    def kill(count: int) -> None:
+        nonlocal killed
+        if count - before >= size // 4 and not killed:
+            killed = True
+            for name in _KILLED:
+                os.kill(stack.pids[name], signal.SIGKILL)
+
+    wait_until_done(goal, burst.ids, kill)
+    runner.run(ours.all_closed(bursts.client))
+    return Outcome.read("ours", number, burst.ids, burst.due, goal.seen())
+
+
+def tables(measured: Measured) -> list[Table]:
+    """Losses, repetitions, and when the last was done."""
+    rows = []
+    for system, what in (("ours", "server, RPC service and worker"), ("peer", "its one process")):
+        outcomes = [each for each in measured.outcomes if each.system == system]
+        rows.append(
+            [
+                f"{system}: {what}",
+                str(sum(each.jobs for each in outcomes)),
+                *(Spread.of([getattr(each, name) for each in outcomes]).text(0) for name in ("lost", "repeated")),
+                Spread.of([each.last_done for each in outcomes]).text(1),
+            ]
+        )
+    return [
+        Table(
+            name="crash",
+            title="kill -9 in the middle of a burst, started again at once",
+            columns=["killed", "runs due", "lost per burst", "made twice per burst", "last done after (s)"],
+            rows=rows,
+        )
+    ]
+
+
+def draw(_: Measured) -> dict[str, Any]:
+    """Draw nothing: the table says it all."""
+    return {}

@@ -1,0 +1,166 @@
+"""Bursts: many jobs that are due at one moment, at ours and at the peer."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel
+from temporalio.client import Client
+
+from bench import jobs
+from bench.peer.scheduler import seed
+from bench.processes import Child
+from bench.target import Target, target
+
+_PATIENCE = 240
+_STANDSTILL = 75
+"""Seconds without an answer: what is still missing then is lost. Twice what a lost attempt takes to be noticed."""
+_POINTS = 40
+
+
+class Outcome(BaseModel):
+    """What became of a burst; times in seconds from the moment at which all jobs were due."""
+
+    system: str
+    jobs: int
+    round: int
+    last_done: float
+    lost: int
+    repeated: int
+    """Backups made once more, of a run that had been made."""
+    curve: list[float]
+    """When each fortieth part of the jobs was done."""
+    cpu: dict[str, float] = {}
+    """CPU seconds of each process from the due moment on."""
+
+    @classmethod
+    def read(cls, system: str, number: int, ids: list[str], due: datetime, seen: dict[str, list[float]]) -> "Outcome":
+        """Sum up what the target has seen of these jobs."""
+        firsts = sorted(min(seen[each]) - due.timestamp() for each in ids if each in seen)
+        total = sum(len(seen.get(each, [])) for each in ids)
+        places = {max(0, len(firsts) * part // _POINTS - 1) for part in range(1, _POINTS + 1)} if firsts else set()
+        return cls(
+            system=system,
+            jobs=len(ids),
+            round=number,
+            last_done=round(firsts[-1], 2) if firsts else 0.0,
+            lost=len(ids) - len(firsts),
+            repeated=total - len(firsts),
+            curve=[round(firsts[place], 2) for place in sorted(places)],
+        )
+
+
+@dataclass
+class Burst:
+    """Jobs that are made, and the moment at which they are due."""
+
+    ids: list[str]
+    due: datetime
+
+
+@dataclass
+class OurBursts:
+    """Makes jobs at ours; learns how long that takes."""
+
+    client: Client
+    runner: asyncio.Runner
+    per_second: float = field(default=25.0)
+
+    def make(self, count: int, spare: float = 3.0) -> Burst:
+        """Make jobs that are due soon after the last one is made."""
+        while True:
+            ids = [f"burst-{uuid.uuid4().hex}" for _ in range(count)]
+            due = jobs.moment_in(count / self.per_second + spare)
+            began = time.monotonic()
+            self.runner.run(jobs.create_all(self.client, [jobs.aim(each, due) for each in ids]))
+            took = time.monotonic() - began
+            self.per_second = min(count / took * 0.75, 100.0)
+            if datetime.now(UTC) < due:
+                return Burst(ids, due)
+
+
+def wait_until_done(
+    goal: Target,
+    ids: list[str],
+    meanwhile: Callable[[int], None] = lambda _: None,
+    standstill: float = _STANDSTILL,
+) -> None:
+    """Wait until every job was backed up, or nothing happens any more."""
+    wanted = set(ids)
+    deadline = time.monotonic() + _PATIENCE
+    last, count = time.monotonic(), goal.count()
+    while time.monotonic() < deadline and time.monotonic() - last < standstill:
+        now = goal.count()
+        if now != count:
+            last, count = time.monotonic(), now
+        meanwhile(now)
+        if now >= len(wanted) and wanted <= goal.seen().keys():
+            return
+        time.sleep(0.1)
+
+
+@dataclass
+class PeerRun:
+    """One peer with jobs of its own in a database of its own, and a target of its own."""
+
+    name: str
+    database: Path
+    ids: list[str]
+    due: datetime
+    goal: Target
+    amqp_uri: str
+    process: Child | None = None
+    restarted: bool = False
+
+    def start(self) -> None:
+        """Start the peer, without waiting until it is ready."""
+        environ = {"AMQP_URI": self.amqp_uri, "PEER_BACKUP_URL": self.goal.url}
+        self.process = Child("bench.peer", str(self.database), self.name, environ=environ)
+
+    def kill_and_start_again(self) -> None:
+        """End it as a power cut would, and start it at once."""
+        if self.process:
+            self.process.kill()
+        self.restarted = True
+        self.start()
+
+    def outcome(self, number: int) -> Outcome:
+        """Sum up."""
+        return Outcome.read("peer", number, self.ids, self.due, self.goal.seen())
+
+
+@contextmanager
+def peers(folder: Path, amqp_uri: str, count: int, many: int, delay: float, lead: float) -> Iterator[list[PeerRun]]:
+    """Run so many peers side by side, each with `count` jobs due at one moment.
+
+    Each uses a twentieth of a core in a burst, so they leave each other alone; one after the other they would take
+    all the time there is.
+    """
+    with ExitStack() as stack:
+        runs = []
+        databases = [folder / f"peer-{uuid.uuid4().hex}.db" for _ in range(many)]
+        ids = [f"burst-{uuid.uuid4().hex}" for _ in range(count)]
+        began = time.monotonic()
+        seed(databases[0], [jobs.arguments(each, duration=0) for each in ids], datetime.now(UTC))
+        due = jobs.moment_in(lead + (time.monotonic() - began) * many)
+        for database in databases:
+            database.unlink(missing_ok=True)
+            seed(database, [jobs.arguments(each, duration=0) for each in ids], due)
+            goal = stack.enter_context(target(delay))
+            runs.append(PeerRun(f"peer-{database.stem}", database, ids, due, goal, amqp_uri))
+        try:
+            for run in runs:
+                run.start()
+            for run in runs:
+                if run.process:
+                    run.process.first_line()
+            yield runs
+        finally:
+            for run in runs:
+                if run.process:
+                    run.process.end()
