@@ -23,11 +23,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="repeats the calls and kills of another soak (default: a random one)")
     parser.add_argument("--every", type=float, default=20, help="seconds from one kill to the next (default: 20)")
     parser.add_argument("--kills", type=int, default=1_000_000, help="end the kills after so many")
-    parser.add_argument("--callers", type=int, default=4, help="callers at once (default: 4)")
-    parser.add_argument("--pause", type=float, default=0.8, help="seconds between two calls of a caller (default: 0.8)")
+    parser.add_argument("--callers", type=int, default=5, help="callers at once (default: 5)")
+    parser.add_argument("--pause", type=float, default=0.5, help="seconds between two calls of a caller (default: 0.5)")
+    parser.add_argument("--slowness", type=float, default=1.5, help="seconds that most backups take at most (1.5)")
     arguments = parser.parse_args()
     seed = SystemRandom().randrange(10_000) if arguments.seed is None else arguments.seed
-    plan = Plan(seed, 60 * arguments.minutes, arguments.every, arguments.kills, arguments.callers, arguments.pause)
+    plan = Plan(
+        seed=seed,
+        seconds=60 * arguments.minutes,
+        every=arguments.every,
+        kills=arguments.kills,
+        callers=arguments.callers,
+        pause=arguments.pause,
+        slowness=arguments.slowness,
+    )
     console = Console(highlight=False, soft_wrap=True)
     place = Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state")
     folder = place.absolute() / "soak" / f"{time.strftime('%Y%m%d-%H%M%S')}-seed-{seed}"
@@ -38,10 +47,15 @@ def main() -> int:
 
 async def _run(plan: Plan, folder: Path, console: Console) -> int:
     stop = asyncio.Event()
+    running = asyncio.create_task(Soak(plan, folder, console, stop).run())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        # The first one goes on to the audit, a second one only ends what runs.
+        asyncio.get_running_loop().add_signal_handler(number, lambda: running.cancel() if stop.is_set() else stop.set())
     try:
-        figures = await Soak(plan, folder, console, stop).run()
+        figures = await running
+    except asyncio.CancelledError:
+        console.print("Stopped without an audit. Nothing is left running.", style="bold red")
+        return 130
     except StackError as error:
         console.print(str(error), style="bold red", markup=False)
         return 1

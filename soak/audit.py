@@ -34,6 +34,8 @@ async def jobs(client: Client, expected: Iterable[Job], others: set[str]) -> Tal
     async def look(job: Job) -> None:
         async with places:
             found = await _standing(client, job.scheduler_id)
+        if found is not None:
+            tally.names.append(job.scheduler_id)
         _judge(tally, job, found)
 
     known = list(expected)

@@ -17,6 +17,15 @@ class PartFigures(BaseModel):
     """Ends that were not ours."""
 
 
+class KillFigures(BaseModel):
+    """One kill."""
+
+    part: str
+    signal: str
+    seconds: float | None
+    """Until everything worked again; None when it did not."""
+
+
 class Tally(BaseModel):
     """What was expected and what was found, of one kind of thing."""
 
@@ -29,12 +38,16 @@ class Tally(BaseModel):
     """Also those that nobody asked for."""
     wrong: list[str] = Field(default_factory=list)
     """There, but not as they should be."""
+    names: list[str] = Field(default_factory=list, exclude=True)
+    """Of those found, where they have one."""
 
 
 class CallFigures(BaseModel):
     """The calls of all callers."""
 
     made: int = 0
+    changing: int = 0
+    """Of which not get_job."""
     answered: dict[str, int] = Field(default_factory=dict)
     """By code."""
     unanswered: dict[str, int] = Field(default_factory=dict)
@@ -52,6 +65,7 @@ class Figures(BaseModel):
     """From the first call to the last; start and audit not included."""
     interrupted: bool
     parts: dict[str, PartFigures]
+    kills: list[KillFigures]
     calls: CallFigures
     jobs: Tally
     timed_runs: Tally

@@ -20,7 +20,7 @@ from devstack.errors import StackError
 from devstack.running import StackInfo, running_stack
 from soak import audit
 from soak.caller import Caller
-from soak.figures import CallFigures, Figures, PartFigures
+from soak.figures import CallFigures, Figures, KillFigures, PartFigures
 from soak.killer import PARTS, Killer, Prober
 from soak.model import Job, Method
 from soak.repository import POLICY, Repository
@@ -55,6 +55,8 @@ class Plan:
     callers: int
     pause: float
     """Seconds between two calls of a caller."""
+    slowness: float
+    """Seconds that most backups take at their target at most."""
 
 
 class Soak:
@@ -72,7 +74,7 @@ class Soak:
         """Run it; whatever happens, nothing is left running. Raises StackError when the stack does not come up."""
         repository = Repository(self._state_dir / "restic")
         repository.make()
-        async with backup_target(self._random("target")) as target:
+        async with backup_target(self._random("target"), self._plan.slowness) as target:
             environ = _environ(os.environ, target, repository)
             stack = running_stack(self._state_dir / "stack", environ, keep_alive=True)
             self._say("Starting the stack: Temporal, RabbitMQ, RPC service, worker.")
@@ -130,13 +132,17 @@ class Soak:
         over.set()
         self._say("Audit: waiting for calls and runs that are under way.")
         await self._last_calls([*working, probing])
+        if StackInfo.read(self._state_dir / "stack") is None:
+            raise StackError(f"The stack ended, there is nothing to audit. {' '.join(self._complaints)}")
         jobs = [job for caller in (steady, *callers) for job in caller.jobs]
         for job in jobs:
             await triggers.settle(job)
         await timed.end()
         if not await until_drained(timed, client, _DRAIN):
             self._complaints.append(f"runs were still open {_DRAIN} s after the last call")
-        return await self._audit(client, target, repository, killer, timed, jobs, restic, seconds, interrupted)
+        return await self._audit(
+            client, info.amqp_uri, target, repository, killer, timed, jobs, restic, seconds, interrupted
+        )
 
     async def _until_end(self, killing: asyncio.Task[None], working: list[asyncio.Task[None]]) -> None:
         deadline = time.monotonic() + self._plan.seconds
@@ -158,6 +164,7 @@ class Soak:
     async def _audit(
         self,
         client: Client,
+        amqp_uri: str,
         target: Target,
         repository: Repository,
         killer: Killer,
@@ -177,11 +184,13 @@ class Soak:
         snapshots = await audit.snapshots(runs, restic, repository)
         if wrong := await repository.check():
             self._complaints.append(wrong)
+        await self._compare_list(Rpc(amqp_uri, self._log), found_jobs.names)
         return Figures(
             seed=self._plan.seed,
             seconds=seconds,
             interrupted=interrupted,
             parts=_parts(killer, StackInfo.read(self._state_dir / "stack")),
+            kills=[KillFigures(part=kill.part, signal=kill.signal, seconds=kill.seconds) for kill in killer.kills],
             calls=_calls(self._log),
             jobs=found_jobs,
             timed_runs=timed_runs,
@@ -193,6 +202,13 @@ class Soak:
             stale_locks=await repository.locks(),
             complaints=self._complaints,
         )
+
+    async def _compare_list(self, rpc: Rpc, there: list[str]) -> None:
+        reply = await rpc.call("get_jobs", {})
+        await rpc.close()
+        listed = [job["job_id"] for job in reply["description"]] if reply and reply["code"] == 200 else reply
+        if listed != sorted(there):
+            self._complaints.append(f"get_jobs does not list the jobs that are there: {listed}")
 
     async def _steady_job(self, caller: Caller, scheduler_id: str, policy_name: str) -> Job:
         job = Job(scheduler_id)
@@ -257,6 +273,7 @@ def _parts(killer: Killer, info: StackInfo | None) -> dict[str, PartFigures]:
 def _calls(log: CallLog) -> CallFigures:
     return CallFigures(
         made=log.by_method.total(),
+        changing=sum(number for method, number in log.by_method.items() if not method.startswith("get_")),
         answered={str(code): number for code, number in log.answered.items()},
         unanswered=dict(log.unanswered),
         longest={str(code): seconds for code, seconds in log.longest.items()},

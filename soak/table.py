@@ -42,6 +42,7 @@ def _calls(figures: Figures) -> Table:
     calls = figures.calls
     table = Table("calls", "number", "slowest", title="RPC calls", title_justify="left")
     table.add_row("made", str(calls.made), "")
+    table.add_row("of which changing", str(calls.changing), "")
     for code, number in sorted(calls.answered.items()):
         table.add_row(f"answered {code}", str(number), f"{calls.longest[code]:.1f} s")
     for error, number in sorted(calls.unanswered.items()):

@@ -21,6 +21,8 @@ class Target:
     """Answers most requests soon and well, some late, some with 503 and some not at all."""
 
     random: Random
+    slowness: float
+    """Seconds that most answers take at most; the longer, the more backups are under way when a worker is killed."""
     url: str = ""
     requests: int = 0
     successes: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
@@ -37,7 +39,7 @@ class Target:
         run, due = (match["run"], match["due"]) if match else (key, "1970-01-01T00:00:00Z")
         self.arrivals.append((time.time(), datetime.fromisoformat(due).timestamp()))
         mood = self.random.random()
-        await asyncio.sleep(2 if mood > 0.95 else mood * 0.3)
+        await asyncio.sleep(2 * self.slowness if mood > 0.95 else mood * self.slowness)
         if mood < 0.02 and request.transport is not None:
             request.transport.abort()
         elif mood < 0.05:
@@ -48,9 +50,9 @@ class Target:
 
 
 @asynccontextmanager
-async def backup_target(random: Random) -> AsyncIterator[Target]:
+async def backup_target(random: Random, slowness: float) -> AsyncIterator[Target]:
     """Serve a target on a free port of the loopback interface."""
-    target = Target(random)
+    target = Target(random, slowness)
     app = web.Application()
     app.router.add_post("/backup", target.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)

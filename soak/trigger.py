@@ -17,6 +17,8 @@ _PATIENCE = 2.0
 """Seconds for a trigger to show."""
 
 _PAUSE = 0.2
+_LONGEST_OUTAGE = 120
+"""Seconds after which Temporal counts as gone for good."""
 
 
 class Triggers:
@@ -68,13 +70,14 @@ class Triggers:
     async def _described(self, job: Job) -> ScheduleDescription | None:
         """Describe the schedule, waiting for Temporal where it is down; None when there is none."""
         handle = self._client.get_schedule_handle(schedule_id(job.scheduler_id))
-        while True:
-            try:
-                return await handle.describe()
-            except (RPCError, RuntimeError) as error:
-                if isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND:
-                    return None
-            await asyncio.sleep(_PAUSE)
+        async with asyncio.timeout(_LONGEST_OUTAGE):
+            while True:
+                try:
+                    return await handle.describe()
+                except (RPCError, RuntimeError) as error:
+                    if isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND:
+                        return None
+                await asyncio.sleep(_PAUSE)
 
 
 def _waiting(description: ScheduleDescription) -> int:
