@@ -1,10 +1,10 @@
 # Each command sets up what it needs by itself (devstack/setup.sh); `make` alone lists them.
 
 PYTHON_IN_VENV := .venv/bin/python
-CODE := backup_scheduler workflows activities rpc_service devstack soak worker.py tests
+CODE := backup_scheduler workflows activities rpc_service devstack soak worker.py bench tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak lint format up lock clean
+.PHONY: help setup demo test soak bench lint format up lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ test: setup ## run all tests (ARGS= passes options to pytest)
 
 soak: setup ## kill parts of a stack under load for MINUTES (10), then look for what was lost or doubled; SEED repeats one
 	@$(PYTHON_IN_VENV) -m soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+bench: setup ## measure beside the bare SDK and the replaced service, in under 15 minutes (ARGS= picks benchmarks)
+	@$(PYTHON_IN_VENV) -m bench $(ARGS)
 
 lint: setup ## check style and types
 	$(PYTHON_IN_VENV) -m ruff check $(CODE)

@@ -1,4 +1,4 @@
-"""Command line: `python -m bench [calls burst crash growth backups] [--rounds N] [--tiny]`."""
+"""Command line: `python -m bench [calls burst crash outage backups growth] [--rounds N] [--tiny]`."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ from types import ModuleType
 
 from rich.console import Console
 
-from bench import backups, burst, calls, charts, crash, document, growth
+from bench import backups, burst, calls, charts, crash, document, growth, outage
 from bench.plan import Plan
 from bench.results import FOLDER, Machine, Result
 
@@ -17,8 +17,9 @@ BENCHMARKS: dict[str, ModuleType] = {
     "calls": calls,
     "burst": burst,
     "crash": crash,
-    "growth": growth,
+    "outage": outage,
     "backups": backups,
+    "growth": growth,
 }
 
 

@@ -121,7 +121,11 @@ async def _measure(plan: Plan, places: Places) -> Measured:
                         places.repository(alone)
                         began = time.monotonic()
                         places.restic(
-                            "backup", "--json", str(places.data(data)), repository=places.repository(alone), cache=places.folder / "cache" / alone
+                            "backup",
+                            "--json",
+                            str(places.data(data)),
+                            repository=places.repository(alone),
+                            cache=places.folder / "cache" / alone,
                         )
                     seconds = round(time.monotonic() - began, 2)
                     measured.backups.append(Backup(data=data, system=system, round=number, seconds=seconds))

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bench import charts, figures, ours
-from bench.due_at_once import Outcome, OurBursts, peers, wait_until_done
+from bench.due_at_once import OurBursts, Outcome, peers, wait_until_done
 from bench.figures import Spread
 from bench.jobs import sleep_until
 from bench.plan import Plan

@@ -48,9 +48,7 @@ class Measured(BaseModel):
     def of(self, system: str, operation: str, callers: int) -> list[Cell]:
         """Return the rounds of one cell of the table."""
         return [
-            cell
-            for cell in self.cells
-            if (cell.system, cell.operation, cell.callers) == (system, operation, callers)
+            cell for cell in self.cells if (cell.system, cell.operation, cell.callers) == (system, operation, callers)
         ]
 
     def rounds(self, system: str, operation: str, callers: int, value: Callable[[Cell], float]) -> dict[int, float]:
@@ -60,29 +58,32 @@ class Measured(BaseModel):
 
 def measure(plan: Plan) -> Measured:
     """Run all systems on one server and one broker, in turns."""
-    with tempfile.TemporaryDirectory(prefix="bench-calls-") as folder, asyncio.Runner() as runner:
-        with ours.ours(Path(folder) / "state") as stack:
-            broker = {"AMQP_URI": stack.amqp_uri, "PEER_BACKUP_URL": ""}
-            database = str(Path(folder) / "peer.db")
-            sizes = {1: 2, 3: 6} if plan.tiny else CALLERS
-            with (
-                child("bench.empty_service", environ=broker) as empty,
-                child("bench.peer", database, _PEER, environ=broker) as the_peer,
-                rpc_callers(stack.amqp_uri, max(sizes)) as callers,
-            ):
-                client = runner.run(ours.connected(stack))
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-calls-") as folder,
+        asyncio.Runner() as runner,
+        ours.ours(Path(folder) / "state") as stack,
+    ):
+        broker = {"AMQP_URI": stack.amqp_uri, "PEER_BACKUP_URL": ""}
+        database = str(Path(folder) / "peer.db")
+        sizes = {1: 2, 3: 6} if plan.tiny else CALLERS
+        with (
+            child("bench.empty_service", environ=broker) as empty,
+            child("bench.peer", database, _PEER, environ=broker) as the_peer,
+            rpc_callers(stack.amqp_uri, max(sizes)) as callers,
+        ):
+            client = runner.run(ours.connected(stack))
 
-                def bare(operation: str, ids: list[str], at_once: int) -> Timing:
-                    return runner.run(carry_out_bare(client, operation, ids, at_once))
+            def bare(operation: str, ids: list[str], at_once: int) -> Timing:
+                return runner.run(carry_out_bare(client, operation, ids, at_once))
 
-                systems: list[tuple[str, Carry, tuple[str, ...]]] = [
-                    (_OURS, _by_rpc(callers, "scheduler"), OPERATIONS),
-                    (_SDK, bare, OPERATIONS),
-                    (_PEER, _by_rpc(callers, _PEER), OPERATIONS),
-                    (_EMPTY, _by_rpc(callers, "empty"), ("nothing",)),
-                ]
-                pids = {**stack.pids, "empty service": empty.pid, "peer": the_peer.pid}
-                return _measure(plan, sizes, systems, pids)
+            systems: list[tuple[str, Carry, tuple[str, ...]]] = [
+                (_OURS, _by_rpc(callers, "scheduler"), OPERATIONS),
+                (_SDK, bare, OPERATIONS),
+                (_PEER, _by_rpc(callers, _PEER), OPERATIONS),
+                (_EMPTY, _by_rpc(callers, "empty"), ("nothing",)),
+            ]
+            pids = {**stack.pids, "empty service": empty.pid, "peer": the_peer.pid}
+            return _measure(plan, sizes, systems, pids)
 
 
 def _by_rpc(callers: RpcCallers, service: str) -> Carry:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bench import ours
-from bench.due_at_once import Outcome, OurBursts, PeerRun, peers, wait_until_done
+from bench.due_at_once import OurBursts, Outcome, PeerRun, peers, wait_until_done
 from bench.figures import Spread
 from bench.plan import Plan
 from bench.results import Table

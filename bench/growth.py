@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bench import charts, figures, jobs, ours
+from bench import charts, jobs, ours
 from bench.callers import RpcCallers, rpc_callers
 from bench.figures import Spread
 from bench.peer.scheduler import seed
@@ -116,17 +116,20 @@ def _measure_ours(plan: Plan, folder: Path, runner: asyncio.Runner, levels: list
 
 
 def _measure_peer(plan: Plan, folder: Path, levels: list[int], measured: Measured) -> None:
-    with ours.ours(folder / "broker") as stack, rpc_callers(stack.amqp_uri, 1, _LIST_PATIENCE) as callers:
-        with _peer(folder, stack.amqp_uri, "peer-few", plan.size(_FEW, 5)):
-            for level in levels:
-                name = f"peer-{level}"
-                with _peer(folder, stack.amqp_uri, name, level) as pid:
-                    small, growing = _Installation(callers, "peer-few"), _Installation(callers, name)
-                    for each in (small, growing):
-                        each.latencies()
-                    _sample(plan, "peer", level, growing, small, measured)
-                    seconds, listed = callers.get_jobs(name)
-                    measured.sizes.append(_size("peer", level, seconds, listed, {"peer": pid}))
+    with (
+        ours.ours(folder / "broker") as stack,
+        rpc_callers(stack.amqp_uri, 1, _LIST_PATIENCE) as callers,
+        _peer(folder, stack.amqp_uri, "peer-few", plan.size(_FEW, 5)),
+    ):
+        for level in levels:
+            name = f"peer-{level}"
+            with _peer(folder, stack.amqp_uri, name, level) as pid:
+                small, growing = _Installation(callers, "peer-few"), _Installation(callers, name)
+                for each in (small, growing):
+                    each.latencies()
+                _sample(plan, "peer", level, growing, small, measured)
+                seconds, listed = callers.get_jobs(name)
+                measured.sizes.append(_size("peer", level, seconds, listed, {"peer": pid}))
 
 
 @contextmanager
@@ -158,9 +161,7 @@ def _sample(
 
 
 def _size(system: str, level: int, seconds: float, listed: int, pids: dict[str, int]) -> Size:
-    return Size(
-        system=system, jobs=level, list_seconds=round(seconds, 3), listed=listed, memory_mib=memory_mib(pids)
-    )
+    return Size(system=system, jobs=level, list_seconds=round(seconds, 3), listed=listed, memory_mib=memory_mib(pids))
 
 
 def tables(measured: Measured) -> list[Table]:

@@ -15,7 +15,9 @@ _FOREIGN = ("SCHEDULER_", "AMQP_", "TEMPORAL_", "RABBITMQ_")
 
 
 @contextmanager
-def ours(state: Path, backup_url: str = "", policies: Path | None = None, *, keep_alive: bool = False) -> Iterator[StackInfo]:
+def ours(
+    state: Path, backup_url: str = "", policies: Path | None = None, *, keep_alive: bool = False
+) -> Iterator[StackInfo]:
     """Run all services around the block, on free ports of the loopback interface."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     environ |= {"SCHEDULER_TIMEZONE": "UTC", "SCHEDULER_BACKUP_URL": backup_url, "SCHEDULER_LOG_FORMAT": "json"}

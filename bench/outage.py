@@ -1,4 +1,4 @@
-"""An outage: all jobs come due while everything is down; how soon have their runs been made up for?"""
+"""An outage: all jobs come due while everything is down, and are made up for when it is back."""
 
 import asyncio
 import tempfile
@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bench import charts, ours
-from bench.due_at_once import Outcome, OurBursts, peers, wait_until_done
+from bench.due_at_once import OurBursts, Outcome, peers, wait_until_done
 from bench.jobs import sleep_until
 from bench.plan import Plan
 from bench.results import Table
