@@ -1,0 +1,145 @@
+"""Missed runs are made up for, as far back as misfire_grace_time reaches, and no further."""
+
+import asyncio
+import uuid
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+from temporalio.client import Client
+
+from backup_scheduler.backups import Outcome
+from tests.faults.processes import Servers
+from tests.faults.runs import (
+    Job,
+    Run,
+    WorkerProcess,
+    all_closed,
+    answers_again,
+    assert_none_doubled,
+    figures,
+    make_job,
+    runs_of,
+    write_policies,
+)
+from tests.worker.parts import answering, backup_service
+
+CLOSE = timedelta(seconds=0.5)
+"""How near to the edge of misfire_grace_time an occurrence may go either way: the server looks at its clock later."""
+
+
+def nominal_of(job: Job, moment: datetime) -> datetime:
+    return job.first + (moment - job.first) // job.every * job.every
+
+
+async def test_after_an_outage_of_temporal_the_runs_of_the_grace_time_are_made_up_for(
+    servers: Servers, temporal: Client, tmp_path: Path
+) -> None:
+    queue = f"queue-{uuid.uuid4()}"
+    async with backup_service() as target:
+        target.answers = [answering(200)]
+        file = write_policies(tmp_path / "policies.toml", {"http": {"type": "http", "url": target.url}})
+        with WorkerProcess(servers.temporal_address, file, queue) as worker:
+            await worker.ready()
+            # A window of an hour, so that only the server decides what is too late; the pace has no part in that.
+            grace = {"often": 10, "rarely": 11, "spread": 12}
+            often = await make_job(temporal, f"often-{queue}", queue, runs=22, grace=10, window_hours=1)
+            rarely = await make_job(temporal, f"rarely-{queue}", queue, runs=6, every=4, grace=11, window_hours=1)
+            spread = await make_job(temporal, f"spread-{queue}", queue, runs=8, every=3, jitter=3, grace=12, window_hours=1)
+            paused = await make_job(temporal, f"paused-{queue}", queue, runs=22, grace=10, window_hours=1)
+            await temporal.get_schedule_handle(paused.scheduler_id).pause()
+            await asyncio.sleep(3)  # some runs before the outage
+            killed = datetime.now(UTC)
+            servers.temporal.kill()
+            await asyncio.sleep(15)  # the outage has to be longer than the grace times
+            await asyncio.to_thread(servers.temporal.start_again)
+            back = datetime.now(UTC)
+            await answers_again(temporal)
+            jobs = {"often": often, "rarely": rarely, "spread": spread}
+            await all_closed(temporal, jobs.values())
+            runs = {name: await runs_of(temporal, job.scheduler_id) for name, job in jobs.items()}
+            assert await runs_of(temporal, paused.scheduler_id) == []
+        keys = Counter(request.headers["Idempotency-Key"] for request in target.received)
+    for name, job in jobs.items():
+        _assert_caught_up(job, runs[name], timedelta(seconds=grace[name]), killed)
+    every_run = [run for each_runs in runs.values() for run in each_runs]
+    assert len(keys) == len(every_run)
+    made_up = [run for run in every_run if killed < run.started]
+    figures(
+        "kill -9 of Temporal for 15 s, with jobs every 1 to 4 s",
+        1,
+        len(every_run),
+        0,
+        0,
+        min(run.picked_up for run in made_up if run.picked_up) - back,
+        "test_catching_up.py",
+    )
+
+
+def _assert_caught_up(job: Job, runs: list[Run], grace: timedelta, killed: datetime) -> None:
+    assert_none_doubled(runs)
+    assert {run.outcome for run in runs} == {"completed"}
+    ran = {run.nominal for run in runs}
+    woke = min(run.started for run in runs if run.started > killed + timedelta(seconds=5))
+    before = [moment for moment in job.times if moment <= killed - CLOSE]
+    gone = [moment for moment in job.times if killed + CLOSE < moment < woke - grace - CLOSE]
+    within = [moment for moment in job.times if moment >= woke - grace + CLOSE]
+    assert before
+    assert gone
+    assert {nominal_of(job, moment) for moment in before + within} <= ran
+    assert not {nominal_of(job, moment) for moment in gone} & ran
+    made_up = [moment for moment in job.times if killed < moment <= woke and nominal_of(job, moment) in ran]
+    if job.times[1] - job.times[0] == job.every:  # without jitter it is exact
+        assert len(made_up) - grace // job.every in (0, 1)
+
+
+async def test_after_an_outage_of_the_worker_all_runs_are_made_but_those_that_are_too_late(
+    servers: Servers, temporal: Client, tmp_path: Path
+) -> None:
+    queue = f"queue-{uuid.uuid4()}"
+    async with backup_service() as target:
+        target.answers = [answering(200)]
+        file = write_policies(tmp_path / "policies.toml", {"http": {"type": "http", "url": target.url}})
+        with WorkerProcess(servers.temporal_address, file, queue) as worker:
+            await worker.ready()
+            strict = await make_job(temporal, f"strict-{queue}", queue, runs=20, grace=10)
+            patient = await make_job(temporal, f"patient-{queue}", queue, runs=10, every=2, grace=60)
+            await asyncio.sleep(3)  # some runs before the outage
+            worker.kill()
+            killed = datetime.now(UTC)
+        await asyncio.sleep(14)  # the outage has to be longer than the strict job's grace time
+        with WorkerProcess(servers.temporal_address, file, queue) as worker:
+            await worker.ready()
+            back = datetime.now(UTC)
+            await all_closed(temporal, (strict, patient))
+        runs = {job: await runs_of(temporal, job.scheduler_id) for job in (strict, patient)}
+        asked = Counter(request.headers["Idempotency-Key"] for request in target.received)
+    for job, its in runs.items():
+        assert_none_doubled(its)
+        assert [run.nominal for run in its] == list(job.times)
+    assert {run.outcome for run in runs[patient]} == {Outcome.COMPLETED}
+    missed = [run for run in runs[strict] if run.outcome == Outcome.MISSED]
+    made = [run for run in runs[strict] if run.outcome == Outcome.COMPLETED]
+    assert len(missed) >= 3
+    assert len(missed) + len(made) == len(runs[strict])
+    grace = timedelta(seconds=10)
+    for run in missed:
+        assert run.picked_up
+        assert run.picked_up > run.nominal + grace
+        assert "nothing was backed up" in run.text
+    waited_for = max(run.nominal for run in missed)
+    for run in made:
+        assert run.picked_up
+        assert run.picked_up <= run.nominal + grace or run.nominal > waited_for
+    every_run = runs[strict] + runs[patient]
+    assert set(asked) == {quote(run.key, safe="") for run in every_run if run.outcome == Outcome.COMPLETED}
+    figures(
+        "kill -9 of the only worker for 14 s, with jobs every 1 and 2 s",
+        1,
+        len(every_run),
+        0,
+        0,
+        min(run.picked_up for run in every_run if run.picked_up and run.picked_up > killed) - back,
+        "test_catching_up.py",
+    )
