@@ -9,7 +9,7 @@ import pytest
 from backup_scheduler.names import SERVICE
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("backup_scheduler", "workflows", "activities", "rpc_service", "worker", "devstack", "soak")
+PARTS = ("backup_scheduler", "workflows", "activities", "rpc_service", "worker", "devstack", "soak", "bench")
 ALLOWED = {
     "backup_scheduler": set(),
     "activities": {"backup_scheduler"},
@@ -18,6 +18,7 @@ ALLOWED = {
     "rpc_service": {"backup_scheduler"},
     "devstack": {"backup_scheduler"},
     "soak": {"backup_scheduler", "devstack"},
+    "bench": {"backup_scheduler", "devstack"},
 }
 METHODS = {
     "add_scheduler_start_backup_job_by_interval",
