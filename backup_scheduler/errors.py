@@ -26,8 +26,9 @@ class JobNotFound(SchedulerError):
 
     code = 404
 
-    def __init__(self, scheduler_id: str) -> None:
-        super().__init__(f"no job has the scheduler_id {scheduler_id!r}")
+    def __init__(self, scheduler_id: str, *, perhaps_removed: bool = False) -> None:
+        cause = ": this call was cut short once, and may have removed it then" if perhaps_removed else ""
+        super().__init__(f"no job has the scheduler_id {scheduler_id!r}{cause}")
         self.scheduler_id = scheduler_id
 
 

@@ -31,7 +31,7 @@ from backup_scheduler.names import (
     trigger_command,
     workflow_id,
 )
-from backup_scheduler.timing import first_run, next_start, phase
+from backup_scheduler.timing import first_run, next_start, phase, start_on
 
 LONGEST_RUN: Final = timedelta(days=30)
 """A run that is still open so long after its last possible start has hung; it must not hold up the next for ever."""
@@ -184,14 +184,16 @@ class ScheduledJob:
         following = now - since_nominal + interval.every
         return not self.paused and any(time < following for time in self.description.info.next_action_times[:1])
 
-    def came_too_late_for(self, aim: Aim) -> bool:
-        """Tell whether the terms came into force only when the first run they aim at was already past.
+    @property
+    def came_too_late(self) -> bool:
+        """Whether the terms came into force only when the first run they aim at was already past.
 
         Nothing would make up for that run, so the job has to be aimed anew from `in_force_since`.
         """
-        window_end = aim.first_run + aim.request.window
-        return self.in_force_since >= aim.first_run and not any(
-            aim.first_run <= time <= window_end for time in self.description.info.next_action_times
+        opens = start_on(self.request.anchor, self.request.wall_time, self.request.zone)
+        closes = opens + self.request.window
+        return self.in_force_since >= opens and not any(
+            opens <= time <= closes for time in self.description.info.next_action_times
         )
 
     def next_run(self, now: datetime) -> datetime | None:
@@ -199,22 +201,22 @@ class ScheduledJob:
         times = self.description.info.next_action_times
         return None if self.paused else next((time for time in times if time > now), None)
 
-    def reply(self, zone: ZoneInfo, next_run: datetime | None) -> dict[str, Any]:
-        """Return what success describes (contract)."""
-        request = self.request
-        return {
-            "job_id": request.scheduler_id,
-            "func": "start_backup",
-            "args": [],
-            "kwargs": {
-                "policy_name": request.policy_name,
-                "duration": request.duration,
-                "start_time": request.start_time,
-                **request.url_kwargs,
-            },
-            "misfire_grace_time": request.misfire_grace_time,
-            "next_run_time": next_run and next_run.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"),
-        }
+
+def reply(request: BackupRequest, zone: ZoneInfo, next_run: datetime | None) -> dict[str, Any]:
+    """Return what success describes (contract); a paused or removed job has no next run."""
+    return {
+        "job_id": request.scheduler_id,
+        "func": "start_backup",
+        "args": [],
+        "kwargs": {
+            "policy_name": request.policy_name,
+            "duration": request.duration,
+            "start_time": request.start_time,
+            **request.url_kwargs,
+        },
+        "misfire_grace_time": request.misfire_grace_time,
+        "next_run_time": next_run and next_run.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"),
+    }
 
 
 def _short(text: str) -> str:

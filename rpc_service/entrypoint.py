@@ -4,26 +4,33 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import structlog
-from kombu.exceptions import OperationalError
 from kombu.message import Message
+from nameko.constants import AMQP_URI_CONFIG_KEY
 from nameko.exceptions import MalformedRequest
-from nameko.rpc import Rpc, RpcConsumer
+from nameko.rpc import Responder, Rpc, RpcConsumer, get_rpc_exchange
+
+from rpc_service.broker import DeliveryVoid, SturdyQueueConsumer
 
 _log = structlog.stdlib.get_logger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 REQUEST_ID = "request_id"
-"""Key of a worker's context data: identifies the AMQP request, the same when it is delivered again."""
+REDELIVERED = "redelivered"
+"""Keys of a worker's context data: identifies the AMQP request, the same when it is delivered again; whether it was."""
 
 _CALL_ID_STACK = "nameko.call_id_stack"
 
 
 class SturdyRpcConsumer(RpcConsumer):  # type: ignore[misc]  # nameko has no type information
-    """Drops what cannot be answered.
+    """Drops what cannot be answered, and answers all else exactly when it settles the delivery.
 
-    Stock nameko dies of such a message, which then returns to the queue and kills the next process too.
+    Stock nameko dies of a message that it cannot answer, which then returns to the queue and kills the next process
+    too. And it answers on another connection, before it settles the delivery: were it killed between the two, a caller
+    could have its answer and go on, and the call be carried out again after the caller's next ones.
     """
+
+    queue_consumer = SturdyQueueConsumer()
 
     def handle_message(self, body: Any, message: Message) -> None:
         """Hand a message to its method, unless it names no way to answer it."""
@@ -37,11 +44,13 @@ class SturdyRpcConsumer(RpcConsumer):  # type: ignore[misc]  # nameko has no typ
         super().handle_message(body, message)
 
     def handle_result(self, message: Message, result: Any, exc_info: Any) -> Any:
-        """Answer, then acknowledge."""
+        """Answer and settle the delivery."""
+        config = self.container.config
+        responder = Responder(config[AMQP_URI_CONFIG_KEY], get_rpc_exchange(config), None, message)
+        responder.publisher_cls = lambda *_, **__: self.queue_consumer.replier(message)
         try:
-            return super().handle_result(message, result, exc_info)
-        except (OperationalError, OSError) as error:
-            # The broker is gone, and with it the delivery: it will come again, to us or to another process.
+            return responder.send_response(result, exc_info)
+        except DeliveryVoid as error:
             _log.warning("reply not sent", reason=repr(error), call=message.properties.get("correlation_id"))
         except Exception as error:
             self._drop(message, f"it cannot be answered ({error!r})")
@@ -65,7 +74,10 @@ class SturdyRpc(Rpc):  # type: ignore[misc]  # nameko has no type information
     def unpack_message_headers(self, message: Message) -> dict[str, Any]:
         """Give the method nameko's context, and an id of this request, the same when it is delivered again."""
         context: dict[str, Any] = super().unpack_message_headers(message)
-        context[REQUEST_ID] = message.properties.get("correlation_id")
+        # A caller's correlation ids are unique among its own; where it takes its replies makes them so among all.
+        if correlation_id := message.properties.get("correlation_id"):
+            context[REQUEST_ID] = f"{message.properties['reply_to']} {correlation_id}"
+        context[REDELIVERED] = bool(message.delivery_info.get("redelivered"))
         return context
 
 

@@ -26,7 +26,7 @@ from backup_scheduler.errors import (
 )
 from backup_scheduler.jobs import BackupJob
 from backup_scheduler.names import schedule_id
-from backup_scheduler.schedules import ALL_JOBS, Aim, ScheduledJob, schedule_for, search_attributes
+from backup_scheduler.schedules import ALL_JOBS, Aim, ScheduledJob, reply, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal import register_search_attributes, replace_schedule
 
@@ -75,9 +75,14 @@ class ScheduleGateway:
                 standing = await self._describe(handle, job.scheduler_id)
                 if (await standing.description.memo()).get(_CALL) != call:
                     raise JobExists(job.scheduler_id) from None
-                return self._reply(standing)
-            standing = await self._describe(handle, job.scheduler_id)
-            if standing.came_too_late_for(aim):
+            else:
+                try:
+                    standing = await self._describe(handle, job.scheduler_id)
+                except RPCError as error:
+                    if not _is_missing(error):
+                        raise
+                    return reply(aim.request, self._settings.zone, next_run=None)  # made, and removed by another call
+            if standing.came_too_late and standing.request.job() == job:
                 standing = await self._update(handle, job, standing.in_force_since)
             return self._reply(standing)
 
@@ -94,12 +99,18 @@ class ScheduleGateway:
         """Let runs start again; what came due meanwhile is not made up for."""
         return await self._switch(scheduler_id, paused=False)
 
-    async def remove(self, scheduler_id: str) -> Description:
-        """Delete the job's schedule; a backup under way is left to finish."""
-        async with self._alone(scheduler_id) as handle:
-            standing = await self._describe(handle, scheduler_id)
-            await handle.delete()
-            return standing.reply(self._settings.zone, next_run=None)
+    async def remove(self, scheduler_id: str, *, again: bool = False) -> Description:
+        """Delete the job's schedule; a backup under way is left to finish.
+
+        Delivered again, the request may find that it has done so itself, and no terms that it could describe.
+        """
+        try:
+            async with self._alone(scheduler_id) as handle:
+                standing = await self._describe(handle, scheduler_id)
+                await handle.delete()
+                return reply(standing.request, self._settings.zone, next_run=None)
+        except JobNotFound:
+            raise JobNotFound(scheduler_id, perhaps_removed=again) from None
 
     async def get(self, scheduler_id: str) -> Description:
         """Describe the job."""
@@ -125,7 +136,7 @@ class ScheduleGateway:
                 try:
                     return ScheduledJob.read(await self._client.get_schedule_handle(entry_id).describe())
                 except RPCError as error:
-                    if error.status == RPCStatusCode.NOT_FOUND:  # removed since it was listed
+                    if _is_missing(error):  # removed since it was listed
                         return None
                     raise
 
@@ -172,7 +183,7 @@ class ScheduleGateway:
             standing = await self._describe(handle, job.scheduler_id)
             if not standing.carries(aim):  # overtaken by another process's change: ours is still to be made
                 await asyncio.sleep(_RETRY_PAUSE)
-            elif standing.came_too_late_for(aim):
+            elif standing.came_too_late:
                 now = standing.in_force_since
             else:
                 return standing
@@ -184,7 +195,7 @@ class ScheduleGateway:
         return standing
 
     def _reply(self, standing: ScheduledJob) -> Description:
-        return standing.reply(self._settings.zone, standing.next_run(self._clock()))
+        return reply(standing.request, self._settings.zone, standing.next_run(self._clock()))
 
     def _handle(self, scheduler_id: str) -> ScheduleHandle:
         return self._client.get_schedule_handle(schedule_id(scheduler_id))
@@ -206,8 +217,7 @@ class ScheduleGateway:
             raise TemporalTimeout(DEADLINE) from None
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
-                details = error.grpc_status.details
-                if any(detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in details):
+                if not _is_missing(error):
                     raise NamespaceNotFound(self._client.namespace) from error
                 raise JobNotFound(scheduler_id) from error
             if error.status == RPCStatusCode.UNAVAILABLE:
@@ -219,6 +229,13 @@ class ScheduleGateway:
             if "client connect" not in str(error):
                 raise
             raise TemporalUnavailable from error  # what a lazy client raises instead of an RPCError
+
+
+def _is_missing(error: RPCError) -> bool:
+    """Tell whether the schedule is not there, though its namespace is."""
+    return error.status == RPCStatusCode.NOT_FOUND and not any(
+        detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details
+    )
 
 
 def _is_new_namespace(error: RPCError) -> bool:

@@ -17,7 +17,7 @@ from backup_scheduler.errors import SchedulerError
 from backup_scheduler.jobs import Arguments
 from backup_scheduler.replies import Reply, fail, success
 from rpc_service.bridge import Awaiter, guest_loop
-from rpc_service.entrypoint import REQUEST_ID
+from rpc_service.entrypoint import REDELIVERED, REQUEST_ID
 from rpc_service.gateway import RETRIES, Description, ScheduleGateway
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -33,13 +33,15 @@ A = TypeVar("A", bound=Arguments)
 class Call:
     """One RPC call on its way to a reply."""
 
-    def __init__(self, wait_for: Awaiter, gateway: ScheduleGateway, method: str, call_id: str, request_id: str) -> None:
+    def __init__(self, wait_for: Awaiter, gateway: ScheduleGateway, worker_ctx: Any) -> None:
         self._wait_for = wait_for
         self._gateway = gateway
-        self._method = method
-        self._call_id = call_id
-        self.request_id = request_id
+        self._method = worker_ctx.entrypoint.method_name
+        self._call_id = worker_ctx.call_id
+        self.request_id: str = worker_ctx.data.get(REQUEST_ID, self._call_id)
         """Identifies the AMQP request, the same when it is delivered again."""
+        self.redelivered: bool = worker_ctx.data[REDELIVERED]
+        """The broker has handed the request out before: it may have been carried out, unanswered."""
 
     def answer(
         self,
@@ -54,6 +56,8 @@ class Call:
         """
         began = time.monotonic()
         fields: dict[str, Any] = {"method": self._method, "call_id": self._call_id}
+        if self.redelivered:
+            fields["redelivered"] = True
         try:
             arguments = model.from_call(args, kwargs)
             fields |= arguments.model_dump(include={"scheduler_id", "policy_name"})
@@ -96,10 +100,4 @@ class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type inf
 
     def get_dependency(self, worker_ctx: Any) -> Call:
         """Return the call that a worker is to answer."""
-        return Call(
-            self._wait_for,
-            self._gateway,
-            worker_ctx.entrypoint.method_name,
-            worker_ctx.call_id,
-            worker_ctx.data.get(REQUEST_ID) or worker_ctx.call_id,
-        )
+        return Call(self._wait_for, self._gateway, worker_ctx)

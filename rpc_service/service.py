@@ -42,7 +42,9 @@ class SchedulerService:
     @rpc
     def remove_job(self, /, *args: Any, **kwargs: Any) -> Reply:
         """Remove a job: (scheduler_id). A backup under way is left to finish."""
-        return self.call.answer(JobId, args, kwargs, lambda jobs, job: jobs.remove(job.scheduler_id))
+        return self.call.answer(
+            JobId, args, kwargs, lambda jobs, job: jobs.remove(job.scheduler_id, again=self.call.redelivered)
+        )
 
     @rpc
     def get_job(self, /, *args: Any, **kwargs: Any) -> Reply:

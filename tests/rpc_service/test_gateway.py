@@ -13,7 +13,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 from backup_scheduler.backups import BackupRequest
-from backup_scheduler.errors import JobExists, NamespaceNotFound
+from backup_scheduler.errors import JobExists, JobNotFound, NamespaceNotFound
 from backup_scheduler.jobs import BackupJob
 from backup_scheduler.schedules import Aim, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
@@ -89,6 +89,48 @@ async def test_the_request_that_made_a_job_may_come_again_and_another_may_not(
     assert await gateway.add(a_job(scheduler_id), "one") == made
     with pytest.raises(JobExists):
         await gateway.add(a_job(scheduler_id), "other")
+
+
+async def test_an_add_that_was_cut_short_before_it_aimed_anew_does_so_when_it_comes_again(
+    gateway: ScheduleGateway, temporal: Client, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    missed = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
+    job = a_job(scheduler_id, f"{missed:%H:%M}")
+    too_late = Aim.at(missed - timedelta(minutes=1), job, "UTC")
+    attributes = search_attributes(too_late.request)
+    await temporal.create_schedule(
+        scheduler_id, schedule_for(too_late, "backups"), memo={"call": "one"}, search_attributes=attributes
+    )
+    await gateway.add(job, "one")
+    assert (await schedule.describe()).info.next_action_times[0] == missed + timedelta(days=1)
+
+
+async def test_a_job_that_is_modified_before_its_add_comes_again_keeps_the_new_terms(
+    gateway: ScheduleGateway, scheduler_id: str
+) -> None:
+    await gateway.add(a_job(scheduler_id), "one")
+    changed = await gateway.modify(a_job(scheduler_id, policy_name="pictures"))
+    assert await gateway.add(a_job(scheduler_id), "one") == changed
+
+
+async def test_a_job_that_is_removed_before_its_add_is_answered_was_made(temporal: Client, scheduler_id: str) -> None:
+    class Interrupted(ScheduleGateway):
+        async def _create(self, aim: Aim, call: str) -> None:
+            await super()._create(aim, call)
+            await ScheduleGateway(temporal, SETTINGS).remove(scheduler_id)
+
+    made = await Interrupted(temporal, SETTINGS).add(a_job(scheduler_id), "one")
+    assert (made["job_id"], made["kwargs"]["policy_name"]) == (scheduler_id, "documents")
+    assert made["next_run_time"] is None
+
+
+async def test_a_remove_that_comes_again_and_finds_nothing_says_that_it_may_have_been_itself(
+    gateway: ScheduleGateway, scheduler_id: str
+) -> None:
+    with pytest.raises(JobNotFound, match=r"^no job has the scheduler_id '[^']+'$"):
+        await gateway.remove(scheduler_id)
+    with pytest.raises(JobNotFound, match="may have removed it"):
+        await gateway.remove(scheduler_id, again=True)
 
 
 async def test_control_calls_close_together_all_take_effect(

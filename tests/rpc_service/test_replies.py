@@ -1,6 +1,7 @@
 """What a caller hears when something goes wrong that nobody foresaw."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from structlog.testing import capture_logs
 from backup_scheduler.errors import SchedulerError
 from backup_scheduler.jobs import JobId
 from backup_scheduler.settings import Settings
+from rpc_service.entrypoint import REDELIVERED
 from rpc_service.gateway import Description, ScheduleGateway
 from rpc_service.providers import Call
 
@@ -20,7 +22,10 @@ async def fails(gateway: ScheduleGateway, job: JobId) -> Description:
 @pytest.fixture
 def call() -> Call:
     gateway: Any = ScheduleGateway(None, Settings(timezone="UTC"))  # type: ignore[arg-type]  # no call gets so far
-    return Call(asyncio.run, gateway, "get_job", "call-1", "request-1")
+    context: Any = SimpleNamespace(
+        entrypoint=SimpleNamespace(method_name="get_job"), call_id="call-1", data={REDELIVERED: False}
+    )
+    return Call(asyncio.run, gateway, context)
 
 
 def test_the_unexpected_is_a_500_with_a_reference_into_the_log_and_nothing_else(call: Call) -> None:

@@ -1,0 +1,158 @@
+"""Callers under load: each is a thread with a nameko client of its own and remembers what it asked and was told."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from amqp.exceptions import ConnectionError as AmqpConnectionError  # type: ignore[import-untyped]
+from kombu.exceptions import OperationalError
+from nameko.exceptions import RpcTimeout
+from nameko.standalone.rpc import ClusterRpcProxy
+
+from tests.conftest import Reply, eventually
+
+ADD = "add_scheduler_start_backup_job_by_interval"
+MODIFY = "modify_start_backup_job_by_interval"
+
+Terms = tuple[str, int, str, int, int]
+
+
+@dataclass
+class Call:
+    """One call; `reply` is None while it waits, and for ever when the connection broke."""
+
+    method: str
+    args: tuple[Any, ...]
+    began: float
+    ended: float = 0
+    reply: Reply | None = None
+
+    @property
+    def scheduler_id(self) -> str:
+        return str(self.args[0])
+
+    @property
+    def code(self) -> int | None:
+        return None if self.reply is None else int(self.reply["code"])
+
+    @property
+    def sentence(self) -> str:
+        """What a call that failed says."""
+        assert self.reply is not None
+        assert isinstance(self.reply["description"], str)
+        return self.reply["description"]
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
+
+
+class RpcClient(AbstractContextManager["RpcClient"]):
+    """A nameko client that connects again when its connection broke, as a long-lived caller has to."""
+
+    def __init__(self, amqp_uri: str, timeout: float = 30) -> None:
+        self.calls: list[Call] = []
+        self._amqp_uri = amqp_uri
+        self._timeout = timeout
+        self._connection = ExitStack()
+        self._proxy: Any = None
+
+    def __call__(self, method: str, *args: Any) -> Call:
+        """Make one call and remember it."""
+        call = Call(method, args, time.monotonic())
+        self.calls.append(call)
+        try:
+            if self._proxy is None:
+                self._proxy = self._connection.enter_context(
+                    ClusterRpcProxy({"AMQP_URI": self._amqp_uri}, timeout=self._timeout)
+                )
+            call.reply = getattr(self._proxy.scheduler, method)(*args)
+        except (OperationalError, AmqpConnectionError, OSError, RpcTimeout, RuntimeError):
+            self.close()
+            time.sleep(0.1)
+        call.ended = time.monotonic()
+        return call
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._proxy = None
+        self._connection, broken = ExitStack(), self._connection
+        with suppress(OperationalError, AmqpConnectionError, OSError):
+            broken.close()
+
+
+class Crowd:
+    """Many clients at work at once."""
+
+    def __init__(self, amqp_uri: str, work: Callable[[RpcClient, int], None], count: int) -> None:
+        self.clients = [RpcClient(amqp_uri) for _ in range(count)]
+        self.enough = threading.Event()
+        """Set: each ends after the piece of work that it is at."""
+        self._faults: list[BaseException] = []
+        self._threads = [
+            threading.Thread(target=self._run, args=(work, client, place), daemon=True)
+            for place, client in enumerate(self.clients)
+        ]
+
+    def _run(self, work: Callable[[RpcClient, int], None], client: RpcClient, place: int) -> None:
+        try:
+            while not self.enough.is_set():
+                work(client, place)
+        except BaseException as fault:  # told to whoever waits
+            self._faults.append(fault)
+            self.enough.set()
+        finally:
+            client.close()
+
+    @property
+    def calls(self) -> list[Call]:
+        return [call for client in self.clients for call in client.calls]
+
+    @property
+    def answered(self) -> int:
+        return sum(call.reply is not None for call in self.calls)
+
+    def make(self, count: int) -> None:
+        """Wait until so many more calls are answered."""
+        enough = self.answered + count
+        eventually(lambda: self.answered >= enough or self.enough.is_set(), 60)
+
+    def in_flight(self) -> list[Call]:
+        return [client.calls[-1] for client in self.clients if client.calls and not client.calls[-1].ended]
+
+    def waits_for(self, calls: list[Call]) -> float:
+        """Wait until all these calls have ended; returns when the last of them did."""
+        eventually(lambda: all(call.ended for call in calls), 60)
+        return max((call.ended for call in calls), default=0)
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        """Let all come to an end; raises what one of them raised."""
+        self.enough.set()
+        for thread in self._threads:
+            thread.join(60)
+            assert not thread.is_alive(), "a call hangs"
+        if self._faults:
+            raise self._faults[0]
+
+
+@contextmanager
+def crowd(amqp_uri: str, work: Callable[[RpcClient, int], None], count: int) -> Iterator[Crowd]:
+    """Let `count` callers repeat the work for the length of the block and until the last of them is answered."""
+    callers = Crowd(amqp_uri, work, count)
+    callers.start()
+    try:
+        yield callers
+    finally:
+        callers.join()

@@ -1,0 +1,145 @@
+"""kill -9 of RPC services that are at work: RabbitMQ delivers what they did not answer to those that are left."""
+
+import asyncio
+import itertools
+import random
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+from temporalio.client import Client
+
+from tests.faults.audit import Standing, all_standing, times_made
+from tests.faults.callers import ADD, MODIFY, Call, RpcClient, Terms, crowd
+from tests.faults.doors import Door
+from tests.faults.figures import tell
+from tests.faults.processes import RpcProcess, Servers, rpc_processes, serving
+
+FIRST: Terms = ("documents", 3, "02:01", 2, 3600)
+SECOND: Terms = ("pictures", 1, "14:30", 0, 60)
+ROUNDS = 3
+EACH = 4
+KILLS = 8
+CALLERS = 8
+
+KINDS = {
+    "added": (ADD, FIRST, Standing(FIRST, paused=False)),
+    "modified": (MODIFY, SECOND, Standing(SECOND, paused=False)),
+    "paused": ("pause_job", (), Standing(FIRST, paused=True)),
+    "resumed": ("resume_job", (), Standing(FIRST, paused=False)),
+    "removed": ("remove_job", (), None),
+}
+Names = dict[str, list[str]]
+
+
+def each_of(names: Names) -> list[tuple[str, str]]:
+    return [(kind, scheduler_id) for kind, ids in names.items() for scheduler_id in ids]
+
+
+def expected_after(names: Names) -> dict[str, Standing]:
+    return {scheduler_id: after for kind, scheduler_id in each_of(names) if (after := KINDS[kind][2])}
+
+
+async def standing_in(temporal: Client, names: Names) -> dict[str, Standing]:
+    return await all_standing(temporal, [scheduler_id for _, scheduler_id in each_of(names)])
+
+
+async def test_a_call_that_was_carried_out_but_not_answered_is_delivered_again_and_answered_rightly(
+    servers: Servers, temporal: Client
+) -> None:
+    calls: list[Call] = []
+    recoveries = []
+    with RpcClient(servers.amqp_uri) as prepare:
+        for _ in range(ROUNDS):
+            names = {kind: [f"{kind}-{uuid.uuid4().hex[:8]}" for _ in range(EACH)] for kind in KINDS}
+            with rpc_processes(servers):
+                for kind, scheduler_id in each_of(names):
+                    if kind != "added":
+                        assert prepare(ADD, scheduler_id, *FIRST).code == 200
+                    if kind == "resumed":
+                        assert prepare("pause_job", scheduler_id).code == 200
+            made, recovery = await killed_before_it_answers(servers, temporal, names)
+            calls += made
+            recoveries.append(recovery)
+            for call in made:
+                if call.method == "remove_job":  # its first delivery removed the job
+                    assert call.code == 404
+                    assert "may have removed it" in call.sentence
+                else:
+                    assert call.code == 200, call
+            assert await standing_in(temporal, names) == expected_after(names)
+            for _, scheduler_id in each_of(names):
+                assert await times_made(temporal, scheduler_id) == 1
+    tell("RPC killed between carrying out and answering", ROUNDS, calls, recovery=max(recoveries))
+
+
+async def killed_before_it_answers(servers: Servers, temporal: Client, names: Names) -> tuple[list[Call], float]:
+    """Make a call for each name; the process that carries them out is killed before its answers get through."""
+    host = servers.amqp_uri.partition("@")[2].rstrip("/")
+    with (
+        Door(host) as door,
+        RpcProcess(servers, amqp_uri=servers.amqp_uri.replace(host, door.address)) as mute,
+        ThreadPoolExecutor(EACH * len(KINDS)) as pool,
+    ):
+        serving(servers, 1)
+        door.hold()
+
+        def call(kind: str, scheduler_id: str) -> Call:
+            with RpcClient(servers.amqp_uri) as client:
+                return client(KINDS[kind][0], scheduler_id, *KINDS[kind][1])
+
+        waiting = [pool.submit(call, kind, scheduler_id) for kind, scheduler_id in each_of(names)]
+        async with asyncio.timeout(20):
+            while await standing_in(temporal, names) != expected_after(names):
+                await asyncio.sleep(0.05)
+        assert not any(each.done() for each in waiting)
+        mute.kill()
+        door.__exit__(None, None, None)
+        killed = time.monotonic()
+        with rpc_processes(servers):
+            made = [each.result(60) for each in waiting]
+        return made, max(each.ended for each in made) - killed
+
+
+async def test_killing_rpc_services_under_load_loses_and_doubles_nothing(servers: Servers, temporal: Client) -> None:
+    counter = itertools.count()
+    expected: dict[str, Standing] = {}
+    run = uuid.uuid4().hex[:8]
+
+    def live_a_life(client: RpcClient, place: int) -> None:
+        """Take one job from its making to its last state; each call depends on the one before having happened."""
+        scheduler_id = f"{run}-{place}-{next(counter)}"
+        assert client(ADD, scheduler_id, *FIRST).code == 200
+        assert client(MODIFY, scheduler_id, *SECOND).code == 200
+        assert client("pause_job", scheduler_id).code == 200
+        last = random.choice(("pause_job", "resume_job", "remove_job"))
+        answer = client(last, scheduler_id)
+        if last == "remove_job":
+            assert answer.code == 200 or "may have removed it" in answer.sentence
+        else:
+            assert answer.code == 200
+            expected[scheduler_id] = Standing(SECOND, paused=last == "pause_job")
+
+    struck: list[Call] = []
+    longest = 0.0
+    with ExitStack() as processes:
+        running = [processes.enter_context(RpcProcess(servers)) for _ in range(2)]
+        serving(servers, 2)
+        with crowd(servers.amqp_uri, live_a_life, CALLERS) as callers:
+            for _ in range(KILLS):
+                callers.make(4 * CALLERS)
+                in_flight = callers.in_flight()
+                running.pop(0).kill()
+                killed = time.monotonic()
+                running.append(processes.enter_context(RpcProcess(servers)))
+                longest = max(longest, callers.waits_for(in_flight) - killed)
+                struck += in_flight
+                serving(servers, 2)
+    ids = {call.scheduler_id for call in callers.calls}
+    found = await all_standing(temporal, ids)
+    assert found == expected
+    doubled = [each for each in ids if await times_made(temporal, each) != 1]
+    assert not doubled
+    assert len(struck) > KILLS
+    tell(f"kill -9 of one of two RPC processes, {len(struck)} calls in flight", KILLS, callers.calls, recovery=longest)
