@@ -1,10 +1,11 @@
 """Compares what has to be there with what is there, in Temporal's own records, at the target and in the repository."""
 
 import asyncio
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey
@@ -21,6 +22,8 @@ from soak.timed import TimedSchedule
 
 _AT_ONCE = 10
 """Questions to Temporal in flight."""
+
+_PAUSE = 1
 
 _SCHEDULED_BY = SearchAttributeKey.for_keyword("TemporalScheduledById")
 _SUCCESSES = (Outcome.COMPLETED.value, Outcome.COMPLETED_WITH_WARNINGS.value)
@@ -127,6 +130,24 @@ class Runs:
 
         checked = await asyncio.gather(*(look(run) for runs in self.by_id.values() for run in runs))
         return [fault for fault in checked if fault]
+
+
+async def all_runs(client: Client, timed: list[TimedSchedule], triggered: list[Job], patience: float) -> Runs:
+    """Return all runs once those that have to be there are, and none is open; those of the moment after `patience`.
+
+    A run that was asked for just before a server is killed may start a minute later.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        runs = await Runs.read(client)
+        is_open = any(run.status == WorkflowExecutionStatus.RUNNING for each in runs.by_id.values() for run in each)
+        tallies = (timed_runs(runs, timed), triggered_runs(runs, triggered))
+        missing = any(tally.lost for tally in tallies) or any(
+            each.end > datetime.now(UTC) for each in timed if each.end
+        )
+        if not (is_open or missing) or time.monotonic() > deadline:
+            return runs
+        await asyncio.sleep(_PAUSE)
 
 
 def timed_runs(runs: Runs, timed: Iterable[TimedSchedule]) -> Tally:

@@ -3,13 +3,11 @@
 Their nominal times can be computed exactly, so it is known which runs there have to be.
 """
 
-import asyncio
 import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client, Schedule, ScheduleIntervalSpec, ScheduleUpdate
-from temporalio.service import RPCError
 
 from backup_scheduler.backups import BackupRequest
 from backup_scheduler.jobs import BackupJob
@@ -18,7 +16,6 @@ from backup_scheduler.schedules import Aim, schedule_for
 from backup_scheduler.timing import phase
 
 _LEAD = timedelta(seconds=3)
-_PAUSE = 0.5
 
 
 @dataclass
@@ -83,27 +80,3 @@ class TimedSchedules:
             handle = self._client.get_schedule_handle(schedule_id(timed.scheduler_id))
             while (await handle.describe()).schedule.spec.end_at != timed.end:
                 await handle.update(lambda _, wanted=wanted: ScheduleUpdate(wanted))  # type: ignore[misc]
-
-    async def drained(self) -> bool:
-        """Whether nothing is due, waits or runs any more."""
-        if any(timed.end is not None and timed.end > datetime.now(UTC) for timed in self.all):
-            return False
-        for timed in self.all:
-            found = await self._client.get_schedule_handle(schedule_id(timed.scheduler_id)).describe()
-            if found.info.running_actions or found.raw_description.info.buffer_size:
-                return False
-        return True
-
-
-async def until_drained(timed: TimedSchedules, client: Client, patience: float) -> bool:
-    """Wait until no run is open any more; False when that takes too long."""
-    deadline = asyncio.get_running_loop().time() + patience
-    while asyncio.get_running_loop().time() < deadline:
-        try:
-            open_runs = await client.count_workflows('WorkflowType="BackupWorkflow" AND ExecutionStatus="Running"')
-            if open_runs.count == 0 and await timed.drained():
-                return True
-        except (RPCError, RuntimeError):
-            pass
-        await asyncio.sleep(_PAUSE)
-    return False
