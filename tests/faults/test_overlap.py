@@ -1,0 +1,151 @@
+"""Runs that come due while the previous one goes on: they wait, none is lost, and what is beyond the limit is told."""
+
+import asyncio
+import json
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleHandle, ScheduleOverlapPolicy
+
+from backup_scheduler.backups import Outcome
+from backup_scheduler.jobs import BackupJob
+from backup_scheduler.names import SYSTEM_SCHEDULE
+from backup_scheduler.schedules import Aim, schedule_for, search_attributes
+from devstack.ports import Ports
+from tests.faults.processes import Servers
+from tests.faults.runs import (
+    Run,
+    WorkerProcess,
+    all_closed,
+    assert_none_doubled,
+    figures,
+    make_job,
+    runs_of,
+    write_policies,
+)
+from tests.worker.parts import backup_service, eventually, worker_with
+
+BUFFER = 1000
+"""Runs of one schedule that Temporal lets wait."""
+
+LENGTH = 4
+"""Seconds that a run takes; four times its job's interval."""
+
+
+async def test_runs_longer_than_the_interval_wait_for_each_other_and_are_all_made(temporal: Client) -> None:
+    async def long(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(LENGTH)
+        fails = request.path == "/bad" or (request.path == "/mixed" and len(target.received) % 2)
+        return web.Response(status=404 if fails else 200)
+
+    kinds = ("good", "bad", "mixed")
+    async with backup_service() as target:
+        target.answers = [long]
+        policies = {kind: target.policy(url=f"{target.url}/{kind}") for kind in kinds}
+        async with worker_with(temporal, policies) as runs:
+            jobs = [
+                await make_job(temporal, f"{kind}-{uuid.uuid4()}", runs.task_queue, runs=6, grace=1, policy=kind)
+                for kind in kinds
+            ]
+            await all_closed(temporal, jobs)
+            its = {kind: await runs_of(temporal, job.scheduler_id) for kind, job in zip(kinds, jobs, strict=True)}
+    for job, each in zip(jobs, its.values(), strict=True):
+        assert [run.nominal for run in each] == list(job.times)
+        assert_none_doubled(each)
+    assert {run.outcome for run in its["good"]} == {Outcome.COMPLETED}
+    assert {run.outcome for run in its["bad"]} == {Outcome.FAILED}
+    assert {run.outcome for run in its["mixed"]} <= {Outcome.COMPLETED, Outcome.FAILED}
+    for each in its.values():
+        # It was much later than misfire_grace_time (at least 10 s), but only because it waited.
+        assert each[-1].started - each[-1].nominal > timedelta(seconds=12)
+    longest = max(_gap(one, following) for each in its.values() for one, following in pairwise(each))
+    assert longest < timedelta(seconds=3)
+    count = sum(map(len, its.values()))
+    figures("runs four times as long as their interval", 1, count, 0, 0, longest, "test_overlap.py")
+
+
+def _gap(one: Run, following: Run) -> timedelta:
+    assert one.closed
+    return following.started - one.closed
+
+
+async def test_runs_that_temporal_drops_are_logged_and_measured(
+    servers: Servers, temporal: Client, tmp_path: Path
+) -> None:
+    scheduler_id = f"crowded-{uuid.uuid4()}"
+    job = BackupJob(
+        scheduler_id=scheduler_id,
+        policy_name="any",
+        days=1,
+        start_time="02:00",
+        duration=0,
+        misfire_grace_time=60,
+    )
+    aim = Aim.at(datetime.now(UTC), job, "UTC")
+    handle = await temporal.create_schedule(
+        scheduler_id, schedule_for(aim, "nobody's"), search_attributes=search_attributes(aim.request)
+    )
+    await _crowd(handle)
+    info = (await handle.describe()).raw_description.info
+    assert info.buffer_size == BUFFER
+    file = write_policies(tmp_path / "policies.toml", {})
+    with Ports() as ports:
+        address = f"127.0.0.1:{ports.claim_from(9464)}"
+    queue = f"queue-{uuid.uuid4()}"
+    with WorkerProcess(servers.temporal_address, file, queue, SCHEDULER_METRICS_ADDRESS=address) as worker:
+        await worker.ready()
+        for _ in range(2):
+            result = await _pass(temporal)
+            assert scheduler_id in result["losers"]
+            assert result["runs_waiting"] >= BUFFER
+            assert result["runs_dropped"] >= info.buffer_dropped
+        gauges = await eventually(lambda: _gauges(address))
+        lines = [json.loads(line) for line in worker.log.read_text().splitlines()]
+    assert gauges["backup_scheduler_runs_waiting"] == result["runs_waiting"]
+    assert gauges["backup_scheduler_runs_dropped"] == result["runs_dropped"]
+    assert gauges["backup_scheduler_jobs"] == result["looked_at"]
+    told = [line for line in lines if line["event"] == "runs dropped: too many waited for the one before"]
+    assert [(line["scheduler_id"], line["dropped"], line["level"]) for line in told] == [
+        (scheduler_id, info.buffer_dropped, "error")  # once, though two passes saw it
+    ]
+    await handle.delete()
+
+
+async def _crowd(handle: ScheduleHandle) -> None:
+    """Let runs come due until Temporal drops some; nobody carries them out."""
+
+    async def some() -> None:
+        for _ in range(40):
+            await handle.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ALL)
+
+    while (await handle.describe()).raw_description.info.buffer_dropped < 1:
+        await asyncio.gather(*(some() for _ in range(3)))
+
+
+async def _pass(temporal: Client) -> dict[str, Any]:
+    """Let the system schedule look after all jobs now; returns what it saw."""
+    system = temporal.get_schedule_handle(SYSTEM_SCHEDULE)
+    before = (await system.describe()).info.num_actions
+    await system.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ALL)
+
+    async def started() -> bool:
+        return (await system.describe()).info.num_actions > before
+
+    await eventually(started)
+    last = (await system.describe()).info.recent_actions[-1].action
+    assert isinstance(last, ScheduleActionExecutionStartWorkflow)
+    run = temporal.get_workflow_handle(last.workflow_id, run_id=last.first_execution_run_id)
+    result: dict[str, Any] = await run.result()
+    return result
+
+
+async def _gauges(address: str) -> dict[str, float]:
+    async with aiohttp.ClientSession() as session, session.get(f"http://{address}/metrics") as response:
+        found = re.findall(r"^(backup_scheduler_\w+)\{.*\} (\S+)$", await response.text(), re.MULTILINE)
+    return {name: float(value) for name, value in found}
