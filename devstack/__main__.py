@@ -11,7 +11,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m devstack", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("up", help="run the services of temporal-dev.yml until Ctrl-C")
-    running.add_argument("--keep-alive", action="store_true", help="start services again however often they die")
+    running.add_argument(
+        "--keep-alive", type=float, metavar="SECONDS", help="start services again after SECONDS, however often they die"
+    )
     commands.add_parser("demo", help="make, run, restore and remove a real backup job")
     health = commands.add_parser("health", help="exit with 0 when a service is healthy")
     health.add_argument("service", choices=["rpc", "worker"])

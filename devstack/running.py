@@ -55,15 +55,18 @@ class StackInfo(BaseModel):
 
 @contextmanager
 def running_stack(
-    state_dir: Path, environ: Mapping[str, str] = os.environ, *, keep_alive: bool = False
+    state_dir: Path, environ: Mapping[str, str] = os.environ, *, keep_alive: float | None = None
 ) -> Iterator[StackInfo]:
     """Run `devstack up` around the block; its output goes to devstack.log in the state folder.
 
+    With `keep_alive` services are started again so many seconds after they died, however often.
     Raises StackError with the end of that output when the stack does not come up or does not end with 0.
     """
     state_dir.mkdir(parents=True, exist_ok=True)
     log = state_dir / _LOG
-    command = [sys.executable, "-m", "devstack", "up"] + ["--keep-alive"] * keep_alive
+    command = [sys.executable, "-m", "devstack", "up"]
+    if keep_alive is not None:
+        command.append(f"--keep-alive={keep_alive}")
     with log.open("w") as output:
         stack = subprocess.Popen(  # noqa: S603  # our own
             command,

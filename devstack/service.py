@@ -27,6 +27,8 @@ class Service:
         """Healthy, or for a command without a health check: done."""
         self.muted = False
         self.restarts = 0
+        self.not_before = 0.0
+        """Moment (of the monotonic clock) before which a service that died is not started again."""
         self.process: psutil.Popen | None = None
         self._environ = {**environ, **spec.environment}
         self._directory = directory
@@ -78,6 +80,13 @@ class Service:
     def died(self) -> bool:
         """Whether a service that was ready is gone."""
         return self.ready and self.spec.health is not None and self.process is not None and self.exit_code is not None
+
+    def restart_after(self, pause: float) -> None:
+        """Take note that it died, to be started again when the pause is over."""
+        self.restarts += 1
+        self.not_before = time.monotonic() + pause
+        self.ready = False
+        self.process = None
 
     @property
     def exit_code(self) -> int | None:

@@ -21,10 +21,10 @@ _GRACE_AFTER_FAILURE = 5
 """Seconds: a service whose server is gone may wait for it for ever instead of ending."""
 
 
-def up(environ: Mapping[str, str], state_dir: Path, stop: StopSignals, *, keep_alive: bool = False) -> int:
+def up(environ: Mapping[str, str], state_dir: Path, stop: StopSignals, *, keep_alive: float | None = None) -> int:
     """Run the stack until a signal; returns the exit code: 0 when it was asked to end, 1 when it could not go on.
 
-    With `keep_alive` services are started again however often they die, the servers too: for those who kill them.
+    With `keep_alive` all services, the servers too, are started again so many seconds after they died, however often.
     """
     log = LogStream([spec.name for spec in compose.read(environ)])
     state_dir = state_dir.resolve()
@@ -42,7 +42,7 @@ class Stack:
     """The services of temporal-dev.yml on this machine, with one state folder."""
 
     def __init__(
-        self, environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStream, *, keep_alive: bool
+        self, environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStream, *, keep_alive: float | None
     ) -> None:
         self._state_dir = state_dir
         self._log = log
@@ -87,17 +87,16 @@ class Stack:
 
     def _may_start(self, candidate: Service) -> bool:
         needed = (self._services.get(name) for name in candidate.spec.depends_on)
-        return all(each is None or each.ready for each in needed)
+        return time.monotonic() >= candidate.not_before and all(each is None or each.ready for each in needed)
 
     def _restart(self, dead: Service) -> None:
         name, code = dead.spec.name, dead.exit_code
-        if not self._keep_alive and dead.restarts >= dead.spec.restarts:
+        if self._keep_alive is None and dead.restarts >= dead.spec.restarts:
             raise StackError(f"{name} ended by itself (exit code {code}).{dead.last_lines()}")
-        dead.restarts += 1
         self._log.say(f"{name} ended by itself (exit code {code}): starting it again.", "bold red")
         self._announced = False
         self._began = time.monotonic()
-        dead.start()
+        dead.restart_after(self._keep_alive or 0)
 
     def _announce(self, seconds: float) -> None:
         info = StackInfo(

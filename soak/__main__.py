@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1_000_000, help="end the kills after so many")
     parser.add_argument("--callers", type=int, default=5, help="callers at once (default: 5)")
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between two calls of a caller (default: 0.5)")
+    parser.add_argument("--down", type=float, default=4, help="seconds before a killed part is started again (4)")
     parser.add_argument("--slowness", type=float, default=1.5, help="seconds that most backups take at most (1.5)")
     arguments = parser.parse_args()
     seed = SystemRandom().randrange(10_000) if arguments.seed is None else arguments.seed
@@ -35,6 +36,7 @@ def main() -> int:
         kills=arguments.kills,
         callers=arguments.callers,
         pause=arguments.pause,
+        down=arguments.down,
         slowness=arguments.slowness,
     )
     console = Console(highlight=False, soft_wrap=True)

@@ -82,7 +82,8 @@ class Caller:
             job = self._random.choice(removed) if again else self._new_job()
             await self.call(job, Method.ADD, self.terms())
         elif usable:
-            job = self._random.choice(usable)
+            # Mostly those that are there, or most answers would be 404.
+            job = self._random.choice(standing if standing and self._random.random() < 0.9 else usable)
             # A job that may be a new one of the same name would be counted wrongly.
             if isinstance(job.standing, Standing) and self._random.random() < 0.2:
                 await self._triggers.run(job, may_wait=False)

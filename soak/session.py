@@ -55,6 +55,8 @@ class Plan:
     callers: int
     pause: float
     """Seconds between two calls of a caller."""
+    down: float
+    """Seconds that a killed part stays away before it is started again."""
     slowness: float
     """Seconds that most backups take at their target at most."""
 
@@ -76,7 +78,7 @@ class Soak:
         repository.make()
         async with backup_target(self._random("target"), self._plan.slowness) as target:
             environ = _environ(os.environ, target, repository)
-            stack = running_stack(self._state_dir / "stack", environ, keep_alive=True)
+            stack = running_stack(self._state_dir / "stack", environ, keep_alive=self._plan.down)
             self._say("Starting the stack: Temporal, RabbitMQ, RPC service, worker.")
             info = await asyncio.to_thread(stack.__enter__)
             try:

@@ -13,7 +13,7 @@ from devstack import processes
 from tests.conftest import ROOT
 
 KILLS = 4
-OPTIONS = ("--minutes=10", "--seed=3", "--every=4", f"--kills={KILLS}", "--callers=2", "--slowness=0.3")
+OPTIONS = ("--minutes=10", "--seed=3", "--every=4", f"--kills={KILLS}", "--callers=2", "--down=0", "--slowness=0.3")
 
 
 @pytest.mark.timeout(400)
