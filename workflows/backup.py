@@ -188,7 +188,7 @@ def _reason(error: FailureError) -> str:
     else:
         what = "no worker made the backup within its time limit"
     gave_up = error.retry_state in (RetryState.TIMEOUT, RetryState.MAXIMUM_ATTEMPTS_REACHED)
-    return f"{what}; it was tried again until its time was up" if gave_up else what
+    return f"{what}; it was tried until its time was up" if gave_up else what
 
 
 def _summary(result: BackupResult) -> str:
