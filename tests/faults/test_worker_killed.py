@@ -1,0 +1,147 @@
+"""Workers that are killed in the middle of backups: every occurrence is backed up once, and nothing is left over."""
+
+import asyncio
+import json
+import os
+import shutil
+import uuid
+from collections import Counter
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+from aiohttp import web
+from temporalio.client import Client, WorkflowHandle
+
+from backup_scheduler.backups import BackupResult, Outcome
+from tests.faults.processes import Servers
+from tests.faults.runs import WorkerProcess, figures, write_policies
+from tests.worker.parts import Restic, Runs, a_request, backup_service, eventually
+
+FOLDERS = 3
+SERVICES = 4
+HEARTBEAT_AND_BACK_OFF = timedelta(seconds=30 + 15)
+"""After a worker is lost: how soon Temporal notices, and how long it waits then."""
+
+LAST_STEPS = """#!/bin/sh
+PATH="${PATH#*:}"
+case "$*" in
+*backup*job=finished*) restic "$@"; touch "$FINISHED"; while [ -e "$FINISHED" ]; do sleep 0.1; done;;
+*) exec restic --limit-upload 8000 "$@";;
+esac
+"""
+"""A restic that uploads 8 MB a second; the one of the job `finished` makes its snapshot and then does not end."""
+
+
+async def test_backups_of_killed_workers_are_made_once_by_others(
+    servers: Servers, temporal: Client, tmp_path: Path
+) -> None:
+    first = Restic(_made(tmp_path / "0"))
+    await first("init")
+    shutil.copytree(first.repository, tmp_path / "template")
+    folders = [first, *(Restic(_made(tmp_path / str(number))) for number in range(1, FOLDERS + 1))]
+    for each in folders[1:]:
+        shutil.copytree(tmp_path / "template", each.repository)
+        each.fill(40)
+    wrapper = _made(tmp_path / "bin") / "restic"
+    wrapper.write_text(LAST_STEPS)
+    wrapper.chmod(0o755)
+    finished = tmp_path / "finished"
+    queue = f"queue-{uuid.uuid4()}"
+    never = asyncio.Event()
+    requests: Counter[str] = Counter()
+
+    async def hang_once(request: web.Request) -> web.StreamResponse:
+        key = request.headers["Idempotency-Key"]
+        requests[key] += 1
+        if requests[key] == 1:
+            await never.wait()
+        return web.Response()
+
+    async with backup_service() as target:
+        target.answers = [hang_once]
+        policies: dict[str, dict[str, object]] = {
+            **{f"folder-{number}": _policy(each) for number, each in enumerate(folders)},
+            "service": {"type": "http", "url": target.url},
+        }
+        file = write_policies(tmp_path / "policies.toml", policies)
+        environment = {"PATH": f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}", "FINISHED": str(finished)}
+        with ExitStack() as stack:
+
+            def start() -> WorkerProcess:
+                return stack.enter_context(WorkerProcess(servers.temporal_address, file, queue, **environment))
+
+            workers = [start() for _ in range(3)]
+            await asyncio.gather(*(worker.ready() for worker in workers))
+            runs = Runs(temporal, queue)
+            saved = await runs.start(a_request(scheduler_id="finished", policy_name="folder-0"))
+            restic = [
+                await runs.start(a_request(scheduler_id=f"files-{number}", policy_name=f"folder-{number}"))
+                for number in range(1, FOLDERS + 1)
+            ]
+            http = [
+                await runs.start(a_request(scheduler_id=f"asked-{n}", policy_name="service")) for n in range(SERVICES)
+            ]
+
+            async def amid() -> bool:
+                writing = all(each.locks() and _packs(each) for each in folders[1:])
+                return writing and finished.exists() and len(requests) == SERVICES
+
+            await eventually(amid, patience=60)
+            for worker in workers:
+                worker.kill()
+            killed = datetime.now(UTC)
+            finished.unlink()
+            await asyncio.gather(*(start().ready() for _ in range(2)))
+            results = await asyncio.gather(*(_result(handle) for handle in [saved, *restic, *http]))
+        never.set()
+    assert [result.outcome for result in results] == [
+        Outcome.COMPLETED_WITH_WARNINGS,  # nobody knows whether the lost attempt could read all
+        *[Outcome.COMPLETED] * (FOLDERS + SERVICES),
+    ]
+    assert "in an earlier attempt of this run, which was then lost" in results[0].message
+    for each, result in zip(folders, results, strict=False):
+        (snapshot,) = json.loads(await each("snapshots", "--json", "--no-lock"))
+        assert snapshot["short_id"] == result.snapshot_id
+        assert each.locks() == []
+    await folders[1]("check")
+    assert requests == {quote(f"{handle.id}~{handle.first_execution_run_id}", safe=""): 2 for handle in http}
+    for handle in [saved, *restic, *http]:
+        history = await handle.fetch_history()
+        attempts = [
+            event.activity_task_started_event_attributes.attempt
+            for event in history.events
+            if event.HasField("activity_task_started_event_attributes")
+        ]
+        assert attempts[-1] == 2, handle.id  # the local activity leaves no such event
+    recovered = max(result.finished_at for result in results)
+    assert recovered - killed < HEARTBEAT_AND_BACK_OFF + timedelta(seconds=45)
+    test = "test_worker_killed.py"
+    figures("kill -9 of 3 workers amid restic backups", 3, FOLDERS + 1, 0, 0, recovered - killed, test)
+    asked = max(result.finished_at for result in results[1 + FOLDERS :])
+    figures("kill -9 of 3 workers amid http backups", 3, SERVICES, 0, 0, asked - killed, test)
+
+
+async def _result(handle: WorkflowHandle[object, BackupResult]) -> BackupResult:
+    async with asyncio.timeout(100):
+        return await handle.result()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _packs(restic: Restic) -> bool:
+    return any(path.is_file() for path in (restic.repository / "data").rglob("*"))
+
+
+def _policy(restic: Restic) -> dict[str, object]:
+    return {
+        "type": "restic",
+        "paths": [str(restic.source)],
+        "repository": str(restic.repository),
+        "password_file": str(restic.password_file),
+        "cache_dir": str(restic.folder / "cache"),
+    }
