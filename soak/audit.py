@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey
@@ -116,6 +117,18 @@ class Runs:
             if run.close_time
         ]
         return max(ends, default=0.0)
+
+    def at_once(self) -> list[str]:
+        """Return the pairs of runs of one job that went on at the same time."""
+        pairs = []
+        for ids in self.by_schedule.values():
+            ordered = sorted((run for id_ in set(ids) for run in self.by_id[id_]), key=lambda run: run.start_time)
+            pairs += [
+                f"{one.id} and {next_.id} went on at once"
+                for one, next_ in pairwise(ordered)
+                if one.close_time is None or one.close_time > next_.start_time
+            ]
+        return pairs
 
     async def check_histories(self, client: Client) -> list[str]:
         """Compare the index, which is what was read, with the histories themselves; returns what does not fit."""

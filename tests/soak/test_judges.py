@@ -91,11 +91,13 @@ def test_a_remove_that_was_delivered_twice_may_answer_404() -> None:
     assert job.possible == {None}
 
 
-def run(workflow_id: str, run_id: str = "run", outcome: str = "completed") -> WorkflowExecution:
+def run(workflow_id: str, run_id: str = "run", outcome: str = "completed", start: float = 0) -> WorkflowExecution:
     """Return a run as Temporal lists it: the fields that the audit looks at."""
     found = SimpleNamespace(
         id=workflow_id,
         run_id=run_id,
+        start_time=FIRST + timedelta(seconds=start),
+        close_time=FIRST + timedelta(seconds=start + 1),
         status=WorkflowExecutionStatus.COMPLETED,
         typed_search_attributes=TypedSearchAttributes([SearchAttributePair(OUTCOME, outcome)]),
     )
@@ -124,6 +126,11 @@ def test_runs_that_came_due_are_compared_one_by_one(there: list[str], lost: int,
     tally = audit.timed_runs(runs("timed", *map(run, there)), [timed])
     assert (tally.expected, tally.found) == (3, len(there))
     assert (len(tally.lost), len(tally.doubled), len(tally.wrong)) == (lost, doubled, wrong)
+
+
+def test_runs_of_one_job_that_go_on_at_once_are_named() -> None:
+    assert not runs("job", run("a"), run("b", start=1)).at_once()
+    assert runs("job", run("a"), run("b", start=0.9)).at_once() == ["a and b went on at once"]
 
 
 @pytest.mark.parametrize("outcome", ["missed", "failed"])
