@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import socket
+import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -196,7 +199,9 @@ def retry_after(header: str | None, now: datetime) -> timedelta | None:
 
 
 def _reason(error: OSError) -> str:
-    return error.strerror or type(error).__name__
+    if error.errno and not isinstance(error, ssl.SSLError | socket.gaierror):  # these have numbers of their own
+        return os.strerror(error.errno)  # asyncio has put its own words into strerror
+    return error.strerror or str(error) or type(error).__name__
 
 
 def _passing(sentence: str, delay: timedelta | None = None) -> ApplicationError:

@@ -17,7 +17,7 @@ MOST_WARNINGS = 20
 _LONGEST_TEXT = 500
 _SHORT_ID = 8
 """Characters of a snapshot's id, as restic lists them: some releases tell no more of a new snapshot."""
-_STACK_TRACE = re.compile(r"[\w./*()-]+\.[\w.*()]+$|/\S+\.(?:go|s):\d+$")
+_STACK_TRACE = re.compile(r"\S+\.(?:go|s):\d+$|(?:main|runtime|\w+\.(?:com|org)/\S+)\.[\w.()*]+$")
 """A line of those that restic prints behind some errors: a function of Go, or its place."""
 _CREDENTIALS = re.compile(r"://[^\s\"']*@")
 

@@ -131,8 +131,7 @@ async def test_a_target_that_refuses_connections_is_tried_again() -> None:
             HttpTarget(url=SecretStr(f"http://u:sesame@127.0.0.1:{unused.getsockname()[1]}/?k=sesame"))
         )
     assert not error.non_retryable
-    assert error.message.startswith("no connection to 127.0.0.1: ")
-    assert "sesame" not in error.message
+    assert error.message == "no connection to 127.0.0.1: Connection refused"
 
 
 async def test_a_host_that_does_not_exist_is_tried_again() -> None:

@@ -103,3 +103,19 @@ def test_a_complaint_names_the_file(read: dict[str, object], text: str) -> None:
 
 def test_reports_keep_twenty_complaints() -> None:
     assert MOST_WARNINGS == 20
+
+
+def test_what_go_adds_to_an_error_is_left_out() -> None:
+    said = [
+        "write /srv/repo.old/locks/f7-tmp: no space left on device",
+        "github.com/restic/restic/internal/backend/local.(*Local).Save",
+        "github.com/restic/restic/internal/backend/local/local.go:170",
+        "main.glob..func24",
+        "runtime.goexit",
+        "unable to create lock in backend",
+        "/srv/repo.old",
+    ]
+    assert explain(Verdict.NO_SPACE, 1, said) == (
+        "there is no space left for the repository (exit code 1): "
+        f"{said[0]} unable to create lock in backend /srv/repo.old"
+    )
