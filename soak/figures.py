@@ -13,6 +13,10 @@ class PartFigures(BaseModel):
     longest_recovery: float | None = None
     """Seconds, the start of the new process included."""
     not_recovered: int = 0
+    calls: int = 0
+    """That were under way, or made, between its death and the recovery."""
+    runs: int = 0
+    """That came due meanwhile."""
     ended_by_itself: int = 0
     """Ends that were not ours."""
 

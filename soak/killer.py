@@ -1,10 +1,11 @@
 """Kills parts of a running stack, one after the other, and takes the time until everything works again."""
 
 import asyncio
+import math
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,11 @@ class Kill:
     at: float
     recovered: float | None = None
     """When a call sent after the death was answered with 200, and a run that came due after it reached its target."""
+
+    def meanwhile(self, spans: Iterable[tuple[float, float]]) -> int:
+        """Return how many of these spans of time lie within the outage at least in part."""
+        end = self.recovered or math.inf
+        return sum(began <= end and ended >= self.at for began, ended in spans)
 
     @property
     def seconds(self) -> float | None:

@@ -33,6 +33,8 @@ class CallLog:
     by_method: Counter[str] = field(default_factory=Counter)
     longest: dict[int, float] = field(default_factory=dict)
     """Seconds until the slowest answer, by code; waiting for a killed part included."""
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    """When calls began and ended."""
     faults: list[str] = field(default_factory=list)
     """Answers that were not true."""
 
@@ -43,7 +45,9 @@ class CallLog:
 
     def note(self, began: float, method: str, arguments: dict[str, Any], reply: Reply | None, error: str) -> None:
         """Count a call."""
-        seconds = time.time() - began
+        ended = time.time()
+        seconds = ended - began
+        self.spans.append((began, ended))
         self.by_method[method] += 1
         if reply is None:
             self.unanswered[error] += 1

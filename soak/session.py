@@ -189,7 +189,7 @@ class Soak:
             seed=self._plan.seed,
             seconds=seconds,
             interrupted=interrupted,
-            parts=_parts(killer, StackInfo.read(self._state_dir / "stack")),
+            parts=_parts(killer, StackInfo.read(self._state_dir / "stack"), self._log, timed),
             kills=[KillFigures(part=kill.part, signal=kill.signal, seconds=kill.seconds) for kill in killer.kills],
             calls=_calls(self._log),
             jobs=found_jobs,
@@ -254,8 +254,9 @@ def _environ(environ: Mapping[str, str], target: Target, repository: Repository)
     }
 
 
-def _parts(killer: Killer, info: StackInfo | None) -> dict[str, PartFigures]:
+def _parts(killer: Killer, info: StackInfo | None, log: CallLog, timed: TimedSchedules) -> dict[str, PartFigures]:
     parts = {}
+    due = [(time.timestamp(), time.timestamp()) for each in timed.all for time in each.times()]
     for name in PARTS:
         kills = [kill for kill in killer.kills if kill.part == name]
         signals = Counter(kill.signal for kill in kills)
@@ -265,6 +266,8 @@ def _parts(killer: Killer, info: StackInfo | None) -> dict[str, PartFigures]:
             terminated=signals["SIGTERM"],
             longest_recovery=max((kill.seconds for kill in kills if kill.seconds is not None), default=None),
             not_recovered=sum(kill.seconds is None for kill in kills),
+            calls=sum(kill.meanwhile(log.spans) for kill in kills),
+            runs=sum(kill.meanwhile(due) for kill in kills),
             ended_by_itself=restarts - len(kills),
         )
     return parts

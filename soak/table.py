@@ -30,11 +30,19 @@ def show(figures: Figures, console: Console) -> None:
 
 
 def _parts(figures: Figures) -> Table:
-    table = Table("part", "kill -9", "SIGTERM", "longest to recover", "ended by itself", title_justify="left")
+    table = Table(
+        "part", "kill -9", "SIGTERM", "longest to recover", "calls", "runs due", "ended by itself", title_justify="left"
+    )
     table.title = f"Killed in {figures.seconds / 60:.1f} minutes, seed {figures.seed}"
     for name, part in figures.parts.items():
         longest = "-" if part.longest_recovery is None else f"{part.longest_recovery:.1f} s"
-        table.add_row(name, str(part.killed), str(part.terminated), longest, str(part.ended_by_itself))
+        table.add_row(
+            name,
+            str(part.killed),
+            str(part.terminated),
+            longest,
+            *map(str, (part.calls, part.runs, part.ended_by_itself)),
+        )
     return table
 
 

@@ -44,12 +44,15 @@ class TimedSchedule:
         made.spec = dataclasses.replace(made.spec, intervals=[interval], end_at=self.end)
         return made
 
-    def due(self) -> list[str]:
-        """Return the workflow ids of all runs that have to be there."""
+    def times(self) -> list[datetime]:
+        """Return all times at which it was due."""
         assert self.end is not None  # noqa: S101  # decided by then
         count = int((self.end - self.first_run) / self.every) + 1
-        times = [self.first_run + number * self.every for number in range(max(count, 0))]
-        return [f"{workflow_id(self.scheduler_id)}-{time:%Y-%m-%dT%H:%M:%SZ}" for time in times]
+        return [self.first_run + number * self.every for number in range(max(count, 0))]
+
+    def due(self) -> list[str]:
+        """Return the workflow ids of all runs that have to be there."""
+        return [f"{workflow_id(self.scheduler_id)}-{time:%Y-%m-%dT%H:%M:%SZ}" for time in self.times()]
 
 
 class TimedSchedules:

@@ -18,23 +18,21 @@ OPTIONS = ("--minutes=10", "--seed=3", "--every=4", f"--kills={KILLS}", "--calle
 
 @pytest.mark.timeout(400)
 def test_every_part_is_killed_once_and_nothing_is_lost(tmp_path: Path) -> None:
-    process = subprocess.Popen(
+    said = []
+    with subprocess.Popen(
         [sys.executable, "-m", "soak", *OPTIONS],
         cwd=ROOT,
         env={**os.environ, "SCHEDULER_STATE_DIR": str(tmp_path), "NO_COLOR": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if sum("all works again" in each for each in said) == KILLS:
-            process.send_signal(signal.SIGINT)
-            break
-    said += process.stdout.readlines()
-    assert process.wait() == 0, "".join(said)
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line)
+            if "all works again" in line and sum("all works again" in each for each in said) == KILLS:
+                process.send_signal(signal.SIGINT)
+    assert process.returncode == 0, "".join(said)
     assert "Nothing was lost, nothing ran twice, every answer was true.\n" in said
 
     [file] = tmp_path.glob("soak/*/figures.json")
