@@ -51,6 +51,15 @@ class TemporalUnavailable(SchedulerError):
         super().__init__(f"Temporal cannot be reached, try again later; {_PERHAPS_DONE}")
 
 
+class TemporalOverloaded(SchedulerError):
+    """Temporal refuses because of its load, as it does for moments after a start or beyond its rate limits."""
+
+    code = 503
+
+    def __init__(self) -> None:
+        super().__init__(f"Temporal has too much to do, try again later; {_PERHAPS_DONE}")
+
+
 class NamespaceNotFound(SchedulerError):
     """Temporal answers, but has no such namespace: to callers it is as good as out of reach."""
 

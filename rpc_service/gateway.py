@@ -21,6 +21,7 @@ from backup_scheduler.errors import (
     JobNotFound,
     NamespaceNotFound,
     SchedulerError,
+    TemporalOverloaded,
     TemporalTimeout,
     TemporalUnavailable,
 )
@@ -222,6 +223,8 @@ class ScheduleGateway:
                 raise JobNotFound(scheduler_id) from error
             if error.status == RPCStatusCode.UNAVAILABLE:
                 raise TemporalUnavailable from error
+            if error.status == RPCStatusCode.RESOURCE_EXHAUSTED:
+                raise TemporalOverloaded from error
             if error.status in (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED):
                 raise TemporalTimeout(DEADLINE) from error
             raise

@@ -9,6 +9,7 @@ from temporalio.client import Client, ScheduleActionStartWorkflow
 from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.backups import BackupRequest
+from tests.faults.callers import Terms
 
 _AT_ONCE = 10
 
@@ -17,8 +18,7 @@ _AT_ONCE = 10
 class Standing:
     """A job as its schedule carries it."""
 
-    terms: tuple[str, int, str, int, int]
-    """policy_name, days, start_time, duration, misfire_grace_time: as calls name them."""
+    terms: Terms
     paused: bool
 
 

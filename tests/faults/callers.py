@@ -19,6 +19,10 @@ ADD = "add_scheduler_start_backup_job_by_interval"
 MODIFY = "modify_start_backup_job_by_interval"
 
 Terms = tuple[str, int, str, int, int]
+"""policy_name, days, start_time, duration, misfire_grace_time."""
+
+FIRST: Terms = ("documents", 3, "02:01", 2, 3600)
+SECOND: Terms = ("pictures", 1, "14:30", 0, 60)
 
 
 @dataclass

@@ -7,4 +7,4 @@ from tests.faults.callers import Call
 
 def tell(fault: str, times: int, calls: Sequence[Call], *, recovery: float, lost: int = 0, doubled: int = 0) -> None:
     """Print a row: fault, times done, calls involved, lost, doubled, longest time to recover."""
-    print(f"\n| {fault} | {times} | {len(calls):,} | {lost} | {doubled} | {recovery:.1f} s |")
+    print(f"\n| {fault} | {times} | {len(calls):,} | {lost} | {doubled} | {recovery:.1f} s |")  # noqa: T201

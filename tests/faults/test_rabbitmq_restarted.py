@@ -2,7 +2,6 @@
 
 import time
 
-
 from tests.faults.processes import RpcProcess, Servers, rpc_processes
 
 

@@ -11,13 +11,11 @@ from contextlib import ExitStack
 from temporalio.client import Client
 
 from tests.faults.audit import Standing, all_standing, times_made
-from tests.faults.callers import ADD, MODIFY, Call, RpcClient, Terms, crowd
+from tests.faults.callers import ADD, FIRST, MODIFY, SECOND, Call, RpcClient, crowd
 from tests.faults.doors import Door
 from tests.faults.figures import tell
 from tests.faults.processes import RpcProcess, Servers, rpc_processes, serving
 
-FIRST: Terms = ("documents", 3, "02:01", 2, 3600)
-SECOND: Terms = ("pictures", 1, "14:30", 0, 60)
 ROUNDS = 3
 EACH = 4
 KILLS = 8

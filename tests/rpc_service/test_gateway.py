@@ -10,12 +10,12 @@ import pytest_asyncio
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleHandle, ScheduleUpdate
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.backups import BackupRequest
-from backup_scheduler.errors import JobExists, JobNotFound, NamespaceNotFound
+from backup_scheduler.errors import JobExists, JobNotFound, NamespaceNotFound, TemporalOverloaded
 from backup_scheduler.jobs import BackupJob
-from backup_scheduler.schedules import Aim, schedule_for, search_attributes
+from backup_scheduler.schedules import Aim, ScheduledJob, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal import replace_schedule
 from devstack.running import StackInfo
@@ -131,6 +131,16 @@ async def test_a_remove_that_comes_again_and_finds_nothing_says_that_it_may_have
         await gateway.remove(scheduler_id)
     with pytest.raises(JobNotFound, match="may have removed it"):
         await gateway.remove(scheduler_id, again=True)
+
+
+async def test_a_server_that_has_too_much_to_do_is_unavailable(temporal: Client, scheduler_id: str) -> None:
+    class Refused(ScheduleGateway):
+        async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:
+            raise RPCError("consistent query buffer is full", RPCStatusCode.RESOURCE_EXHAUSTED, b"")
+
+    with pytest.raises(TemporalOverloaded, match="too much to do") as caught:
+        await Refused(temporal, SETTINGS).get(scheduler_id)
+    assert caught.value.code == 503
 
 
 async def test_control_calls_close_together_all_take_effect(

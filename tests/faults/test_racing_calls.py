@@ -1,0 +1,49 @@
+"""Many callers change one job at once, through two RPC processes: what each is told is true, and so is the end."""
+
+import random
+import threading
+import uuid
+from collections import Counter
+
+from temporalio.client import Client
+
+from tests.faults.callers import ADD, MODIFY, RpcClient, Terms, crowd
+from tests.faults.figures import tell
+from tests.faults.histories import assert_explained
+from tests.faults.processes import Servers, rpc_processes
+
+JOBS = 12
+CALLERS = 6
+EACH = 4
+"""Calls that each caller makes about each job."""
+
+METHODS = (ADD, MODIFY, MODIFY, "pause_job", "resume_job", "remove_job", "get_job")
+
+
+async def test_an_order_of_the_calls_explains_all_answers_and_the_end(servers: Servers, temporal: Client) -> None:
+    run = uuid.uuid4().hex[:8]
+    start = threading.Barrier(CALLERS)
+
+    def change_the_same(client: RpcClient, place: int) -> None:
+        number = len(client.calls) // EACH
+        if number == JOBS:
+            callers.enough.set()
+            return
+        start.wait(60)
+        for n in range(EACH):
+            method = random.choice(METHODS)
+            if place == n == 0:
+                method = ADD
+            # Terms of its own for each call, so that an answer tells whose they are.
+            terms: Terms = (f"policy-{place}-{n}", 1, "02:01", 0, 60 + place)
+            client(method, f"{run}-{number}", *(terms if method in (ADD, MODIFY) else ()))
+
+    with rpc_processes(servers, 2), crowd(servers.amqp_uri, change_the_same, CALLERS) as callers:
+        callers.enough.wait(110)
+    assert len(callers.calls) == JOBS * CALLERS * EACH
+    codes = Counter(call.code for call in callers.calls)
+    assert set(codes) <= {200, 404, 409, 504}, codes
+    assert codes[504] < JOBS
+    await assert_explained(temporal, callers.calls)
+    slowest = max(call.seconds for call in callers.calls)
+    tell(f"{CALLERS} callers change one job at once through two RPC processes", JOBS, callers.calls, recovery=slowest)

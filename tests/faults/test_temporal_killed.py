@@ -1,0 +1,72 @@
+"""Temporal dies under load and comes back with its files: callers hear so in time, and nothing they hear is wrong."""
+
+import asyncio
+import itertools
+import time
+import uuid
+from collections import Counter
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from tests.conftest import eventually
+from tests.faults.callers import ADD, FIRST, MODIFY, SECOND, Crowd, RpcClient, crowd
+from tests.faults.figures import tell
+from tests.faults.histories import assert_explained
+from tests.faults.processes import Servers, rpc_processes
+
+KILLS = 3
+CALLERS = 8
+DOWN = 4.0
+"""Seconds: longer than the client's own retries, so that calls begin and end in the outage."""
+
+IN_TIME = 5.0
+"""Seconds within which every call is answered."""
+
+
+async def test_every_answer_is_in_time_and_true(servers: Servers) -> None:
+    run, number = uuid.uuid4().hex[:8], itertools.count()
+    calls = (
+        (ADD, FIRST),
+        (MODIFY, SECOND),
+        ("pause_job", ()),
+        ("get_job", ()),
+        ("resume_job", ()),
+        ("remove_job", ()),
+    )
+
+    def change_jobs(client: RpcClient, place: int) -> None:
+        """Change a job again and again, whatever the answers; every other job stays."""
+        scheduler_id = f"{run}-{next(number)}"
+        for method, terms in calls[: -(place % 2) or None]:
+            client(method, scheduler_id, *terms)
+        if place == 0:
+            client("get_jobs")
+
+    longest = 0.0
+    with rpc_processes(servers, 2) as services, crowd(servers.amqp_uri, change_jobs, CALLERS) as callers:
+        for _ in range(KILLS):
+            callers.make(5 * CALLERS)
+            servers.temporal.kill()
+            await asyncio.sleep(DOWN)
+            servers.temporal.start_again()
+            back = time.monotonic()
+            longest = max(longest, first_success_since(callers, back) - back)
+        callers.make(5 * CALLERS)
+        assert all(each.process.poll() is None for each in services)
+    codes = Counter(call.code for call in callers.calls)
+    assert set(codes) <= {200, 404, 503, 504}, codes
+    assert codes[503] + codes[504] >= KILLS * CALLERS
+    slowest = max(call.seconds for call in callers.calls)
+    assert slowest < IN_TIME
+    temporal = await Client.connect(servers.temporal_address, data_converter=pydantic_data_converter)
+    await assert_explained(temporal, callers.calls)
+    fault = f"Temporal killed for {DOWN:.0f} s: {codes[503]} calls answered 503, {codes[504]} 504, the slowest after"
+    tell(f"{fault} {slowest:.1f} s", KILLS, callers.calls, recovery=longest)
+
+
+def first_success_since(callers: Crowd, moment: float) -> float:
+    """Wait for the first call that began after the moment and succeeded; returns when it ended."""
+    return eventually(
+        lambda: min((call.ended for call in callers.calls if call.began > moment and call.code == 200), default=0.0), 60
+    )
