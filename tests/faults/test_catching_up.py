@@ -46,7 +46,9 @@ async def test_after_an_outage_of_temporal_the_runs_of_the_grace_time_are_made_u
             grace = {"often": 10, "rarely": 11, "spread": 12}
             often = await make_job(temporal, f"often-{queue}", queue, runs=22, grace=10, window_hours=1)
             rarely = await make_job(temporal, f"rarely-{queue}", queue, runs=6, every=4, grace=11, window_hours=1)
-            spread = await make_job(temporal, f"spread-{queue}", queue, runs=8, every=3, jitter=3, grace=12, window_hours=1)
+            spread = await make_job(
+                temporal, f"spread-{queue}", queue, runs=8, every=3, jitter=3, grace=12, window_hours=1
+            )
             paused = await make_job(temporal, f"paused-{queue}", queue, runs=22, grace=10, window_hours=1)
             await temporal.get_schedule_handle(paused.scheduler_id).pause()
             await asyncio.sleep(3)  # some runs before the outage
@@ -109,9 +111,8 @@ async def test_after_an_outage_of_the_worker_all_runs_are_made_but_those_that_ar
             worker.kill()
             killed = datetime.now(UTC)
         await asyncio.sleep(14)  # the outage has to be longer than the strict job's grace time
-        with WorkerProcess(servers.temporal_address, file, queue) as worker:
-            await worker.ready()
-            back = datetime.now(UTC)
+        back = datetime.now(UTC)
+        with WorkerProcess(servers.temporal_address, file, queue):
             await all_closed(temporal, (strict, patient))
         runs = {job: await runs_of(temporal, job.scheduler_id) for job in (strict, patient)}
         asked = Counter(request.headers["Idempotency-Key"] for request in target.received)

@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from aiohttp import web
-from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleHandle, ScheduleOverlapPolicy
+from temporalio.client import (
+    Client,
+    ScheduleActionExecutionStartWorkflow,
+    ScheduleHandle,
+    ScheduleOverlapPolicy,
+    WorkflowFailureError,
+)
 
 from backup_scheduler.backups import Outcome
 from backup_scheduler.jobs import BackupJob
@@ -29,7 +36,7 @@ from tests.faults.runs import (
     runs_of,
     write_policies,
 )
-from tests.worker.parts import backup_service, eventually, worker_with
+from tests.worker.parts import Runs, a_request, backup_service, eventually, worker_with
 
 BUFFER = 1000
 """Runs of one schedule that Temporal lets wait."""
@@ -105,11 +112,15 @@ async def test_runs_that_temporal_drops_are_logged_and_measured(
             assert scheduler_id in result["losers"]
             assert result["runs_waiting"] >= BUFFER
             assert result["runs_dropped"] >= info.buffer_dropped
-        gauges = await eventually(lambda: _gauges(address))
+        failing = await Runs(temporal, queue).start(a_request(policy_name="not configured"))
+        with pytest.raises(WorkflowFailureError):
+            await failing.result()
+        shown = await _metrics(address)
         lines = [json.loads(line) for line in worker.log.read_text().splitlines()]
-    assert gauges["backup_scheduler_runs_waiting"] == result["runs_waiting"]
-    assert gauges["backup_scheduler_runs_dropped"] == result["runs_dropped"]
-    assert gauges["backup_scheduler_jobs"] == result["looked_at"]
+    assert shown["backup_scheduler_runs_waiting"] == result["runs_waiting"]
+    assert shown["backup_scheduler_runs_dropped"] == result["runs_dropped"]
+    assert shown["backup_scheduler_jobs"] == result["looked_at"]
+    assert shown['backup_scheduler_runs outcome="failed"'] == 1
     told = [line for line in lines if line["event"] == "runs dropped: too many waited for the one before"]
     assert [(line["scheduler_id"], line["dropped"], line["level"]) for line in told] == [
         (scheduler_id, info.buffer_dropped, "error")  # once, though two passes saw it
@@ -145,7 +156,12 @@ async def _pass(temporal: Client) -> dict[str, Any]:
     return result
 
 
-async def _gauges(address: str) -> dict[str, float]:
+async def _metrics(address: str) -> dict[str, float]:
+    """Return what the worker shows of ours, by name and outcome."""
     async with aiohttp.ClientSession() as session, session.get(f"http://{address}/metrics") as response:
-        found = re.findall(r"^(backup_scheduler_\w+)\{.*\} (\S+)$", await response.text(), re.MULTILINE)
-    return {name: float(value) for name, value in found}
+        found = re.findall(r"^(backup_scheduler_\w+)\{(.*)\} (\S+)$", await response.text(), re.MULTILINE)
+    shown = {}
+    for name, labels, value in found:
+        outcome = re.findall(r'\boutcome="[^"]*"', labels)
+        shown[" ".join([name, *outcome])] = float(value)
+    return shown

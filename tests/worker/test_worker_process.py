@@ -145,3 +145,15 @@ async def test_a_wrong_policy_file_is_told_in_a_line_and_with_code_2(tmp_path: P
         code, log = await ended(process)
     assert code == 2
     assert log == f"worker: the policy file {file} is wrong: policy 'p': type must be 'http' or 'restic'\n"
+
+
+async def test_a_metrics_address_that_cannot_be_used_is_told_in_a_line_and_with_code_2() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for address in ("localhost:9464", f"127.0.0.1:{taken.getsockname()[1]}"):
+            async with worker_process(SCHEDULER_METRICS_ADDRESS=address) as process:
+                code, log = await ended(process)
+            assert code == 2
+            assert log.startswith(f"worker: SCHEDULER_METRICS_ADDRESS: {address!r} cannot be used: "), log
+            assert log.count("\n") == 1
