@@ -21,6 +21,8 @@ _PATIENCE = 240
 _STANDSTILL = 75
 """Seconds without an answer: what is still missing then is lost. Twice what a lost attempt takes to be noticed."""
 _POINTS = 40
+_SEEDING = 0.006
+"""Seconds that a peer's job takes to be made, at most."""
 
 
 class Outcome(BaseModel):
@@ -115,10 +117,12 @@ class PeerRun:
     goal: Target
     amqp_uri: str
     process: Child | None = None
+    started_at: float = 0.0
     restarted: bool = False
 
     def start(self) -> None:
         """Start the peer, without waiting until it is ready."""
+        self.started_at = time.time()
         environ = {"AMQP_URI": self.amqp_uri, "PEER_BACKUP_URL": self.goal.url}
         self.process = Child("bench.peer", str(self.database), self.name, environ=environ)
 
@@ -135,22 +139,21 @@ class PeerRun:
 
 
 @contextmanager
-def peers(folder: Path, amqp_uri: str, count: int, many: int, delay: float, lead: float) -> Iterator[list[PeerRun]]:
-    """Run so many peers side by side, each with `count` jobs due at one moment.
+def peers(
+    folder: Path, amqp_uri: str, count: int, many: int, delay: float, lead: float | None
+) -> Iterator[list[PeerRun]]:
+    """Run so many peers side by side, each with `count` jobs due at one moment: in `lead` seconds, or past (None).
 
     Each uses a twentieth of a core in a burst, so they leave each other alone; one after the other they would take
     all the time there is.
     """
     with ExitStack() as stack:
         runs = []
-        databases = [folder / f"peer-{uuid.uuid4().hex}.db" for _ in range(many)]
         ids = [f"burst-{uuid.uuid4().hex}" for _ in range(count)]
-        began = time.monotonic()
-        seed(databases[0], [jobs.arguments(each, duration=0) for each in ids], datetime.now(UTC))
-        due = jobs.moment_in(lead + (time.monotonic() - began) * many)
-        for database in databases:
-            database.unlink(missing_ok=True)
-            seed(database, [jobs.arguments(each, duration=0) for each in ids], due)
+        terms = [jobs.arguments(each, duration=0) for each in ids]
+        due = jobs.moment_in(lead + count * many * _SEEDING) if lead is not None else datetime.now(UTC)
+        for database in (folder / f"peer-{uuid.uuid4().hex}.db" for _ in range(many)):
+            seed(database, terms, due)
             goal = stack.enter_context(target(delay))
             runs.append(PeerRun(f"peer-{database.stem}", database, ids, due, goal, amqp_uri))
         try:
@@ -159,6 +162,8 @@ def peers(folder: Path, amqp_uri: str, count: int, many: int, delay: float, lead
             for run in runs:
                 if run.process:
                     run.process.first_line()
+            if lead is not None and datetime.now(UTC) > due:
+                raise RuntimeError("this machine is too slow: the jobs came due before the peer was ready")
             yield runs
         finally:
             for run in runs:

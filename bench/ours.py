@@ -21,6 +21,7 @@ def ours(
     """Run all services around the block, on free ports of the loopback interface."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     environ |= {"SCHEDULER_TIMEZONE": "UTC", "SCHEDULER_BACKUP_URL": backup_url, "SCHEDULER_LOG_FORMAT": "json"}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each run of a workflow would compile the workflow's module again
     if policies:
         environ["SCHEDULER_POLICIES"] = str(policies)
     with running_stack(state, environ, keep_alive=keep_alive) as stack:

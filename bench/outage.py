@@ -16,7 +16,6 @@ from bench.results import Table
 from bench.target import Target, target
 
 LEVELS = (10, 100, 1_000)
-_LARGEST = 10_000
 _SYSTEMS = ("ours", "peer")
 
 
@@ -58,13 +57,12 @@ def _ours(state: Path, goal: Target, count: int) -> Recovery:
 
 
 def _peer(folder: Path, count: int) -> Recovery:
-    with ours.ours(folder / f"broker-{count}") as stack:
-        began = time.time()
-        with peers(folder, stack.amqp_uri, count, 1, 0, lead=0) as [run]:
-            sleep_until(run.due)
-            began = max(began, run.due.timestamp())
-            wait_until_done(run.goal, run.ids)
-            return _recovery(run.outcome(0), run.due.timestamp(), began)
+    with (
+        ours.ours(folder / f"broker-{count}") as stack,
+        peers(folder, stack.amqp_uri, count, 1, 0, lead=None) as [run],
+    ):
+        wait_until_done(run.goal, run.ids)
+        return _recovery(run.outcome(0), run.due.timestamp(), run.started_at)
 
 
 def _recovery(outcome: Outcome, due: float, began: float) -> Recovery:
