@@ -1,4 +1,4 @@
-"""Records the histories that test_replay.py replays: `python -m tests.worker.record_histories`.
+"""Records the histories that test_replay.py replays: `python -m tests.worker.record_histories [NAME ...]`.
 
 To be done only when BackupWorkflow changed in a way that old runs are known to survive (workflow.patched).
 """
@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import re
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -14,13 +15,31 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionExecutionStartWorkflow,
+    ScheduleActionStartWorkflow,
+    ScheduleSpec,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from backup_scheduler import names
-from tests.worker.parts import Restic, Runs, Target, a_request, answering, backup_service, binary, worker_with
+from tests.worker.parts import (
+    Restic,
+    Runs,
+    Target,
+    a_request,
+    answering,
+    backup_service,
+    binary,
+    eventually,
+    worker_with,
+)
 
 FOLDER = Path(__file__).parent / "histories"
 SCHEDULED = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
@@ -77,8 +96,34 @@ async def cancelled(runs: Runs, target: Target) -> Run:
     return handle
 
 
-async def record_all(client: Client, folder: Path) -> None:
-    kinds: list[Callable[[Runs, Target], Awaitable[Run]]] = [http, restic, failed, not_configured, missed, cancelled]
+async def waited(runs: Runs, target: Target) -> Run:
+    """The second of two runs of a schedule: Temporal passes the result of the first on to it."""
+    target.answers = [answering(200)]
+    action = ScheduleActionStartWorkflow(
+        names.BACKUP_WORKFLOW, a_request(), id="backup-waited", task_queue=runs.task_queue
+    )
+    schedule = Schedule(action=action, spec=ScheduleSpec(start_at=datetime.now(UTC) + timedelta(days=1)))
+    handle = await runs.client.create_schedule("waited", schedule)
+    for number in (1, 2):
+        await handle.trigger()
+
+        async def ended(count: int = number) -> bool:
+            info = (await handle.describe()).info
+            return info.num_actions == count and not info.running_actions
+
+        await eventually(ended)
+        await asyncio.sleep(1)  # two triggers in one second would name their runs alike
+    last = (await handle.describe()).info.recent_actions[-1].action
+    assert isinstance(last, ScheduleActionExecutionStartWorkflow)
+    return runs.client.get_workflow_handle(last.workflow_id)
+
+
+KINDS: list[Callable[[Runs, Target], Awaitable[Run]]] = [
+    *(http, restic, failed, not_configured, missed, cancelled, waited),
+]
+
+
+async def record_all(client: Client, folder: Path, kinds: list[Callable[[Runs, Target], Awaitable[Run]]]) -> None:
     async with (
         backup_service() as target,
         worker_with(client, {"nightly": target.policy(), "files": Restic(folder).policy()}) as runs,
@@ -95,7 +140,9 @@ async def main() -> None:
             data_converter=pydantic_data_converter,
             search_attributes=list(names.SEARCH_ATTRIBUTES),
         ) as environment:
-            await record_all(environment.client, Path(folder))
+            wanted = sys.argv[1:]
+            kinds = [kind for kind in KINDS if not wanted or kind.__name__ in wanted]
+            await record_all(environment.client, Path(folder), kinds)
     broken = (FOLDER / "http.json").read_text().replace('"http_backup"', '"another_backup"')
     (FOLDER / "broken.json").write_text(broken)
 

@@ -11,7 +11,7 @@ from temporalio.workflow import NondeterminismError
 from workflows.backup import BackupWorkflow
 
 HISTORIES = Path(__file__).parent / "histories"
-KINDS = ("http", "restic", "failed", "not_configured", "missed", "cancelled")
+KINDS = ("http", "restic", "failed", "not_configured", "missed", "cancelled", "waited")
 
 
 async def replay(name: str) -> None:
