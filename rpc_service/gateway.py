@@ -46,6 +46,9 @@ _DESCRIBED_AT_ONCE: Final = 20
 _CALL: Final = "call"
 """Memo key of the AMQP request that made a schedule: a redelivered one is known by it."""
 
+_CONNECTION_BROKE: Final = "transport error"
+"""What the client says, with the status UNKNOWN, when the server dies while it answers."""
+
 Description = dict[str, Any]
 
 
@@ -221,7 +224,7 @@ class ScheduleGateway:
                 if not _is_missing(error):
                     raise NamespaceNotFound(self._client.namespace) from error
                 raise JobNotFound(scheduler_id) from error
-            if error.status == RPCStatusCode.UNAVAILABLE:
+            if error.status == RPCStatusCode.UNAVAILABLE or error.message == _CONNECTION_BROKE:
                 raise TemporalUnavailable from error
             if error.status == RPCStatusCode.RESOURCE_EXHAUSTED:
                 raise TemporalOverloaded from error

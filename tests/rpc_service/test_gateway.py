@@ -13,7 +13,15 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.backups import BackupRequest
-from backup_scheduler.errors import JobExists, JobNotFound, NamespaceNotFound, TemporalOverloaded
+from backup_scheduler.errors import (
+    JobExists,
+    JobNotFound,
+    NamespaceNotFound,
+    SchedulerError,
+    TemporalOverloaded,
+    TemporalTimeout,
+    TemporalUnavailable,
+)
 from backup_scheduler.jobs import BackupJob
 from backup_scheduler.schedules import Aim, ScheduledJob, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
@@ -133,14 +141,26 @@ async def test_a_remove_that_comes_again_and_finds_nothing_says_that_it_may_have
         await gateway.remove(scheduler_id, again=True)
 
 
-async def test_a_server_that_has_too_much_to_do_is_unavailable(temporal: Client, scheduler_id: str) -> None:
-    class Refused(ScheduleGateway):
+@pytest.mark.parametrize(
+    ("status", "message", "becomes"),
+    [
+        (RPCStatusCode.RESOURCE_EXHAUSTED, "consistent query buffer is full", TemporalOverloaded),
+        (RPCStatusCode.UNKNOWN, "transport error", TemporalUnavailable),
+        (RPCStatusCode.UNAVAILABLE, "no connection", TemporalUnavailable),
+        (RPCStatusCode.DEADLINE_EXCEEDED, "too slow", TemporalTimeout),
+        (RPCStatusCode.CANCELLED, "Timeout expired", TemporalTimeout),
+    ],
+)
+async def test_what_a_server_in_trouble_says_becomes_a_503_or_504(
+    temporal: Client, scheduler_id: str, status: RPCStatusCode, message: str, becomes: type[SchedulerError]
+) -> None:
+    class Troubled(ScheduleGateway):
         async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:
-            raise RPCError("consistent query buffer is full", RPCStatusCode.RESOURCE_EXHAUSTED, b"")
+            raise RPCError(message, status, b"")
 
-    with pytest.raises(TemporalOverloaded, match="too much to do") as caught:
-        await Refused(temporal, SETTINGS).get(scheduler_id)
-    assert caught.value.code == 503
+    with pytest.raises(becomes, match="get_job tells whether it did") as caught:
+        await Troubled(temporal, SETTINGS).get(scheduler_id)
+    assert caught.value.code in (503, 504)
 
 
 async def test_control_calls_close_together_all_take_effect(
