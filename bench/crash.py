@@ -4,9 +4,11 @@ import asyncio
 import os
 import signal
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 from pydantic import BaseModel
 
 from bench import ours
@@ -34,7 +36,7 @@ def measure(plan: Plan) -> Measured:
     size, rounds = plan.size(SIZE, 12), 1 if plan.tiny else min(plan.rounds, 3)
     with tempfile.TemporaryDirectory(prefix="bench-crash-") as name, target(SECONDS) as goal:
         folder = Path(name)
-        with ours.ours(folder / "state", goal.url, keep_alive=True) as stack, asyncio.Runner() as runner:
+        with ours.ours(folder / "state", goal.url, keep_alive=0) as stack, asyncio.Runner() as runner:
             with peers(folder, stack.amqp_uri, size, rounds, SECONDS, lead=5) as runs:
                 for run in runs:
                     wait_until_done(run.goal, run.ids, lambda _: _kill_each(runs, size // 4), standstill=15)
@@ -51,9 +53,7 @@ def _kill_each(runs: list[PeerRun], when: int) -> None:
 
 
 def _ours(state: Path, runner: asyncio.Runner, goal: Target, size: int, number: int) -> Outcome:
-    stack = StackInfo.read(state)
-    if stack is None:
-        raise RuntimeError("the stack is gone")
+    stack = _healthy(state)
     bursts = OurBursts(runner.run(ours.connected(stack)), runner)
     before, killed = goal.count(), False
     burst = bursts.make(size)
@@ -68,6 +68,13 @@ def _ours(state: Path, runner: asyncio.Runner, goal: Target, size: int, number: 
     wait_until_done(goal, burst.ids, kill)
     runner.run(ours.all_closed(bursts.client))
     return Outcome.read("ours", number, burst.ids, burst.due, goal.seen())
+
+
+def _healthy(state: Path) -> StackInfo:
+    """Wait until all services run that were killed in the round before."""
+    while (stack := StackInfo.read(state)) is None or not all(map(psutil.pid_exists, stack.pids.values())):
+        time.sleep(0.1)
+    return stack
 
 
 def tables(measured: Measured) -> list[Table]:

@@ -16,7 +16,7 @@ _FOREIGN = ("SCHEDULER_", "AMQP_", "TEMPORAL_", "RABBITMQ_")
 
 @contextmanager
 def ours(
-    state: Path, backup_url: str = "", policies: Path | None = None, *, keep_alive: bool = False
+    state: Path, backup_url: str = "", policies: Path | None = None, *, keep_alive: float | None = None
 ) -> Iterator[StackInfo]:
     """Run all services around the block, on free ports of the loopback interface."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
