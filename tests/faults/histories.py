@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 from temporalio.client import Client
 
@@ -30,7 +31,7 @@ def table(calls: list[Call]) -> str:
     calls = sorted(calls, key=lambda call: call.began)
     lines = []
     for call in calls:
-        told = call.reply["description"] if call.reply else ""
+        told: Any = call.reply["description"] if call.reply else ""
         terms = (told["kwargs"]["policy_name"], told["next_run_time"]) if call.code == 200 else told
         times = f"{call.began - calls[0].began:7.3f} {call.ended - calls[0].began:7.3f}"
         lines.append(f"{times} {call.method[:10]:10} {call.args[1:2]} {call.code} {terms}")

@@ -1,8 +1,68 @@
 """RabbitMQ goes away and comes back: the RPC service reconnects by itself, and ends when it is told to."""
 
+import asyncio
+import itertools
 import time
+import uuid
 
-from tests.faults.processes import RpcProcess, Servers, rpc_processes
+from temporalio.client import Client
+
+from tests.faults.callers import ADD, FIRST, MODIFY, SECOND, RpcClient, crowd
+from tests.faults.figures import tell
+from tests.faults.histories import assert_explained
+from tests.faults.processes import RpcProcess, Servers, rpc_processes, serving
+
+RESTARTS = 3
+CALLERS = 8
+
+
+async def test_it_reconnects_idle_and_under_load_and_what_it_answers_is_true(
+    servers: Servers, temporal: Client
+) -> None:
+    run, number = uuid.uuid4().hex[:8], itertools.count()
+
+    def change_jobs(client: RpcClient, place: int) -> None:
+        """Change a job again and again, whatever the answers; every other job stays."""
+        scheduler_id = f"{run}-{next(number)}"
+        for method, terms in ((ADD, FIRST), (MODIFY, SECOND), ("pause_job", ()), ("resume_job", ())):
+            client(method, scheduler_id, *terms)
+        if place % 2:
+            client("remove_job", scheduler_id)
+
+    idle = loaded = 0.0
+    with rpc_processes(servers, 2) as services:
+        servers.rabbitmq.terminate()
+        servers.rabbitmq.start_again()
+        idle = recovery_of(servers)
+        with crowd(servers.amqp_uri, change_jobs, CALLERS) as callers:
+            for restart in range(RESTARTS):
+                callers.make(3 * CALLERS)
+                with servers.temporal.frozen():  # calls that outlast the outage are delivered again
+                    await asyncio.sleep(0.3)
+                    servers.rabbitmq.terminate() if restart % 2 else servers.rabbitmq.kill()
+                    await asyncio.sleep(0.5)
+                servers.rabbitmq.start_again()
+                loaded = max(loaded, recovery_of(servers))
+            callers.make(3 * CALLERS)
+        assert all(each.process.poll() is None for each in services)
+    answered = [call for call in callers.calls if call.reply is not None]
+    assert {call.code for call in answered} <= {200, 404, 409, 504}
+    await assert_explained(temporal, callers.calls)
+    tell("RabbitMQ restarted, idle", 1, [], recovery=idle)
+    broken = len(callers.calls) - len(answered)
+    tell(
+        f"RabbitMQ restarted under load, {broken} calls whose connection broke",
+        RESTARTS,
+        callers.calls,
+        recovery=loaded,
+    )
+
+
+def recovery_of(servers: Servers) -> float:
+    """Return how long after RabbitMQ's return both services take calls again."""
+    back = time.monotonic()
+    serving(servers, 2)
+    return time.monotonic() - back
 
 
 def test_it_leaves_while_rabbitmq_is_down(servers: Servers) -> None:
@@ -17,5 +77,5 @@ def test_it_leaves_while_rabbitmq_is_down(servers: Servers) -> None:
 
 def test_it_leaves_though_rabbitmq_was_never_there(servers: Servers) -> None:
     with RpcProcess(servers, amqp_uri="amqp://guest:guest@127.0.0.1:1") as rpc:
-        time.sleep(2)
+        time.sleep(2)  # until it has started; nothing of it can be seen from outside
         assert rpc.leave(within=8) == 0

@@ -12,7 +12,7 @@ from tests.faults.figures import tell
 from tests.faults.histories import assert_explained
 from tests.faults.processes import Servers, rpc_processes
 
-JOBS = 12
+JOBS = 8
 CALLERS = 6
 EACH = 4
 """Calls that each caller makes about each job."""

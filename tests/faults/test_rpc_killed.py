@@ -16,9 +16,9 @@ from tests.faults.doors import Door
 from tests.faults.figures import tell
 from tests.faults.processes import RpcProcess, Servers, rpc_processes, serving
 
-ROUNDS = 3
-EACH = 4
-KILLS = 8
+ROUNDS = 2
+EACH = 6
+KILLS = 6
 CALLERS = 8
 
 KINDS = {

@@ -1,0 +1,195 @@
+"""Calls and messages that nobody should send, by the ten thousand: the service answers, stays up and does not grow."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from kombu import Connection, Exchange, Producer
+from nameko.standalone.rpc import ClusterRpcProxy
+
+from tests.faults.callers import ADD, FIRST, MODIFY, RpcClient
+from tests.faults.figures import tell_of_input
+from tests.faults.processes import RpcProcess, Servers, rpc_processes
+
+CALLERS = 3
+CALLS = 20_000
+WARM_UP = 1_500
+ROOM_TO_GROW = 20 * 2**20
+"""Bytes: what allocators and caches may take after the warm-up; 20,000 calls that leak 1 KiB each take as much."""
+
+METHODS = [MODIFY, ADD, "pause_job", "resume_job", "remove_job", "get_job", "get_jobs"]
+
+odd_values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.uuids(),
+    st.binary(max_size=10),
+    st.datetimes(),
+    st.lists(st.none() | st.text(max_size=3), max_size=2),
+    st.dictionaries(st.text("ab", max_size=2), st.integers() | st.floats(), max_size=2),
+    st.sampled_from(["x" * 10_000, "\x00", "02:01", "24:00", 10**400, "\ud800", {"__type__": "uuid"}]),
+)
+ids = st.sampled_from(["nobody", "\N{PILE OF POO}", "a/b"]) | st.text(min_size=1, max_size=200)
+arguments = st.one_of(
+    st.lists(odd_values, max_size=8),
+    st.tuples(ids).map(list),
+    st.tuples(ids, *(st.just(term) | odd_values for term in FIRST)).map(list),
+)
+names = st.sampled_from(["scheduler_id", "days", "duration", "start_time", "other", "args", ""])
+
+
+@pytest.fixture(scope="module")
+def service(servers: Servers) -> Iterator[RpcProcess]:
+    with rpc_processes(servers) as [process]:
+        yield process
+        assert process.process.poll() is None
+
+
+def generated_calls(amqp_uri: str, count: int) -> int:
+    """Make so many generated calls, each list of arguments to every method; returns how many were answered rightly."""
+    made = itertools.count()
+    with ClusterRpcProxy({"AMQP_URI": amqp_uri}, timeout=30) as cluster:
+
+        @settings(
+            max_examples=-(-count // len(METHODS)),
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(arguments, st.dictionaries(names, odd_values, max_size=2))
+        def every_call_is_answered(args: list[Any], kwargs: dict[str, Any]) -> None:
+            asked = [getattr(cluster.scheduler, method).call_async(*args, **kwargs) for method in METHODS]
+            for reply in [each.result() for each in asked]:
+                assert set(reply) == {"status", "description", "code"}
+                assert reply["code"] in (200, 400, 404, 409), reply
+                assert (reply["status"] == "success") == (reply["code"] == 200)
+                next(made)
+
+        every_call_is_answered()
+    return next(made)
+
+
+def together(count: int, make: Callable[[int], int]) -> int:
+    with ThreadPoolExecutor(CALLERS) as pool:
+        return sum(pool.map(make, [count // CALLERS + 1] * CALLERS))
+
+
+@pytest.mark.timeout(300)
+def test_generated_calls_are_answered_and_memory_stays(servers: Servers, service: RpcProcess) -> None:
+    together(WARM_UP, lambda count: generated_calls(servers.amqp_uri, count))
+    before = service.resident
+    made = together(CALLS, lambda count: generated_calls(servers.amqp_uri, count))
+    assert made >= CALLS
+    grown = service.resident - before
+    tell_of_input("generated calls", made, grown)
+    assert grown < ROOM_TO_GROW
+
+
+def test_large_arguments_are_refused_and_memory_stays(servers: Servers, service: RpcProcess) -> None:
+    def refused(size: int) -> None:
+        for method, args in (("get_job", ()), (ADD, FIRST), (MODIFY, FIRST)):
+            assert client(method, "x" * size, *args).code == 400
+        with ClusterRpcProxy({"AMQP_URI": servers.amqp_uri}, timeout=30) as cluster:
+            add = getattr(cluster.scheduler, ADD)
+            assert add("large", *FIRST, blob="x" * size)["code"] == 400
+            assert add("large", *FIRST, **{f"key{n}": "x" * 1000 for n in range(size // 1000)})["code"] == 400
+
+    with RpcClient(servers.amqp_uri) as client:
+        refused(20_000_000)
+        before = service.resident
+        for _ in range(2):
+            refused(1_000_000)
+            refused(20_000_000)
+        assert client("get_job", "nobody").code == 404
+    grown = service.resident - before
+    tell_of_input("calls with arguments of 1 MB and 20 MB", 20, grown)
+    assert grown < 3 * ROOM_TO_GROW  # the one at work may hold a message of 20 MB, and its text
+
+
+MALFORMED: list[tuple[Any, dict[str, Any]]] = [
+    (b"{broken", {}),
+    (b"", {}),
+    (b"\xff\xfe\x00", {}),
+    (b"null", {}),
+    (b"[]", {}),
+    (b'{"args": 5, "kwargs": []}', {}),
+    (b'{"args": ["x"], "kwargs": {"__type__": "junk", "__value__": 1}}', {}),
+    (b"[" * 50_000, {}),
+    (b"1" * 10_000, {}),
+    (b'{"args": ["nobody"], "kwargs": {}}', {"reply_to": None}),
+    (b'{"args": ["nobody"], "kwargs": {}}', {"correlation_id": None}),
+    (b'{"args": ["nobody"], "kwargs": {}}', {"correlation_id": "\u00e9" * 100}),
+    (b'{"args": ["nobody"], "kwargs": {}}', {"content_type": None}),
+    (b'{"args": ["nobody"], "kwargs": {}}', {"content_type": "application/x-python-serialize"}),
+    (b'{"args": ["nobody"], "kwargs": {}}', {"content_encoding": "klingon"}),
+    (b'{"args": ["nobody"], "kwargs": {}}', {"content_encoding": "binary"}),
+    (b'{"args": ["nobody"], "kwargs": {}}', {"headers": {"compression": "application/x-gzip"}}),
+    (b'{"args": ["nobody"], "kwargs": {}}', {"headers": {"nameko.call_id_stack": {"a": [1]}}}),
+    (b'{"args": ["nobody"], "kwargs": {}}', {"headers": {"nameko.x": None, "": 1, "\u00e9" * 60: [1, {"b": 2.5}]}}),
+    (
+        b'{"args": ["nobody"], "kwargs": {}}',
+        {"priority": 255, "type": "x" * 255, "message_id": "\x00", "expiration": 60},
+    ),
+    (b'{"args": ["nobody"], "kwargs": {}}', {"routing_key": "scheduler.__init__"}),
+    (b'{"args": ["nobody"], "kwargs": {}}', {"routing_key": "scheduler."}),
+    (b'{"args": ["nobody"], "kwargs": {}}', {"routing_key": "scheduler." + "\u00e9" * 100}),
+]
+ROUNDS = 100
+
+
+def test_malformed_messages_do_no_harm_and_memory_stays(servers: Servers, service: RpcProcess) -> None:
+    def send_all(rounds: int) -> None:
+        for _ in range(rounds):
+            for body, properties in MALFORMED:
+                options = {
+                    "routing_key": "scheduler.get_job",
+                    "reply_to": "nobody-listens",
+                    "correlation_id": "1",
+                    "content_type": "application/json",
+                    "content_encoding": "utf-8",
+                } | properties
+                producer.publish(body, **{name: value for name, value in options.items() if value is not None})
+
+    with Connection(servers.amqp_uri) as connection, RpcClient(servers.amqp_uri) as client:
+        producer = Producer(connection.channel(), exchange=Exchange("nameko-rpc", type="topic", durable=True))
+        send_all(ROUNDS // 10)
+        assert client("get_job", "nobody").code == 404
+        before = service.resident
+        send_all(ROUNDS)
+        assert client("get_job", "nobody").code == 404
+        grown = service.resident - before
+    tell_of_input("malformed messages", ROUNDS * len(MALFORMED), grown)
+    assert grown < ROOM_TO_GROW
+
+
+ODD_CHARACTERS = [*"/\\'\"`;%?#&*<>|${}~. ", "é", "😀", "\u202e", "\u200b", "\ufeff", "\u0301", "\uffff", "\ue000"]
+
+
+@pytest.mark.parametrize("character", ODD_CHARACTERS)
+def test_a_job_whose_id_has_an_odd_character_lives_like_any_other(
+    servers: Servers, service: RpcProcess, character: str
+) -> None:
+    scheduler_id = f"{character}id{character}"
+    with RpcClient(servers.amqp_uri) as client:
+        for method, args in ((ADD, FIRST), ("pause_job", ()), (MODIFY, FIRST), ("get_job", ()), ("remove_job", ())):
+            call = client(method, scheduler_id, *args)
+            assert call.code == 200, call
+            assert call.reply is not None
+            assert call.reply["description"]["job_id"] == scheduler_id
+
+
+@pytest.mark.parametrize("character", ["\x00", "\n", "\x1b", "\x7f", "\x85", "\ud800"])
+def test_an_id_with_a_control_character_or_a_lone_surrogate_is_refused(
+    servers: Servers, service: RpcProcess, character: str
+) -> None:
+    with RpcClient(servers.amqp_uri) as client:
+        for method, args in ((ADD, FIRST), ("get_job", ()), ("remove_job", ())):
+            assert client(method, f"a{character}b", *args).code == 400
