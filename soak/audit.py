@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -196,14 +196,13 @@ def triggered_runs(runs: Runs, triggered: Iterable[Job]) -> Tally:
     return tally
 
 
-def at_target(runs: Runs, target: Target, tallies: Iterable[Tally], http: set[str]) -> int:
+def at_target(runs: Runs, target: Target, tally_of: Callable[[str], Tally], http: set[str]) -> int:
     """Every http run reached the target under exactly one key; returns how often one was made again legally."""
-    timed, *_ = tallies
     for id_ in http - set(target.successes):
-        timed.lost.append(f"{id_}: closed, but the target never made its backup")
+        tally_of(id_).lost.append(f"{id_}: closed, but the target never made its backup")
     for id_, keys in target.successes.items():
         if len(keys) > 1 or id_ not in runs.by_id:
-            timed.doubled.append(f"{id_}: the target made backups for {len(keys)} keys: {', '.join(keys)}")
+            tally_of(id_).doubled.append(f"{id_}: the target made backups for {len(keys)} keys: {', '.join(keys)}")
     return sum(number - 1 for keys in target.successes.values() for number in keys.values())
 
 

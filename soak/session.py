@@ -180,7 +180,10 @@ class Soak:
         timed_runs = audit.timed_runs(runs, timed.all)
         triggered_runs = audit.triggered_runs(runs, jobs)
         of_restic = {id_ for job in restic for id_ in runs.by_schedule[schedule_id(job.scheduler_id)]}
-        repeated = audit.at_target(runs, target, (timed_runs, triggered_runs), set(runs.by_id) - of_restic)
+        due = {id_ for each in timed.all for id_ in each.due()}
+        repeated = audit.at_target(
+            runs, target, lambda id_: timed_runs if id_ in due else triggered_runs, set(runs.by_id) - of_restic
+        )
         snapshots = await audit.snapshots(runs, restic, repository)
         if wrong := await repository.check():
             self._complaints.append(wrong)
@@ -198,7 +201,7 @@ class Soak:
             restic_snapshots=snapshots,
             backup_requests=target.requests,
             repeated_requests=repeated,
-            latest_run=runs.latest(id_ for each in timed.all for id_ in each.due()),
+            latest_run=runs.latest(due),
             stale_locks=await repository.locks(),
             complaints=self._complaints,
         )
