@@ -21,7 +21,7 @@ _PATIENCE = 240
 _STANDSTILL = 75
 """Seconds without an answer: what is still missing then is lost. Twice what a lost attempt takes to be noticed."""
 _POINTS = 40
-_SEEDING = 0.006
+_SEEDING = 0.008
 """Seconds that a peer's job takes to be made, at most."""
 
 
@@ -142,20 +142,23 @@ class PeerRun:
 def peers(
     folder: Path, amqp_uri: str, count: int, many: int, delay: float, lead: float | None
 ) -> Iterator[list[PeerRun]]:
-    """Run so many peers side by side, each with `count` jobs due at one moment: in `lead` seconds, or past (None).
+    """Run so many peers side by side, each with `count` jobs due at one moment.
 
-    Each uses a twentieth of a core in a burst, so they leave each other alone; one after the other they would take
+    That is in about `lead` seconds, or, without, before the peers start. Each uses a twentieth of a core in a burst, so they leave each other alone; one after the other they would take
     all the time there is.
     """
     with ExitStack() as stack:
         runs = []
         ids = [f"burst-{uuid.uuid4().hex}" for _ in range(count)]
         terms = [jobs.arguments(each, duration=0) for each in ids]
-        due = jobs.moment_in(lead + count * many * _SEEDING) if lead is not None else datetime.now(UTC)
+        due = jobs.moment_in((lead or 2) + count * many * _SEEDING)
         for database in (folder / f"peer-{uuid.uuid4().hex}.db" for _ in range(many)):
             seed(database, terms, due)
             goal = stack.enter_context(target(delay))
             runs.append(PeerRun(f"peer-{database.stem}", database, ids, due, goal, amqp_uri))
+        if lead is None:
+            jobs.sleep_until(due)
+            time.sleep(1)
         try:
             for run in runs:
                 run.start()

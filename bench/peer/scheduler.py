@@ -38,9 +38,9 @@ def terms(job: dict[str, Any], first_run: datetime) -> dict[str, Any]:
 
 
 def seed(database: Path, jobs: list[dict[str, Any]], due: datetime) -> None:
-    """Put jobs that are due at one moment, ahead or past, into a database that no scheduler uses yet."""
+    """Put jobs that are due at one moment ahead into a database that no scheduler uses yet."""
     scheduler = make_scheduler(database)
     scheduler.start(paused=True)
     for job in jobs:
-        scheduler.add_job(**terms(job, due), next_run_time=due)
+        scheduler.add_job(**terms(job, due))
     scheduler.shutdown()
