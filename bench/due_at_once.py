@@ -144,8 +144,8 @@ def peers(
 ) -> Iterator[list[PeerRun]]:
     """Run so many peers side by side, each with `count` jobs due at one moment.
 
-    That is in about `lead` seconds, or, without, before the peers start. Each uses a twentieth of a core in a burst, so they leave each other alone; one after the other they would take
-    all the time there is.
+    That is in about `lead` seconds, or, without, before the peers start. Each uses a twentieth of a core in
+    a burst, so they leave each other alone; one after the other they would take all the time there is.
     """
     with ExitStack() as stack:
         runs = []
