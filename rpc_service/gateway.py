@@ -73,19 +73,19 @@ class ScheduleGateway:
         """Create the job's schedule. `call` identifies the request: delivered again, it finds its own schedule."""
         async with self._alone(job.scheduler_id) as handle:
             aim = Aim.at(self._clock(), job, self._settings.timezone)
-            try:
-                await self._create(aim, call)
-            except ScheduleAlreadyRunningError:
-                standing = await self._describe(handle, job.scheduler_id)
-                if (await standing.description.memo()).get(_CALL) != call:
-                    raise JobExists(job.scheduler_id) from None
-            else:
+            while True:
+                mine = await self._create_unless_taken(aim, call)
                 try:
                     standing = await self._describe(handle, job.scheduler_id)
                 except RPCError as error:
                     if not _is_missing(error):
                         raise
-                    return reply(aim.request, self._settings.zone, next_run=None)  # made, and removed by another call
+                    if mine:  # made, and removed by another call
+                        return reply(aim.request, self._settings.zone, next_run=None)
+                else:
+                    break
+            if not mine and (await standing.description.memo()).get(_CALL) != call:
+                raise JobExists(job.scheduler_id)
             if standing.came_too_late and standing.request.job() == job:
                 standing = await self._update(handle, job, standing.in_force_since)
             return self._reply(standing)
@@ -160,6 +160,13 @@ class ScheduleGateway:
                 else:
                     await handle.unpause(note=f"resumed by resume_job at {self._clock():%Y-%m-%d %H:%M:%S} UTC")
             return self._reply(standing)
+
+    async def _create_unless_taken(self, aim: Aim, call: str) -> bool:
+        try:
+            await self._create(aim, call)
+        except ScheduleAlreadyRunningError:
+            return False
+        return True
 
     async def _create(self, aim: Aim, call: str) -> None:
         request = aim.request

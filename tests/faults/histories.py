@@ -57,12 +57,17 @@ def explains(calls: list[Call], final: Standing | None) -> bool:
         possible = []
         for n in left:
             if calls[n].began <= first_end:
+                if steps[n][done[n]] == PERHAPS:
+                    possible += [(n, job)] + ([(n, carried_out(calls[n], job)[1])] if job else [])
+                    continue
                 right, after = (is_told if steps[n][done[n]] == TELL else happens)(calls[n], job)
                 if right:
                     possible.append((n, after))
         for n, after in possible:
-            if after == job and (
-                steps[n][done[n]] == TELL or calls[n].code in (404, 409)
+            if (
+                after == job
+                and steps[n][done[n]] != PERHAPS
+                and (steps[n][done[n]] == TELL or calls[n].code in (404, 409))
             ):  # leaves open all that was, so it may go first
                 possible = [(n, after)]
                 break
@@ -71,11 +76,13 @@ def explains(calls: list[Call], final: Standing | None) -> bool:
     return search((0,) * len(calls), None)
 
 
-ACT, TELL = "act", "tell"
+ACT, TELL, PERHAPS = "act", "tell", "perhaps"
 
 
 def steps_of(call: Call) -> tuple[str, ...]:
     """Return what a call does; a change and the look at the job that makes its answer are two moments."""
+    if call.code == 404 and call.method == MODIFY:  # it may have changed a job that was removed before it could look
+        return (PERHAPS, ACT)
     if call.code != 200:
         return (ACT,)
     return {"get_job": (TELL,), "remove_job": (TELL, ACT)}.get(call.method, (ACT, TELL))

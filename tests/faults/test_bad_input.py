@@ -69,7 +69,7 @@ def generated_calls(amqp_uri: str, count: int) -> int:
             asked = [getattr(cluster.scheduler, method).call_async(*args, **kwargs) for method in METHODS]
             for reply in [each.result() for each in asked]:
                 assert set(reply) == {"status", "description", "code"}
-                assert reply["code"] in (200, 400, 404, 409), reply
+                assert reply["code"] in (200, 400, 404, 409, 503, 504), reply  # the last two: of a Temporal under load
                 assert (reply["status"] == "success") == (reply["code"] == 200)
                 next(made)
 
