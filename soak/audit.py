@@ -118,15 +118,23 @@ class Runs:
         ]
         return max(ends, default=0.0)
 
-    def at_once(self) -> list[str]:
-        """Return the pairs of runs of one job that went on at the same time."""
+    def at_once(self, triggered: Iterable[Job]) -> list[str]:
+        """Return the pairs of runs of one job that went on at the same time.
+
+        A job that was removed leaves its run to finish, and one that is added under its id is another job (contract).
+        """
+        removals = {schedule_id(job.scheduler_id): job.removals for job in triggered}
         pairs = []
-        for ids in self.by_schedule.values():
+        for schedule, ids in self.by_schedule.items():
             ordered = sorted((run for id_ in set(ids) for run in self.by_id[id_]), key=lambda run: run.start_time)
             pairs += [
                 f"{one.id} and {next_.id} went on at once"
                 for one, next_ in pairwise(ordered)
                 if one.close_time is None or one.close_time > next_.start_time
+                if not any(
+                    one.start_time.timestamp() <= removal <= next_.start_time.timestamp()
+                    for removal in removals.get(schedule, [])
+                )
             ]
         return pairs
 

@@ -51,6 +51,8 @@ class Caller:
         arguments = {"scheduler_id": job.scheduler_id, **(terms.arguments() if terms else {})}
         began = time.time()
         before = job.standing
+        if method is Method.REMOVE:
+            job.removals.append(began)
         reply = await self._rpc.call(method, arguments)
         fault = job.heed(method, terms, reply, disturbed=self._disturbed(began))
         if fault:

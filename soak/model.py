@@ -116,6 +116,8 @@ class Job:
     """Runs that were asked for and that Temporal confirmed."""
     unconfirmed: int = 0
     """Times that a run was asked for without Temporal confirming it: it may have started."""
+    removals: list[float] = field(default_factory=list)
+    """When calls that may have removed it were made (of the epoch)."""
     taken: int = 0
     """Runs that Temporal confirmed since the job was last added."""
 

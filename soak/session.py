@@ -175,7 +175,7 @@ class Soak:
         interrupted: bool,
     ) -> Figures:
         runs = await audit.all_runs(client, timed.all, jobs, _DRAIN)
-        self._complaints += [*runs.at_once(), *await runs.check_histories(client)]
+        self._complaints += [*runs.at_once(jobs), *await runs.check_histories(client)]
         found_jobs = await audit.jobs(client, jobs, {schedule_id(each.scheduler_id) for each in timed.all})
         timed_runs = audit.timed_runs(runs, timed.all)
         triggered_runs = audit.triggered_runs(runs, jobs)

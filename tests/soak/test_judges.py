@@ -129,8 +129,11 @@ def test_runs_that_came_due_are_compared_one_by_one(there: list[str], lost: int,
 
 
 def test_runs_of_one_job_that_go_on_at_once_are_named() -> None:
-    assert not runs("job", run("a"), run("b", start=1)).at_once()
-    assert runs("job", run("a"), run("b", start=0.9)).at_once() == ["a and b went on at once"]
+    assert not runs("job", run("a"), run("b", start=1)).at_once([])
+    both = runs("job", run("a"), run("b", start=0.9))
+    assert both.at_once([]) == ["a and b went on at once"]
+    removed_between = Job("job", removals=[FIRST.timestamp() + 0.5])
+    assert not both.at_once([removed_between])
 
 
 @pytest.mark.parametrize("outcome", ["missed", "failed"])
