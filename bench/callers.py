@@ -66,6 +66,10 @@ class RpcCallers:
                 done.result()
         return Timing(time.perf_counter() - began, latencies)
 
+    def call(self, service: str, operation: str, scheduler_id: str) -> None:
+        """Carry an operation out once."""
+        _call(self._proxies[0][service], operation, scheduler_id)
+
     def get_jobs(self, service: str) -> tuple[float, int]:
         """List all jobs; return the seconds that it took and how many were listed."""
         began = time.perf_counter()
@@ -144,14 +148,20 @@ _BARE: dict[str, Callable[[Client, str], Awaitable[None]]] = {
 }
 
 
-async def carry_out_bare(client: Client, operation: str, ids: Sequence[str], at_once: int) -> Timing:
-    """Make the Schedule calls that an operation needs, without RPC, for each job, so many at once."""
+async def carry_out_bare(
+    client: Client, operation: str, ids: Sequence[str], at_once: int, before: Callable[[str], object] = lambda _: None
+) -> Timing:
+    """Make the Schedule calls that an operation needs, without RPC, for each job, so many at once.
+
+    What is to be done `before` each does not count.
+    """
     waiting = deque(ids)
     latencies: list[float] = []
 
     async def work() -> None:
         while waiting:
             scheduler_id = waiting.popleft()
+            before(scheduler_id)
             began = time.perf_counter()
             await _BARE[operation](client, scheduler_id)
             latencies.append(time.perf_counter() - began)
