@@ -49,6 +49,9 @@ _CALL: Final = "call"
 _CONNECTION_BROKE: Final = "transport error"
 """What the client says, with the status UNKNOWN, when the server dies while it answers."""
 
+_TIMED_OUT: Final = "Timeout expired"
+"""What the client says, with the status CANCELLED, when it gives up; a server that stops cancels calls, too."""
+
 Description = dict[str, Any]
 
 
@@ -232,6 +235,8 @@ class ScheduleGateway:
                     raise NamespaceNotFound(self._client.namespace) from error
                 raise JobNotFound(scheduler_id) from error
             if error.status == RPCStatusCode.UNAVAILABLE or error.message == _CONNECTION_BROKE:
+                raise TemporalUnavailable from error
+            if error.status == RPCStatusCode.CANCELLED and error.message != _TIMED_OUT:
                 raise TemporalUnavailable from error
             if error.status == RPCStatusCode.RESOURCE_EXHAUSTED:
                 raise TemporalOverloaded from error

@@ -16,7 +16,7 @@ from backup_scheduler import policies
 from backup_scheduler.backups import Outcome
 from backup_scheduler.errors import JobExists, JobNotFound, TemporalTimeout, TemporalUnavailable
 from backup_scheduler.jobs import BackupJob
-from backup_scheduler.names import SYSTEM_SCHEDULE, SYSTEM_WORKFLOW, SEARCH_ATTRIBUTES
+from backup_scheduler.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, SYSTEM_WORKFLOW
 from backup_scheduler.settings import PREFIX, Settings
 from rpc_service.gateway import DEADLINE
 from tests.conftest import ROOT

@@ -149,6 +149,7 @@ async def test_a_remove_that_comes_again_and_finds_nothing_says_that_it_may_have
         (RPCStatusCode.UNAVAILABLE, "no connection", TemporalUnavailable),
         (RPCStatusCode.DEADLINE_EXCEEDED, "too slow", TemporalTimeout),
         (RPCStatusCode.CANCELLED, "Timeout expired", TemporalTimeout),
+        (RPCStatusCode.CANCELLED, "context canceled", TemporalUnavailable),  # by a server that is being stopped
     ],
 )
 async def test_what_a_server_in_trouble_says_becomes_a_503_or_504(
