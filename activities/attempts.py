@@ -16,6 +16,9 @@ from backup_scheduler.backups import BackupTask
 HEARTBEAT_INTERVAL = timedelta(seconds=1)
 """Also how soon progress shows in the Web UI and how soon a cancellation arrives, as it rides on heartbeats."""
 
+_FIRST_HEARTBEAT = timedelta(seconds=2)
+"""Until then the Web UI shows no step."""
+
 _AT_ONCE = timedelta(seconds=1)
 """Another worker may take over after this; no back-off, as the backup itself did nothing wrong."""
 
@@ -45,7 +48,8 @@ class Attempt:
         self.progress = Progress(step=step)
 
     async def beat(self, every: timedelta) -> NoReturn:
-        """Send a heartbeat at once and then again and again."""
+        """Send a heartbeat again and again; a backup that is done before the first is due spares the server one."""
+        await asyncio.sleep(min(every, _FIRST_HEARTBEAT).total_seconds())
         while True:
             activity.heartbeat(self.progress)
             await asyncio.sleep(every.total_seconds())

@@ -42,6 +42,7 @@ class Call:
         """Identifies the AMQP request, the same when it is delivered again."""
         self.redelivered: bool = worker_ctx.data[REDELIVERED]
         """The broker has handed the request out before: it may have been carried out, unanswered."""
+        self._log_fields: dict[str, Any] = {}
 
     def answer(
         self,
@@ -69,9 +70,14 @@ class Call:
             reference = uuid.uuid4().hex[:12]
             reply = fail(500, f"something unexpected went wrong; the scheduler's log has it under {reference}")
             _log.exception("call failed", reference=reference, **fields)
-        log = _log.warning if reply["code"] >= 500 else _log.info
-        log("call answered", code=reply["code"], seconds=round(time.monotonic() - began, 4), **fields)
+        self._log_fields = {"code": reply["code"], "seconds": round(time.monotonic() - began, 4), **fields}
         return reply
+
+    def log(self) -> None:
+        """Log the answer; the caller need not wait for that."""
+        if self._log_fields:
+            log = _log.warning if self._log_fields["code"] >= 500 else _log.info
+            log("call answered", **self._log_fields)
 
 
 class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type information
@@ -101,3 +107,7 @@ class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type inf
     def get_dependency(self, worker_ctx: Any) -> Call:
         """Return the call that a worker is to answer."""
         return Call(self._wait_for, self._gateway, worker_ctx)
+
+    def worker_teardown(self, worker_ctx: Any) -> None:
+        """Log the call, now that its answer is on its way."""
+        getattr(worker_ctx.service, self.attr_name).log()
