@@ -1,7 +1,9 @@
-"""Command line: `python -m bench [calls burst crash outage backups growth] [--rounds N] [--tiny]`."""
+"""Command line: `python -m bench [calls burst crash outage backups growth] [--rounds N] [--tiny] ...`."""
 
 import argparse
+import math
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -13,14 +15,15 @@ from bench import backups, burst, calls, charts, crash, document, growth, outage
 from bench.plan import Plan
 from bench.results import FOLDER, Machine, Result
 
-BENCHMARKS: dict[str, ModuleType] = {
-    "calls": calls,
-    "burst": burst,
-    "crash": crash,
-    "outage": outage,
-    "backups": backups,
-    "growth": growth,
+BENCHMARKS: dict[str, tuple[ModuleType, float]] = {
+    "calls": (calls, 140),
+    "burst": (burst, 230),
+    "crash": (crash, 60),
+    "outage": (outage, 60),
+    "backups": (backups, 40),
+    "growth": (growth, 60),
 }
+"""Each with the seconds after which it begins no other round: all together stay below a quarter of an hour."""
 
 
 def main() -> int:
@@ -28,16 +31,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="which; default: all")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--most-jobs", type=int, default=10_000, help="where the benchmark of growth ends")
+    parser.add_argument("--most-jobs", type=int, default=1_000, help="where the benchmark of growth ends")
+    parser.add_argument("--all-rounds", action="store_true", help="however long they take")
     parser.add_argument("--tiny", action="store_true", help="only try whether the benchmarks work")
     parser.add_argument("--results", type=Path, default=FOLDER, help="where figures and charts go")
     given = parser.parse_args()
-    plan = Plan(rounds=given.rounds, tiny=given.tiny, most_jobs=given.most_jobs)
     if given.tiny and given.results == FOLDER:
         parser.error("--tiny measures nothing that is worth keeping: give --results another folder")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever was started is ended
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     for name in given.names or BENCHMARKS:
-        benchmark = BENCHMARKS[name]
+        benchmark, seconds = BENCHMARKS[name]
+        plan = Plan(
+            rounds=given.rounds,
+            longest=math.inf if given.all_rounds else seconds,
+            tiny=given.tiny,
+            most_jobs=given.most_jobs,
+        )
         machine, began = Machine.here(), time.monotonic()
         measured = benchmark.measure(plan)
         tables = benchmark.tables(measured)

@@ -16,7 +16,7 @@ from bench.plan import Plan, rotated
 from bench.processes import child, cpu_seconds, used_since
 from bench.results import Table
 
-CALLERS = {1: 25, 10: 60, 50: 100}
+CALLERS = {1: 15, 10: 40, 50: 100}
 """How many jobs are made, and each asked for, changed and removed, with so many callers at once."""
 
 _OURS, _SDK, _PEER, _EMPTY = "ours", "bare SDK", "peer", "empty method"
