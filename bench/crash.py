@@ -1,6 +1,7 @@
 """kill -9 in the middle of a burst: which runs are lost."""
 
 import asyncio
+import itertools
 import os
 import signal
 import tempfile
@@ -41,7 +42,7 @@ def measure(plan: Plan) -> Measured:
                 for run in runs:
                     wait_until_done(run.goal, run.ids, lambda _: _kill_each(runs, size // 4), standstill=15)
                 measured.outcomes += [run.outcome(number) for number, run in enumerate(runs)]
-            for number in range(rounds):
+            for number in itertools.islice(plan.each_round(), rounds):
                 measured.outcomes.append(_ours(folder / "state", runner, goal, size, number))
     return measured
 
