@@ -190,11 +190,14 @@ class ScheduleGateway:
 
     async def _update(self, handle: ScheduleHandle, job: BackupJob, now: datetime) -> ScheduledJob:
         standing = await self._describe(handle, job.scheduler_id)
+        made = standing.description.info.created_at
         while True:
             aim = Aim.at(now, job, self._settings.timezone)
             schedule = schedule_for(aim, self._settings.task_queue, standing.schedule.state)
             await replace_schedule(self._client, standing.description, schedule, search_attributes(aim.request))
             standing = await self._describe(handle, job.scheduler_id)
+            if standing.description.info.created_at != made:  # the job was removed; another has its id now
+                raise JobNotFound(job.scheduler_id)
             if not standing.carries(aim):  # overtaken by another process's change: ours is still to be made
                 await asyncio.sleep(_RETRY_PAUSE)
             elif standing.came_too_late:
