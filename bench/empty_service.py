@@ -6,10 +6,10 @@ import eventlet
 
 eventlet.monkey_patch()
 
-from typing import Any  # noqa: E402
+from typing import Any
 
-from nameko.containers import ServiceContainer  # noqa: E402
-from nameko.rpc import rpc  # noqa: E402
+from nameko.containers import ServiceContainer
+from nameko.rpc import rpc
 
 NAME = "empty"
 

@@ -7,11 +7,11 @@ import eventlet
 
 eventlet.monkey_patch()
 
-from nameko.cli.run import run  # noqa: E402
+from nameko.cli.run import run
 
-from backup_scheduler import settings  # noqa: E402
-from backup_scheduler.errors import ConfigurationError  # noqa: E402
-from rpc_service.service import SchedulerService  # noqa: E402
+from backup_scheduler import settings
+from backup_scheduler.errors import ConfigurationError
+from rpc_service.service import SchedulerService
 
 
 def main() -> str | None:

@@ -4,12 +4,12 @@ import eventlet
 
 eventlet.monkey_patch()
 
-import os  # noqa: E402
-import sys  # noqa: E402
+import os
+import sys
 
-from nameko.containers import ServiceContainer  # noqa: E402
+from nameko.containers import ServiceContainer
 
-from bench.peer.service import service_named  # noqa: E402
+from bench.peer.service import service_named
 
 if __name__ == "__main__":
     container = ServiceContainer(
