@@ -111,7 +111,7 @@ class AllJobs:
             return None
         action = job.schedule.action
         assert isinstance(action, ScheduleActionStartWorkflow)  # noqa: S101  # read() would have returned None
-        schedule = schedule_for(aim, action.task_queue, job.schedule.state)
+        schedule = schedule_for(aim, action.task_queue, job.schedule)
         try:
             # A change made meanwhile wins; the next pass looks at what it left.
             await replace_schedule(self._client, job.description, schedule, search_attributes(aim.request))

@@ -1,5 +1,6 @@
 """BackupJob <-> Temporal Schedule, ScheduleDescription -> reply: the mapping, without I/O."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
@@ -40,6 +41,15 @@ ALL_JOBS: Final = f"{SCHEDULER_ID.name} IS NOT NULL"
 """Visibility query for the schedules of jobs."""
 
 
+_CALLS: Final = "backup-scheduler-calls"
+"""Header of the action in which a schedule keeps which calls have changed it last: nothing that people have to see."""
+
+_CALLS_KEPT: Final = 8
+"""More changes of one job do not come between a change and the look at what became of it."""
+
+_converter: Final = pydantic_data_converter.payload_converter
+
+
 @dataclass(frozen=True)
 class Aim:
     """Where a job's runs are meant to fall, decided at one moment."""
@@ -55,28 +65,48 @@ class Aim:
         return cls(BackupRequest.of(job, timezone, first.astimezone(zone).date()), first)
 
 
-def schedule_for(aim: Aim, task_queue: str, state: ScheduleState | None = None) -> Schedule:
-    """Return the schedule of a job. An update has to pass the state on, else it would resume a paused job."""
+def schedule_for(aim: Aim, task_queue: str, standing: Schedule | None = None, call: str = "") -> Schedule:
+    """Return the schedule of a job.
+
+    `call` identifies the call that wants it so. An update passes the schedule that it replaces: what that knows of its
+    pause and of earlier calls has to last, else the update would resume a paused job.
+    """
     request = aim.request
+    action = ScheduleActionStartWorkflow(
+        BACKUP_WORKFLOW,
+        request,
+        id=workflow_id(request.scheduler_id),
+        task_queue=task_queue,
+        execution_timeout=request.window + request.catch_up_window + LONGEST_RUN,
+        typed_search_attributes=search_attributes(request),
+        static_summary=_summary(request),
+        static_details=_details(request),
+    )
+    if calls := [*_calls_in(standing), *([_digest(call)] if call else [])]:
+        action.headers = {_CALLS: _converter.to_payload(calls[-_CALLS_KEPT:])}
     return Schedule(
-        action=ScheduleActionStartWorkflow(
-            BACKUP_WORKFLOW,
-            request,
-            id=workflow_id(request.scheduler_id),
-            task_queue=task_queue,
-            execution_timeout=request.window + request.catch_up_window + LONGEST_RUN,
-            typed_search_attributes=search_attributes(request),
-            static_summary=_summary(request),
-            static_details=_details(request),
-        ),
+        action=action,
         spec=ScheduleSpec(
             intervals=[ScheduleIntervalSpec(every=request.every, offset=phase(aim.first_run, request.every))],
             start_at=aim.first_run,  # else a window that is open already would see a run of the new terms
             jitter=request.window,
         ),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ALL, catchup_window=request.catch_up_window),
-        state=state or ScheduleState(note=_summary(request)),
+        state=standing.state if standing else ScheduleState(note=_summary(request)),
     )
+
+
+def _calls_in(schedule: Schedule | None) -> list[str]:
+    action = schedule and schedule.action
+    carried = action.headers if isinstance(action, ScheduleActionStartWorkflow) else None
+    if not carried or _CALLS not in carried:  # such as after an update by the CLI
+        return []
+    calls: list[str] = _converter.from_payload(carried[_CALLS], list[str])
+    return calls
+
+
+def _digest(call: str) -> str:
+    return hashlib.sha256(call.encode()).hexdigest()[:16]
 
 
 def system_schedule(task_queue: str) -> Schedule:
@@ -134,7 +164,7 @@ class ScheduledJob:
             return None
         payloads = [argument for argument in action.args if isinstance(argument, Payload)]
         try:
-            [request] = pydantic_data_converter.payload_converter.from_payloads(payloads, [BackupRequest])
+            [request] = _converter.from_payloads(payloads, [BackupRequest])
         except Exception:  # whatever somebody else's workflow of that name takes, it is not a BackupRequest
             return None
         if action.id != workflow_id(request.scheduler_id):
@@ -162,8 +192,16 @@ class ScheduledJob:
         """Nothing starts while paused."""
         return self.schedule.state.paused
 
+    def was_changed_by(self, call: str) -> bool:
+        """Tell whether a call has changed the job, though others may have changed it again since.
+
+        A control call can get lost without an error (Temporal fact); the terms alone do not tell that from a change
+        that was overtaken, and to make that one again would undo what came after it.
+        """
+        return _digest(call) in _calls_in(self.schedule)
+
     def carries(self, aim: Aim) -> bool:
-        """Tell whether Temporal holds these terms: a control call can get lost without an error (Temporal fact)."""
+        """Tell whether Temporal holds these terms."""
         [interval] = self.schedule.spec.intervals
         return self.request == aim.request and interval.offset == phase(aim.first_run, aim.request.every)
 

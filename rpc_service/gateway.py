@@ -37,8 +37,8 @@ DEADLINE: Final = 4.5
 RETRIES: Final = RetryConfig(max_elapsed_time_millis=3000)
 """Ends the client's own retries before DEADLINE does: of a server that is down a caller hears 503, not 504."""
 
-_RETRY_PAUSE: Final = 0.2
-"""Seconds before a control call that did not show is sent again."""
+_NEWS_TRAVEL: Final = 0.2
+"""Seconds between two attempts to use search attributes just registered: servers hear of them up to 10 s later."""
 
 _DESCRIBED_AT_ONCE: Final = 20
 """describe calls in flight for one get_jobs; more do not make a server faster."""
@@ -90,13 +90,17 @@ class ScheduleGateway:
             if not mine and (await standing.description.memo()).get(_CALL) != call:
                 raise JobExists(job.scheduler_id)
             if standing.came_too_late and standing.request.job() == job:
-                standing = await self._update(handle, job, standing.in_force_since)
+                standing = await self._update(handle, job, call)
             return self._reply(standing)
 
-    async def modify(self, job: BackupJob) -> Description:
-        """Replace the job's terms and compute its first run anew; a paused job stays paused."""
+    async def modify(self, job: BackupJob, call: str) -> Description:
+        """Replace the job's terms and compute its first run anew; a paused job stays paused.
+
+        `call` identifies the request: delivered again, it finds its own change. The description is of the job as it
+        stands then; another process may have changed it once more.
+        """
         async with self._alone(job.scheduler_id) as handle:
-            return self._reply(await self._update(handle, job, self._clock()))
+            return self._reply(await self._update(handle, job, call))
 
     async def pause(self, scheduler_id: str) -> Description:
         """Let nothing start any more; runs under way go on."""
@@ -176,34 +180,36 @@ class ScheduleGateway:
         create = partial(
             self._client.create_schedule,
             schedule_id(request.scheduler_id),
-            schedule_for(aim, self._settings.task_queue),
+            schedule_for(aim, self._settings.task_queue, call=call),
             memo={"scheduler_id": request.scheduler_id, _CALL: call},
             search_attributes=search_attributes(request),
         )
-        try:
-            await create()
-        except RPCError as error:
-            if not _is_new_namespace(error):
-                raise
-            await register_search_attributes(self._client)
-            await create()
+        while True:
+            try:
+                await create()
+            except RPCError as error:
+                if not _is_new_namespace(error):
+                    raise
+                await register_search_attributes(self._client)
+                await asyncio.sleep(_NEWS_TRAVEL)
+            else:
+                return
 
-    async def _update(self, handle: ScheduleHandle, job: BackupJob, now: datetime) -> ScheduledJob:
+    async def _update(self, handle: ScheduleHandle, job: BackupJob, call: str) -> ScheduledJob:
         standing = await self._describe(handle, job.scheduler_id)
         made = standing.description.info.created_at
+        now = self._clock()
         while True:
+            if standing.was_changed_by(call):
+                if not (standing.came_too_late and standing.request.job() == job):
+                    return standing
+                now = standing.in_force_since
             aim = Aim.at(now, job, self._settings.timezone)
-            schedule = schedule_for(aim, self._settings.task_queue, standing.schedule.state)
+            schedule = schedule_for(aim, self._settings.task_queue, standing.schedule, call)
             await replace_schedule(self._client, standing.description, schedule, search_attributes(aim.request))
             standing = await self._describe(handle, job.scheduler_id)
             if standing.description.info.created_at != made:  # the job was removed; another has its id now
                 raise JobNotFound(job.scheduler_id)
-            if not standing.carries(aim):  # overtaken by another process's change: ours is still to be made
-                await asyncio.sleep(_RETRY_PAUSE)
-            elif standing.came_too_late:
-                now = standing.in_force_since
-            else:
-                return standing
 
     async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:
         standing = ScheduledJob.read(await handle.describe())

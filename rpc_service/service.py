@@ -27,7 +27,7 @@ class SchedulerService:
     @rpc
     def modify_start_backup_job_by_interval(self, /, *args: Any, **kwargs: Any) -> Reply:
         """Replace a job's terms; the arguments are those of add. A paused job stays paused."""
-        return self.call.answer(BackupJob, args, kwargs, lambda jobs, job: jobs.modify(job))
+        return self.call.answer(BackupJob, args, kwargs, lambda jobs, job: jobs.modify(job, self.call.request_id))
 
     @rpc
     def pause_job(self, /, *args: Any, **kwargs: Any) -> Reply:

@@ -10,7 +10,6 @@ from temporalio.client import (
     ScheduleActionStartWorkflow,
     ScheduleDescription,
     ScheduleHandle,
-    ScheduleState,
     ScheduleUpdate,
 )
 
@@ -39,11 +38,9 @@ async def job_off_by_an_hour(
     )
     request = BackupRequest.of(job, zone, now.date() - timedelta(days=2))
     right = first_run(request.wall_time, request.zone, now)
-    await temporal.create_schedule(
-        scheduler_id,
-        schedule_for(Aim(request, right + timedelta(hours=1)), "nobody's", ScheduleState(paused=paused)),
-        search_attributes=search_attributes(request),
-    )
+    off = schedule_for(Aim(request, right + timedelta(hours=1)), "nobody's")
+    off.state.paused = paused
+    await temporal.create_schedule(scheduler_id, off, search_attributes=search_attributes(request))
     return right
 
 

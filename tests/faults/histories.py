@@ -10,6 +10,8 @@ from temporalio.client import Client
 from tests.faults.audit import Standing, all_standing
 from tests.faults.callers import ADD, MODIFY, Call, Terms
 
+SWITCHES = ("pause_job", "resume_job")
+
 UNCERTAIN = (503, 504, None)
 """Answers that leave open whether a call has happened; None: the connection broke, or the answer did not come."""
 
@@ -81,10 +83,12 @@ ACT, TELL, PERHAPS = "act", "tell", "perhaps"
 
 def steps_of(call: Call) -> tuple[str, ...]:
     """Return what a call does; a change and the look at the job that makes its answer are two moments."""
-    if call.code == 404 and call.method == MODIFY:  # it may have changed a job that was removed before it could look
+    if call.code == 404 and call.method in (MODIFY, *SWITCHES):  # may have changed a job that was removed then
         return (PERHAPS, ACT)
     if call.code != 200:
         return (ACT,)
+    if call.method in SWITCHES:  # one that another process undoes before it could look is made again
+        return (PERHAPS, ACT, TELL)
     return {"get_job": (TELL,), "remove_job": (TELL, ACT)}.get(call.method, (ACT, TELL))
 
 
@@ -121,7 +125,7 @@ def carried_out(call: Call, job: Standing | None) -> tuple[int, Standing | None]
     match call.method:
         case "remove_job":
             return 200, None
-        case "pause_job" | "resume_job":
+        case method if method in SWITCHES:
             return 200, Standing(job.terms, paused=call.method == "pause_job")
         case "get_job":
             return 200, job

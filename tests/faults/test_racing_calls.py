@@ -7,10 +7,9 @@ from collections import Counter
 
 from temporalio.client import Client
 
-from tests.faults.audit import all_standing
 from tests.faults.callers import ADD, MODIFY, RpcClient, Terms, crowd
 from tests.faults.figures import tell
-from tests.faults.histories import terms_of
+from tests.faults.histories import assert_explained
 from tests.faults.processes import Servers, rpc_processes
 
 JOBS = 8
@@ -21,9 +20,7 @@ EACH = 4
 METHODS = (ADD, MODIFY, MODIFY, "pause_job", "resume_job", "remove_job", "get_job")
 
 
-async def test_every_success_tells_of_its_own_terms_and_the_end_is_one_of_them(
-    servers: Servers, temporal: Client
-) -> None:
+async def test_an_order_of_the_calls_explains_all_answers_and_the_end(servers: Servers, temporal: Client) -> None:
     run = uuid.uuid4().hex[:8]
     start = threading.Barrier(CALLERS)
 
@@ -47,9 +44,6 @@ async def test_every_success_tells_of_its_own_terms_and_the_end_is_one_of_them(
     codes = Counter(call.code for call in callers.calls)
     assert set(codes) <= {200, 404, 409, 504}, codes
     assert codes[504] < JOBS
-    found = await all_standing(temporal, {call.scheduler_id for call in callers.calls})
-    for scheduler_id, standing in found.items():
-        sent = [call for call in callers.calls if call.scheduler_id == scheduler_id and call.method in (ADD, MODIFY)]
-        assert standing is None or standing.terms in {terms_of(call) for call in sent}
+    await assert_explained(temporal, callers.calls)
     slowest = max(call.seconds for call in callers.calls)
     tell(f"{CALLERS} callers change one job at once through two RPC processes", JOBS, callers.calls, recovery=slowest)

@@ -89,8 +89,9 @@ def test_people_find_job_and_runs_by_search_attributes_and_read_what_they_are() 
 
 
 def test_an_update_keeps_the_state() -> None:
-    state = ScheduleState(paused=True, note="holiday")
-    assert schedule_for(aim(), "backups", state).state == state
+    standing = schedule_for(aim(), "backups")
+    standing.state = ScheduleState(paused=True, note="holiday")
+    assert schedule_for(aim(), "backups", standing).state == standing.state
 
 
 @given(scheduler_ids)

@@ -67,7 +67,7 @@ async def test_a_modify_that_takes_effect_after_the_run_it_aims_at_aims_at_the_n
 ) -> None:
     missed = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
     await gateway.add(a_job(scheduler_id), "call")
-    await slow_gateway.modify(a_job(scheduler_id, f"{missed:%H:%M}"))
+    await slow_gateway.modify(a_job(scheduler_id, f"{missed:%H:%M}"), "other call")
     assert (await schedule.describe()).info.next_action_times[0] == missed + timedelta(days=1)
 
 
@@ -117,7 +117,7 @@ async def test_a_job_that_is_modified_before_its_add_comes_again_keeps_the_new_t
     gateway: ScheduleGateway, scheduler_id: str
 ) -> None:
     await gateway.add(a_job(scheduler_id), "one")
-    changed = await gateway.modify(a_job(scheduler_id, policy_name="pictures"))
+    changed = await gateway.modify(a_job(scheduler_id, policy_name="pictures"), "two")
     assert await gateway.add(a_job(scheduler_id), "one") == changed
 
 
@@ -169,7 +169,7 @@ async def test_control_calls_close_together_all_take_effect(
 ) -> None:
     await gateway.add(a_job(scheduler_id), "call")
     for round_ in range(8):
-        changed = await gateway.modify(a_job(scheduler_id, policy_name=f"policy-{round_}"))
+        changed = await gateway.modify(a_job(scheduler_id, policy_name=f"policy-{round_}"), f"call-{round_}")
         paused = await gateway.pause(scheduler_id)
         assert changed["kwargs"] == paused["kwargs"]
         state = (await schedule.describe()).schedule.state
@@ -182,9 +182,55 @@ async def test_changes_of_one_job_asked_for_at_once_are_made_one_after_the_other
 ) -> None:
     await gateway.add(a_job(scheduler_id), "call")
     policies = [f"policy-{n}" for n in range(6)]
-    changed = await asyncio.gather(*(gateway.modify(a_job(scheduler_id, policy_name=each)) for each in policies))
+    changed = await asyncio.gather(*(gateway.modify(a_job(scheduler_id, policy_name=each), each) for each in policies))
     assert [each["kwargs"]["policy_name"] for each in changed] == policies
     assert (await gateway.get(scheduler_id))["kwargs"]["policy_name"] in policies
+
+
+async def test_a_modify_that_another_one_overtakes_is_not_made_again(
+    gateway: ScheduleGateway, temporal: Client, scheduler_id: str
+) -> None:
+    class Overtaken(ScheduleGateway):
+        looks = 0
+
+        async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:
+            self.looks += 1
+            if self.looks == 2:  # its own change is made, and not looked at yet
+                await gateway.modify(a_job(scheduler_id, policy_name="later"), "later")
+            return await super()._describe(handle, scheduler_id)
+
+    await gateway.add(a_job(scheduler_id), "one")
+    told = await Overtaken(temporal, SETTINGS).modify(a_job(scheduler_id, policy_name="earlier"), "earlier")
+    assert told["kwargs"]["policy_name"] == "later"
+    assert (await gateway.get(scheduler_id))["kwargs"]["policy_name"] == "later"
+
+
+async def test_a_modify_that_another_one_comes_before_is_made_after_it(
+    gateway: ScheduleGateway, temporal: Client, scheduler_id: str
+) -> None:
+    class Late(ScheduleGateway):
+        looks = 0
+
+        async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:
+            seen = await super()._describe(handle, scheduler_id)
+            self.looks += 1
+            if self.looks == 1:  # what it is about to replace
+                await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier")
+            return seen
+
+    await gateway.add(a_job(scheduler_id), "one")
+    told = await Late(temporal, SETTINGS).modify(a_job(scheduler_id, policy_name="later"), "later")
+    assert told["kwargs"]["policy_name"] == "later"
+    assert (await gateway.get(scheduler_id)) == told
+
+
+async def test_a_modify_that_comes_again_does_not_undo_one_that_came_after_it(
+    gateway: ScheduleGateway, scheduler_id: str
+) -> None:
+    await gateway.add(a_job(scheduler_id), "one")
+    await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier")
+    later = await gateway.modify(a_job(scheduler_id, policy_name="later"), "later")
+    assert await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier") == later
 
 
 async def test_a_schedule_that_was_changed_since_it_was_seen_is_not_replaced(
@@ -217,7 +263,7 @@ async def test_a_pause_is_not_undone_by_another_process_that_modifies_the_job(
             return await gateway.pause(scheduler_id)
 
         changed, paused = await asyncio.gather(
-            other.modify(a_job(scheduler_id, policy_name=policy_name)), pause_later()
+            other.modify(a_job(scheduler_id, policy_name=policy_name), policy_name), pause_later()
         )
         assert changed["kwargs"]["policy_name"] == policy_name
         assert paused["next_run_time"] is None
