@@ -50,7 +50,6 @@ class Caller:
         """Make a call and heed its answer; returns whether it succeeded."""
         arguments = {"scheduler_id": job.scheduler_id, **(terms.arguments() if terms else {})}
         began = time.time()
-        before = job.standing
         if method is Method.REMOVE:
             job.removals.append(began)
         reply = await self._rpc.call(method, arguments)
@@ -58,8 +57,6 @@ class Caller:
         if fault:
             self._log.faults.append(f"{datetime.now(UTC):%H:%M:%S} {method} {job.scheduler_id}: {fault}")
             self._log.write(fault=fault, scheduler_id=job.scheduler_id)
-        if method is Method.ADD and job.standing and not before:
-            job.taken = 0  # a new schedule counts from the beginning
         return reply is not None and reply["code"] == 200
 
     def terms(self, policy_name: str = "soak") -> Terms:

@@ -118,8 +118,10 @@ class Job:
     """Times that a run was asked for without Temporal confirming it: it may have started."""
     removals: list[float] = field(default_factory=list)
     """When calls that may have removed it were made (of the epoch)."""
+    created_at: datetime | None = None
+    """When the schedule was made of which `taken` tells."""
     taken: int = 0
-    """Runs that Temporal confirmed since the job was last added."""
+    """Runs of that schedule that Temporal confirmed."""
 
     @property
     def certain(self) -> bool:
@@ -130,6 +132,15 @@ class Job:
     def standing(self) -> Standing | None:
         """The job if it certainly is there, and is known exactly."""
         return next(iter(self.possible)) if self.certain else None
+
+    def count(self, created_at: datetime, taken: int) -> int:
+        """Count the runs that Temporal has confirmed of the schedule made then; returns how many are new."""
+        if created_at != self.created_at:  # the job was removed and added again: a new schedule counts from nothing
+            self.created_at, self.taken = created_at, 0
+        new = max(0, taken - self.taken)
+        self.taken += new
+        self.runs += new
+        return new
 
     def heed(self, method: Method, terms: Terms | None, reply: Reply | None, *, disturbed: bool) -> str | None:
         """Take an answer in; returns what is not true about it.

@@ -50,9 +50,7 @@ class Triggers:
         while True:
             now = await self._described(job)
             # While a run is being started it counts neither as taken nor as waiting.
-            if now is not None and (made := _taken(now) - job.taken) > 0 and (may_wait or not _waiting(now)):
-                job.taken += made
-                job.runs += made
+            if now is not None and (may_wait or not _waiting(now)) and _count(job, now):
                 return True
             if now is None or time.monotonic() > deadline:
                 job.unconfirmed += 1
@@ -62,10 +60,8 @@ class Triggers:
     async def settle(self, job: Job) -> None:
         """Count runs that Temporal confirmed only after we had stopped waiting."""
         now = await self._described(job)
-        if now is not None and (made := _taken(now) - job.taken) > 0:
-            job.taken += made
-            job.runs += made
-            job.unconfirmed = max(0, job.unconfirmed - made)
+        if now is not None:
+            job.unconfirmed = max(0, job.unconfirmed - _count(job, now))
 
     async def _described(self, job: Job) -> ScheduleDescription | None:
         """Describe the schedule, waiting for Temporal where it is down; None when there is none."""
@@ -82,6 +78,10 @@ class Triggers:
 
 def _waiting(description: ScheduleDescription) -> int:
     return int(description.raw_description.info.buffer_size)
+
+
+def _count(job: Job, now: ScheduleDescription) -> int:
+    return job.count(now.info.created_at, _taken(now))
 
 
 def _taken(description: ScheduleDescription) -> int:

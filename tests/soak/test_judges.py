@@ -149,6 +149,13 @@ def test_runs_that_were_asked_for_are_counted(asked: int, unconfirmed: int, lost
     assert (len(tally.lost), len(tally.doubled)) == (lost, doubled)
 
 
+def test_the_runs_of_each_schedule_that_a_job_has_had_are_counted_once() -> None:
+    job = Job("job")
+    assert [job.count(FIRST, taken) for taken in (1, 1, 3)] == [1, 0, 2]
+    assert job.count(FIRST + timedelta(seconds=1), 2) == 2
+    assert job.runs == 5
+
+
 def test_a_backup_made_twice_at_the_target_is_doubled_only_under_different_keys() -> None:
     from random import Random
 
