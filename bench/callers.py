@@ -45,8 +45,8 @@ class RpcCallers:
     def __init__(self, proxies: list[Any]) -> None:
         self._proxies = proxies
 
-    def carry_out(self, service: str, operation: str, ids: Sequence[str], at_once: int) -> Timing:
-        """Carry an operation out for each job, so many at once."""
+    def carry_out(self, service: str, operation: str, ids: Sequence[str], at_once: int, seconds: float = 0) -> Timing:
+        """Carry an operation out for each job, so many at once; one that does nothing can take `seconds` for it."""
         waiting = deque(ids)
         latencies: list[float] = []
 
@@ -57,7 +57,7 @@ class RpcCallers:
                 except IndexError:
                     return
                 began = time.perf_counter()
-                _call(proxy[service], operation, scheduler_id)
+                _call(proxy[service], operation, scheduler_id, seconds)
                 latencies.append(time.perf_counter() - began)
 
         began = time.perf_counter()
@@ -85,10 +85,10 @@ def rpc_callers(amqp_uri: str, most: int, patience: float = _PATIENCE) -> Iterat
         yield RpcCallers([stack.enter_context(proxy) for proxy in opened])
 
 
-def _call(service: Any, operation: str, scheduler_id: str) -> None:
+def _call(service: Any, operation: str, scheduler_id: str, seconds: float = 0) -> None:
     match operation:
         case "nothing":
-            service.nothing(**jobs.arguments(scheduler_id))
+            service.nothing(**jobs.arguments(scheduler_id), seconds=seconds)
         case "add":
             _checked(service.add_scheduler_start_backup_job_by_interval(**jobs.arguments(scheduler_id)))
         case "get":

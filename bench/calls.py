@@ -23,6 +23,8 @@ _OURS, _SDK, _PEER, _EMPTY = "ours", "bare SDK", "peer", "empty method"
 _PACED = "SDK after an empty call"
 """Only at one caller: a server that is asked again at once is faster than one that was left alone for a moment, and
 calls by RPC leave it alone for as long as an empty call takes."""
+_WAITING = "empty call that waits as long"
+"""The same for the processes on the way: those that have slept for some milliseconds take longer to wake."""
 
 Carry = Callable[[str, list[str], int], Timing]
 
@@ -93,7 +95,11 @@ def measure(plan: Plan) -> Measured:
                 (_EMPTY, _by_rpc(callers, "empty"), ("nothing",)),
             ]
             pids = {**stack.pids, "empty service": empty.pid, "peer": the_peer.pid}
-            return _measure(plan, sizes, systems, pids)
+
+            def waiting(seconds: float) -> Carry:
+                return lambda _, ids, at_once: callers.carry_out("empty", "nothing", ids, at_once, seconds)
+
+            return _measure(plan, sizes, systems, waiting, pids)
 
 
 def _by_rpc(callers: RpcCallers, service: str) -> Carry:
@@ -101,9 +107,32 @@ def _by_rpc(callers: RpcCallers, service: str) -> Carry:
 
 
 def _measure(
-    plan: Plan, sizes: dict[int, int], systems: list[tuple[str, Carry, tuple[str, ...]]], pids: dict[str, int]
+    plan: Plan,
+    sizes: dict[int, int],
+    systems: list[tuple[str, Carry, tuple[str, ...]]],
+    waiting: Callable[[float], Carry],
+    pids: dict[str, int],
 ) -> Measured:
     measured = Measured()
+
+    def take(system: str, operation: str, at_once: int, number: int, ids: list[str], carry: Carry) -> Cell:
+        before = cpu_seconds(pids)
+        timing = carry(operation, ids, at_once)
+        used = used_since(before, pids)
+        cell = Cell(
+            system=system,
+            operation=operation,
+            callers=at_once,
+            round=number,
+            per_second=round(timing.per_second, 1),
+            p50=round(timing.milliseconds(0.5), 2),
+            p95=round(timing.milliseconds(0.95), 2),
+            p99=round(timing.milliseconds(0.99), 2),
+            cpu_ms={name: round(seconds * 1000 / len(ids), 2) for name, seconds in used.items()},
+        )
+        measured.cells.append(cell)
+        return cell
+
     for _, carry, operations in systems:  # the first calls of a process are slow
         for operation in operations:
             carry(operation, ["warm-up"], 1)
@@ -114,22 +143,15 @@ def _measure(
                     continue
                 ids = [f"{system[:3]}-{uuid.uuid4().hex}" for _ in range(count)]
                 for operation in operations:
-                    before = cpu_seconds(pids)
-                    timing = carry(operation, ids, at_once)
-                    used = used_since(before, pids)
-                    cell = Cell(
-                        system=system,
-                        operation=operation,
-                        callers=at_once,
-                        round=number,
-                        per_second=round(timing.per_second, 1),
-                        p50=round(timing.milliseconds(0.5), 2),
-                        p95=round(timing.milliseconds(0.95), 2),
-                        p99=round(timing.milliseconds(0.99), 2),
-                        cpu_ms={name: round(seconds * 1000 / count, 2) for name, seconds in used.items()},
-                    )
-                    measured.cells.append(cell)
+                    cell = take(system, operation, at_once, number, ids, carry)
+                    if system == _PACED:
+                        seconds = cell.p50 / 1000 / _calls_of(operation)
+                        take(_WAITING, operation, at_once, number, ids, waiting(seconds))
     return measured
+
+
+def _calls_of(operation: str) -> int:
+    return 2 if operation == "pause+resume" else 1
 
 
 def tables(measured: Measured) -> list[Table]:
@@ -178,17 +200,28 @@ def _added(measured: Measured, callers: int) -> Table:
     empty = measured.rounds(_EMPTY, "nothing", callers, p50)
     rows = []
     for operation in OPERATIONS:
-        calls = 2 if operation == "pause+resume" else 1
+        calls = _calls_of(operation)
         mine = measured.rounds(_OURS, operation, callers, p50)
         bare = measured.rounds(_PACED, operation, callers, p50)
+        waiting = measured.rounds(_WAITING, operation, callers, p50)
         added = {number: (mine[number] - bare[number]) / calls for number in mine.keys() & bare.keys()}
-        against = figures.ratio(added, empty)
-        cells = [Spread.of(value.values()).text(1) for value in (mine, bare, added, empty)]
-        rows.append([operation, *cells, against.text(2) if against else ""])
+        asleep = {number: waiting[number] - bare[number] / calls for number in waiting.keys() & bare.keys()}
+        cells = [Spread.of(value.values()).text(1) for value in (mine, bare, added, empty, asleep)]
+        against = [figures.ratio(added, other) for other in (empty, asleep)]
+        rows.append([operation, *cells, *(each.text(2) if each else "" for each in against)])
     return Table(
         name="calls-added",
         title="What RPC adds to one call (p50 in ms, one caller)",
-        columns=["", "ours", _PACED, "added per call", "empty nameko call", "added / empty"],
+        columns=[
+            "",
+            "ours",
+            _PACED,
+            "added per call",
+            "empty nameko call",
+            f"{_WAITING}: added",
+            "added / empty",
+            "added / empty that waits",
+        ],
         rows=rows,
     )
 

@@ -20,8 +20,10 @@ class EmptyService:
     name = NAME
 
     @rpc  # type: ignore[untyped-decorator]  # nameko has no type information
-    def nothing(self, **arguments: Any) -> None:
-        """Take any arguments and do nothing."""
+    def nothing(self, seconds: float = 0, **arguments: Any) -> None:
+        """Take any arguments and do nothing, or wait as a call waits for Temporal."""
+        if seconds:
+            eventlet.sleep(seconds)
 
 
 if __name__ == "__main__":
