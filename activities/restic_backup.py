@@ -5,9 +5,9 @@ import os
 import re
 import socket
 from contextlib import nullcontext
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -17,6 +17,9 @@ from activities.attempts import Attempt, Progress, attempt
 from activities.restic_output import Verdict
 from backup_scheduler.backups import BackupReport, BackupTask
 from backup_scheduler.policies import Policies, ResticPolicy
+
+TIME_TO_STOP: Final = restic_command.STOP_TIME + timedelta(seconds=30)
+"""An attempt is ended so long before Temporal would give it up: restic may take STOP_TIME, the rest is spare."""
 
 _REMOTE = re.compile(r"(?!local:)[a-z0-9]+:")
 
@@ -31,20 +34,25 @@ class ResticBackup:
     async def restic_backup(self, task: BackupTask) -> BackupReport:
         """Back up the policy's paths into its repository, unless an earlier attempt has done so.
 
-        Ends by itself when the policy's time is up, counted from the first attempt: Temporal would let the run go
-        while restic still works, and the job's next run could begin beside it.
+        Ends by itself before Temporal's limits, for an attempt and for all of them: Temporal would let the run go while
+        restic still works, and the job's next run could begin beside it.
         """
         policy = self._policies.find(task.request.policy_name)
         if not isinstance(policy, ResticPolicy):
             raise _lasting(f"the policy {task.request.policy_name!r} is not of type restic any more")
         info = activity.info()
-        spent = datetime.now(info.scheduled_time.tzinfo) - info.scheduled_time
+        assert info.start_to_close_timeout  # noqa: S101  # the workflow sets both
+        assert info.schedule_to_close_timeout  # noqa: S101
+        # Temporal's times, not the policy's, which may have changed since; and all by the server's clock.
+        limit = info.start_to_close_timeout - TIME_TO_STOP
+        left = info.scheduled_time + info.schedule_to_close_timeout - TIME_TO_STOP - info.started_time
         async with attempt(task, "looking for what is to be backed up") as this:
             try:
-                async with asyncio.timeout((policy.timeout - spent).total_seconds()):
+                async with asyncio.timeout(min(limit, left).total_seconds()):
                     return await _Run(policy, task, this).run(again=info.attempt > 1)
             except TimeoutError:
-                raise _lasting(f"the backup did not end within its time limit of {_hours(policy.timeout)}") from None
+                late = f", of which {_hours(left)} were left when a worker took it" if left < limit else ""
+                raise _lasting(f"the backup did not end within its time limit of {_hours(limit)}{late}") from None
 
 
 class _Run:
@@ -155,7 +163,8 @@ def _local_repository(policy: ResticPolicy) -> Path | None:
 
 
 def _hours(duration: timedelta) -> str:
-    return f"{duration.total_seconds() / 3600:g} h" if duration >= timedelta(hours=1) else f"{duration.seconds} s"
+    seconds = max(int(duration.total_seconds()), 0)
+    return f"{seconds / 3600:.4g} h" if seconds >= 3600 else f"{seconds} s"
 
 
 def _failure(verdict: Verdict, exit_code: int, texts: list[str]) -> ApplicationError:

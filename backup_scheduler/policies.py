@@ -101,7 +101,7 @@ class ResticPolicy(_Policy):
     cache_dir: AbsolutePath | None = None
     """restic's cache; default: restic's own choice."""
     timeout: Timeout = timedelta(hours=24)
-    """For the whole backup with all its attempts; in seconds."""
+    """For one attempt, after which the backup is not tried again; in seconds."""
 
     @field_validator("repository")
     @classmethod
@@ -127,7 +127,7 @@ class PolicyChoice(BaseModel):
 
     type: Literal["http", "restic"]
     timeout: timedelta
-    """http: of one attempt; restic: of the whole backup."""
+    """Of one attempt."""
 
 
 class Policies:

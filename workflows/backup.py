@@ -19,8 +19,7 @@ from temporalio.exceptions import TimeoutError as TimedOut
 with workflow.unsafe.imports_passed_through():
     from activities.http_backup import HttpBackup
     from activities.policy_choice import PolicyLookup
-    from activities.restic_backup import ResticBackup
-    from activities.restic_command import STOP_TIME
+    from activities.restic_backup import TIME_TO_STOP, ResticBackup
     from backup_scheduler import names, timing
     from backup_scheduler.backups import BackupReport, BackupRequest, BackupResult, BackupTask, Outcome
     from backup_scheduler.policies import PolicyChoice
@@ -78,7 +77,7 @@ class BackupWorkflow:
             report = BackupReport(outcome=Outcome.MISSED, message=_missed(request.scheduler_id, started - latest))
         else:
             try:
-                report = await _back_up(request, scheduled)
+                report = await _back_up(request, scheduled, latest)
             except FailureError as error:  # of a local activity it is the ApplicationError itself
                 if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
                     workflow.set_current_details("**cancelled**: no backup was made")
@@ -123,7 +122,7 @@ def _end_of_previous_backup() -> datetime | None:
     return max((each.finished_at for each in ended if each and each.outcome is not Outcome.MISSED), default=None)
 
 
-async def _back_up(request: BackupRequest, scheduled: datetime) -> BackupReport:
+async def _back_up(request: BackupRequest, scheduled: datetime, latest: datetime) -> BackupReport:
     choice = await workflow.execute_local_activity_method(
         PolicyLookup.choose_policy,
         request.policy_name,
@@ -143,12 +142,12 @@ async def _back_up(request: BackupRequest, scheduled: datetime) -> BackupReport:
             # The default would close the run while the backup goes on, and the job's next run could begin beside it.
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         )
-    limit = choice.timeout + STOP_TIME + _SPARE
+    limit = choice.timeout + TIME_TO_STOP
     return await workflow.execute_activity_method(
         ResticBackup.restic_backup,
         task,
         start_to_close_timeout=limit,
-        schedule_to_close_timeout=limit,
+        schedule_to_close_timeout=max(latest - workflow.now(), timedelta(0)) + limit,
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=RESTIC_RETRIES,
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from aiohttp import web
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import ActivityEnvironment
 
+from activities.restic_backup import TIME_TO_STOP
 from backup_scheduler import names
 from backup_scheduler.backups import BackupRequest, BackupResult, BackupTask
 from backup_scheduler.policies import HttpPolicy, HttpTarget, Policies, ResticPolicy
@@ -82,9 +83,17 @@ async def eventually(fact: Callable[[], Awaitable[Any]], patience: float = 20) -
 
 
 def attempt_of(number: int = 1) -> ActivityEnvironment:
-    """An activity's surroundings without a server: its first attempt was scheduled just now."""
+    """An activity's surroundings without a server: it was scheduled and taken just now, and has 100 s to back up."""
     environment = ActivityEnvironment()
-    environment.info = replace(environment.info, attempt=number, scheduled_time=datetime.now(UTC))
+    now, limit = datetime.now(UTC), timedelta(seconds=100) + TIME_TO_STOP
+    environment.info = replace(
+        environment.info,
+        attempt=number,
+        scheduled_time=now,
+        started_time=now,
+        start_to_close_timeout=limit,
+        schedule_to_close_timeout=limit,
+    )
     return environment
 
 
