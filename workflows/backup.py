@@ -45,6 +45,11 @@ LOOKUP_RETRIES: Final = RetryPolicy(maximum_attempts=3)
 SHORTEST_TRYING: Final = timedelta(minutes=15)
 """How long an http target is tried at least, however short the window (contract)."""
 
+LONGEST_WAIT: Final = timedelta(minutes=5)
+"""How long an http backup waits for a worker before it is asked for anew. Temporal counts the time for trying from the
+asking on: this much is added to it, so it is short; each asking is 5 of the 51,200 events of a history, so not shorter.
+"""
+
 HEARTBEAT_TIMEOUT: Final = timedelta(seconds=30)
 """A worker that is gone is noticed after this; activities beat every second."""
 
@@ -52,7 +57,10 @@ BACKUP_FAILED: Final = "BackupFailed"
 """Type of the failure of a run that made no backup; a BackupResult is its detail."""
 
 _SPARE: Final = timedelta(seconds=30)
-"""Activities end by themselves at their limit; only when they do not does Temporal, this much later."""
+"""An http attempt ends by itself at its limit; only when it does not does Temporal, this much later."""
+
+_ASKS_ANEW: Final = "ask-anew-for-a-worker"
+"""Patch: runs from before it failed when no worker had taken their backup."""
 
 _SCHEDULED: Final = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
@@ -132,26 +140,62 @@ async def _back_up(request: BackupRequest, scheduled: datetime, latest: datetime
     workflow.set_current_details(f"**running**: {choice.type} backup of policy `{request.policy_name}`")
     task = BackupTask(request=request, occurrence=_occurrence())
     if choice.type == "http":
-        return await workflow.execute_activity_method(
-            HttpBackup.http_backup,
-            task,
-            start_to_close_timeout=choice.timeout + _SPARE,
-            schedule_to_close_timeout=_time_for_trying(choice, scheduled + request.window - workflow.now()),
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=HTTP_RETRIES,
-            # The default would close the run while the backup goes on, and the job's next run could begin beside it.
-            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        )
+        return await _ask_a_service(task, choice, scheduled + request.window, latest)
     limit = choice.timeout + TIME_TO_STOP
     return await workflow.execute_activity_method(
         ResticBackup.restic_backup,
         task,
         start_to_close_timeout=limit,
-        schedule_to_close_timeout=max(latest - workflow.now(), timedelta(0)) + limit,
+        schedule_to_close_timeout=_until(latest) + limit,
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=RESTIC_RETRIES,
+        # The default would close the run while the backup goes on, and the job's next run could begin beside it.
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )
+
+
+async def _ask_a_service(
+    task: BackupTask, choice: PolicyChoice, window_end: datetime, latest: datetime
+) -> BackupReport:
+    """Make an http backup, which has its whole time for trying if a worker is found for it by `latest`.
+
+    Temporal's limit for all attempts counts from the asking on and cannot tell waiting from trying: so a backup which
+    may wait long is asked for anew until a worker takes it, and again when its worker was lost.
+    """
+    least = max(SHORTEST_TRYING, choice.timeout + _SPARE)
+    last_failure: BaseException | None = None
+    while True:
+        may_wait = _until(latest)
+        wait_and_try = LONGEST_WAIT + max(_until(window_end), least)
+        again = may_wait >= wait_and_try  # whenever this asking ends there is time for another; else it is the last
+        try:
+            return await workflow.execute_activity_method(
+                HttpBackup.http_backup,
+                task,
+                start_to_close_timeout=choice.timeout + _SPARE,
+                schedule_to_start_timeout=LONGEST_WAIT if again else None,
+                schedule_to_close_timeout=wait_and_try if again else may_wait + least,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                retry_policy=HTTP_RETRIES,
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            )
+        except ActivityError as error:
+            cause = error.cause
+            if not isinstance(cause, TimedOut):
+                raise
+            waited = cause.type == TimeoutType.SCHEDULE_TO_START
+            failed = not waited and isinstance(cause.cause, ApplicationError)  # else its worker was lost
+            if not error.started_event_id:
+                # No worker took it (again). Temporal, too, tells then what the attempt before met.
+                cause.__cause__ = cause.__cause__ or last_failure
+            last_failure = cause if error.started_event_id else cause.__cause__
+            over = failed or workflow.now() > latest or workflow.cancellation_reason() is not None
+            if over or not workflow.patched(_ASKS_ANEW):
+                raise
+
+
+def _until(moment: datetime) -> timedelta:
+    return max(moment - workflow.now(), timedelta(0))
 
 
 def _occurrence() -> str:
@@ -161,10 +205,6 @@ def _occurrence() -> str:
     """
     info = workflow.info()
     return f"{info.workflow_id}~{info.first_execution_run_id}"
-
-
-def _time_for_trying(choice: PolicyChoice, left_of_window: timedelta) -> timedelta:
-    return max(left_of_window, SHORTEST_TRYING, choice.timeout + _SPARE)
 
 
 def _missed(scheduler_id: str, late: timedelta) -> str:
@@ -180,13 +220,19 @@ def _reason(error: FailureError) -> str:
     if not isinstance(error, ActivityError):
         return error.message
     cause = error.cause
-    last = cause.cause if isinstance(cause, TimedOut) else cause
+    # Temporal's own limits carry the last failure of an attempt as their cause.
+    last = cause.cause if isinstance(cause, TimedOut) and cause.type != TimeoutType.HEARTBEAT else cause
+    waited = isinstance(cause, TimedOut) and not error.started_event_id
     if isinstance(last, ApplicationError):
         what = last.message
-    elif isinstance(cause, TimedOut) and cause.type == TimeoutType.HEARTBEAT:
+    elif isinstance(last, TimedOut):
         what = "the worker was lost during the backup"
+    elif waited:
+        return "no worker took the backup before its time was up: none was running, or all were busy"
     else:
         what = "no worker made the backup within its time limit"
+    if waited:
+        return f"{what}; after that no worker took it before its time was up"
     gave_up = error.retry_state in (RetryState.TIMEOUT, RetryState.MAXIMUM_ATTEMPTS_REACHED)
     return f"{what}; it was tried until its time was up" if gave_up else what
 

@@ -5,17 +5,22 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import ActivityEnvironment
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+import workflows.backup
 from activities.restic_backup import TIME_TO_STOP
 from backup_scheduler import names
 from backup_scheduler.backups import BackupRequest, BackupResult, BackupTask
@@ -72,6 +77,40 @@ async def worker_with(
     built = build_worker(client, Settings(**settings), Policies(listed, fallback))
     async with built:
         yield Runs(client, built.task_queue)
+
+
+@contextmanager
+def seconds(**times: float) -> Iterator[None]:
+    """Let workers that are built meanwhile run BackupWorkflow with other times than its own, which are minutes.
+
+    Temporal's time-skipping server does not skip while an activity waits for a worker.
+    """
+    # Else each run would have a copy of the module, with the times as they stand in it.
+    restrictions = SandboxRestrictions.default.with_passthrough_modules("workflows.backup")
+    built = partial(Worker, workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("worker.Worker", built)
+        for name, time in times.items():
+            patch.setattr(workflows.backup, name, timedelta(seconds=time))
+        yield
+
+
+@asynccontextmanager
+async def busy(runs: Runs, target: "Target") -> AsyncIterator[asyncio.Event]:
+    """Take the only place of a worker with max_backups=1 for a run of the policy `long`, until the event is set."""
+    taken, free = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: web.Request) -> web.StreamResponse:
+        taken.set()
+        await free.wait()
+        return web.Response()
+
+    target.answers.insert(0, hang)
+    handle = await runs.start(a_request(policy_name="long"))
+    await taken.wait()
+    yield free
+    free.set()
+    await handle.result()
 
 
 async def eventually(fact: Callable[[], Awaitable[Any]], patience: float = 20) -> Any:

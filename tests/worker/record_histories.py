@@ -37,7 +37,9 @@ from tests.worker.parts import (
     answering,
     backup_service,
     binary,
+    busy,
     eventually,
+    seconds,
     worker_with,
 )
 
@@ -118,8 +120,21 @@ async def waited(runs: Runs, target: Target) -> Run:
     return runs.client.get_workflow_handle(last.workflow_id)
 
 
+async def asked_anew(runs: Runs, target: Target) -> Run:
+    """Twice no worker has a place for it."""
+    target.answers = [answering(200)]
+    policies = {"nightly": target.policy(), "long": target.policy()}
+    with seconds(LONGEST_WAIT=1):
+        async with worker_with(runs.client, policies, max_backups=1) as full, busy(full, target) as free:
+            handle = await full.start(a_request(), id="backup-asked-anew")
+            await asyncio.sleep(2.5)
+            free.set()
+            await handle.result()
+    return handle
+
+
 KINDS: list[Callable[[Runs, Target], Awaitable[Run]]] = [
-    *(http, restic, failed, not_configured, missed, cancelled, waited),
+    *(http, restic, failed, not_configured, missed, cancelled, waited, asked_anew),
 ]
 
 

@@ -11,7 +11,10 @@ from temporalio.workflow import NondeterminismError
 from workflows.backup import BackupWorkflow
 
 HISTORIES = Path(__file__).parent / "histories"
-KINDS = ("http", "restic", "failed", "not_configured", "missed", "cancelled", "waited")
+KINDS = (
+    *("http", "restic", "failed", "not_configured", "missed", "cancelled", "waited", "asked_anew"),
+    "no_worker",  # from before a run was asked for anew
+)
 
 
 async def replay(name: str) -> None:
