@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -65,6 +66,13 @@ class BackupEndpoint:
         self.server.server_close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    # A shell that starts the tests in the background ignores SIGINT for them, and so for what they start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def backup_endpoint() -> Iterator[BackupEndpoint]:
     with BackupEndpoint() as endpoint:
@@ -91,7 +99,7 @@ async def temporal(stack: StackInfo) -> Client:
 @contextmanager
 def calling(amqp_uri: str) -> Iterator[Caller]:
     """Call methods of the service `scheduler` as any nameko client does."""
-    with ClusterRpcProxy({"AMQP_URI": amqp_uri}, timeout=20) as cluster:
+    with ClusterRpcProxy({"AMQP_URI": amqp_uri}, timeout=60) as cluster:
         yield lambda method, *args, **kwargs: getattr(cluster.scheduler, method)(*args, **kwargs)
 
 
@@ -134,6 +142,13 @@ def _listens(call: Caller) -> bool:
     return True
 
 
+def heeds_sigterm(pid: int) -> bool:
+    """Tell whether a process has a handler for SIGTERM; before, the signal just ends it."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    [caught] = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt:")]
+    return bool(caught & 1 << signal.SIGTERM - 1)
+
+
 @contextmanager
 def rpc_process(amqp_uri: str, temporal_address: str, *command: str) -> Iterator[subprocess.Popen[str]]:
     """Run an RPC service process of its own from its first reply on; ended hard if it still runs then."""
@@ -155,6 +170,7 @@ def rpc_process(amqp_uri: str, temporal_address: str, *command: str) -> Iterator
     try:
         with calling(amqp_uri) as call:
             eventually(lambda: _listens(call))
+        eventually(lambda: heeds_sigterm(process.pid))
         yield process
     finally:
         if process.poll() is None:
@@ -162,7 +178,7 @@ def rpc_process(amqp_uri: str, temporal_address: str, *command: str) -> Iterator
         process.communicate()
 
 
-def eventually(ask: Callable[[], T], patience: float = 20) -> T:
+def eventually(ask: Callable[[], T], patience: float = 60) -> T:
     """Ask until the answer is true; returns it."""
     deadline = time.monotonic() + patience
     while not (answer := ask()):

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import uuid
@@ -12,7 +13,6 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import psutil
 from aiohttp import web
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -254,17 +254,8 @@ async def test_restic_repositories_and_files_that_are_bad_end_their_runs_with_th
 async def test_a_repository_that_is_locked_is_waited_for(tmp_path: Path) -> None:
     restic = Restic(_made(tmp_path / "restic"))
     await restic("init")
-    locker = psutil.Popen(
-        ["restic", "-r", str(restic.repository), "-p", str(restic.password_file), "check", "--read-data"],
-        stdout=subprocess.DEVNULL,
-    )
-
-    async def locked() -> bool:
-        return bool(restic.locks())
-
-    await eventually(locked)
-    locker.suspend()  # it lives and holds its lock
     async with (
+        restic.locked_by_another() as another,
         skipping_time() as skipping,
         worker_with(skipping.client, {"nightly": restic.policy()}) as runs,
     ):
@@ -275,11 +266,10 @@ async def test_a_repository_that_is_locked_is_waited_for(tmp_path: Path) -> None
             pending = (await handle.describe()).raw_description.pending_activities
             return "".join(each.last_failure.message for each in pending if each.attempt > 2)
 
-        text = await eventually(refused, patience=40)
-        locker.resume()
+        text = await eventually(refused)
+        another.send_signal(signal.SIGINT)  # it removes its lock
         assert (await result).outcome is Outcome.COMPLETED
     assert text.startswith("the repository is locked by another restic process, such as prune")
-    locker.wait()
 
 
 def _made(folder: Path) -> Path:

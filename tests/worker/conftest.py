@@ -1,7 +1,6 @@
 """Real parts for the worker: a Temporal dev server, restic repositories, and an HTTP endpoint that misbehaves."""
 
 import shutil
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,13 +11,6 @@ from temporalio.testing import WorkflowEnvironment
 
 from backup_scheduler import names
 from tests.worker.parts import Restic, Target, backup_service, binary
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _interruptible() -> None:
-    # A shell that starts the tests in the background ignores SIGINT for them, and so for restic.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

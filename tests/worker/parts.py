@@ -113,7 +113,7 @@ async def busy(runs: Runs, target: "Target") -> AsyncIterator[asyncio.Event]:
     await handle.result()
 
 
-async def eventually(fact: Callable[[], Awaitable[Any]], patience: float = 20) -> Any:
+async def eventually(fact: Callable[[], Awaitable[Any]], patience: float = 60) -> Any:
     """Wait until a fact holds and return it."""
     async with asyncio.timeout(patience):
         while not (found := await fact()):  # the fact is another process's
@@ -181,7 +181,30 @@ class Restic:
         return output.decode()
 
     def locks(self) -> list[Path]:
-        return list((self.repository / "locks").glob("*"))
+        # A file that restic is still writing is not a lock yet.
+        return [path for path in (self.repository / "locks").iterdir() if "-tmp-" not in path.name]
+
+    @asynccontextmanager
+    async def locked_by_another(self) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Let another restic hold a lock that keeps all others out, for minutes, until it is killed."""
+        (self.folder / "more.bin").write_bytes(os.urandom(3_000_000))
+        await self("backup", str(self.folder / "more.bin"))
+        process = await asyncio.create_subprocess_exec(
+            *("restic", "--repo", str(self.repository), "--password-file", str(self.password_file)),
+            *("--limit-download", "20", "check", "--read-data"),  # KiB/s: it reads for two minutes and a half
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+
+        async def locked() -> bool:
+            return bool(self.locks())
+
+        try:
+            await eventually(locked)
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
     def fill(self, megabytes: int) -> None:
         """Make the backup bigger."""
@@ -189,10 +212,10 @@ class Restic:
             (self.source / f"{number}.bin").write_bytes(os.urandom(1_000_000))
 
     def slow_path(self) -> str:
-        """Return a PATH on which restic uploads 8 MB a second: a wrapper, as there is no variable for that."""
+        """Return a PATH on which restic uploads 4 MB a second: a wrapper, as there is no variable for that."""
         wrapper = self.folder / "bin" / "restic"
         wrapper.parent.mkdir()
-        wrapper.write_text('#!/bin/sh\nPATH="${PATH#*:}" exec restic --limit-upload 8000 "$@"\n')
+        wrapper.write_text('#!/bin/sh\nPATH="${PATH#*:}" exec restic --limit-upload 4000 --pack-size 4 "$@"\n')
         wrapper.chmod(0o755)
         return f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"
 

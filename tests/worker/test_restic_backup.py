@@ -165,17 +165,9 @@ async def test_a_location_that_cannot_be_reached_is_tried_again_without_its_cred
 
 
 async def test_an_attempt_after_a_crash_removes_the_lock_that_it_left(restic: Restic) -> None:
-    lock = await asyncio.create_subprocess_exec(
-        *("restic", "-r", str(restic.repository), "-p", str(restic.password_file), "check", "--read-data"),
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-
-    async def locked() -> bool:
-        return bool(restic.locks())
-
-    await eventually(locked)
-    lock.kill()
-    await lock.wait()
+    async with restic.locked_by_another() as another:
+        another.kill()
+        await another.wait()
     assert restic.locks()
     error = await refused_on(restic.policy(), a_task(occurrence="next"))
     assert not error.non_retryable
@@ -221,7 +213,7 @@ async def test_a_backup_that_is_stopped_is_gone_with_its_lock_and_told_its_progr
     measured = [beat for beat in beats if beat.bytes_done]
     assert measured[-1].step == "backing up"
     assert measured[-1].bytes_total
-    assert 0 < (measured[-1].percent or 0) < 100
+    assert 0 < (measured[-1].percent or 0) <= 100  # of what was read, which is ahead of what was uploaded
 
 
 @pytest.mark.usefixtures("_slow")

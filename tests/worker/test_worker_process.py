@@ -41,7 +41,7 @@ async def worker_process(**environment: str) -> AsyncIterator[asyncio.subprocess
 async def line_with(process: asyncio.subprocess.Process, text: str) -> str:
     """Read the log up to a line with this text."""
     assert process.stderr
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for line in process.stderr:
             if text in line.decode():
                 return line.decode()
@@ -98,7 +98,7 @@ async def test_a_worker_that_is_killed_takes_restic_with_it_which_leaves_no_lock
         async def gone() -> bool:
             return not child.is_running()
 
-        await eventually(gone, patience=30)
+        await eventually(gone)
         await handle.terminate()
     assert restic.locks() == []
     assert "[]" in await restic("snapshots", "--json")
