@@ -144,31 +144,43 @@ def peers(
 ) -> Iterator[list[PeerRun]]:
     """Run so many peers side by side, each with `count` jobs due at one moment.
 
-    That is in about `lead` seconds, or, without, before the peers start. Each uses a twentieth of a core in
-    a burst, so they leave each other alone; one after the other they would take all the time there is.
+    That is in about `lead` seconds, more on a machine on which they are not ready by then, or, without, before
+    the peers start. Each uses a twentieth of a core in a burst, so they leave each other alone; one after the
+    other they would take all the time there is.
     """
-    with ExitStack() as stack:
-        runs = []
-        ids = [f"burst-{uuid.uuid4().hex}" for _ in range(count)]
-        terms = [jobs.arguments(each, duration=0) for each in ids]
-        due = jobs.moment_in((lead or 2) + count * many * _SEEDING)
-        for database in (folder / f"peer-{uuid.uuid4().hex}.db" for _ in range(many)):
-            seed(database, terms, due)
-            goal = stack.enter_context(target(delay))
-            runs.append(PeerRun(f"peer-{database.stem}", database, ids, due, goal, amqp_uri))
-        if lead is None:
-            jobs.sleep_until(due)
-            time.sleep(1)
-        try:
+    while True:
+        with ExitStack() as stack:
+            runs = _seeded(stack, folder, amqp_uri, count, many, delay, lead or 2)
+            if lead is None:
+                jobs.sleep_until(runs[0].due)
+                time.sleep(1)
+            stack.callback(_end, runs)
             for run in runs:
                 run.start()
             for run in runs:
                 if run.process:
                     run.process.first_line()
-            if lead is not None and datetime.now(UTC) > due:
-                raise RuntimeError("this machine is too slow: the jobs came due before the peer was ready")
-            yield runs
-        finally:
-            for run in runs:
-                if run.process:
-                    run.process.end()
+            if lead is None or datetime.now(UTC) < runs[0].due:
+                yield runs
+                return
+            lead *= 2
+
+
+def _seeded(
+    stack: ExitStack, folder: Path, amqp_uri: str, count: int, many: int, delay: float, lead: float
+) -> list[PeerRun]:
+    ids = [f"burst-{uuid.uuid4().hex}" for _ in range(count)]
+    terms = [jobs.arguments(each, duration=0) for each in ids]
+    due = jobs.moment_in(lead + count * many * _SEEDING)
+    runs = []
+    for database in (folder / f"peer-{uuid.uuid4().hex}.db" for _ in range(many)):
+        seed(database, terms, due)
+        goal = stack.enter_context(target(delay))
+        runs.append(PeerRun(f"peer-{database.stem}", database, ids, due, goal, amqp_uri))
+    return runs
+
+
+def _end(runs: list[PeerRun]) -> None:
+    for run in runs:
+        if run.process:
+            run.process.end()
