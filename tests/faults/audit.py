@@ -61,9 +61,10 @@ async def all_standing(temporal: Client, ids: Iterable[str]) -> dict[str, Standi
 
 async def times_made(temporal: Client, scheduler_id: str) -> int:
     """Count how often a schedule of this id was made; Temporal keeps the removed ones as closed workflows."""
-    firsts: set[Any] = set()
     handle = f"temporal-sys-scheduler:{scheduler_id}"
     query = f'TemporalNamespaceDivision = "TemporalScheduler" AND WorkflowId = "{handle}"'
-    async for run in temporal.list_workflows(query):
-        firsts.add(run.raw_info.first_run_id or run.run_id)
+    firsts: set[Any] = set()
+    async with asyncio.timeout(60):
+        while not firsts:  # Temporal's list lags
+            firsts = {run.raw_info.first_run_id or run.run_id async for run in temporal.list_workflows(query)}
     return len(firsts)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -18,9 +19,11 @@ from devstack import compose, machine, processes
 from devstack.compose import ServiceSpec
 from devstack.log import LogStream
 from devstack.ports import Ports
-from tests.conftest import ROOT, ZONE, eventually
+from tests.conftest import ROOT, ZONE, eventually, heeds_sigterm
 
-PATIENCE = 60
+PATIENCE = 90
+LEAVES_WITHIN = 25
+"""Seconds in which an RPC process ends that is told to; temporal-dev.yml kills it after 30."""
 
 
 class Servers(AbstractContextManager["Servers"]):
@@ -91,7 +94,12 @@ class Server:
         command, environ = health.command, self._environ
 
         def healthy() -> bool:
-            return subprocess.run(command, env=environ, capture_output=True, timeout=10, check=False).returncode == 0
+            try:
+                return (
+                    subprocess.run(command, env=environ, capture_output=True, timeout=30, check=False).returncode == 0
+                )
+            except subprocess.TimeoutExpired:
+                return False
 
         eventually(healthy, PATIENCE)
 
@@ -123,8 +131,8 @@ class RpcProcess(AbstractContextManager["RpcProcess"]):
     """`python -m rpc_service`, killed at the end of the block if it still runs; its output goes to a file."""
 
     def __init__(self, servers: Servers, amqp_uri: str = "", temporal_address: str = "") -> None:
-        self._log = servers.state_dir / "rpc.log"
-        with self._log.open("a") as output:
+        self._log = servers.state_dir / f"rpc-{uuid.uuid4().hex}.log"
+        with self._log.open("w") as output:
             self.process = psutil.Popen(
                 [sys.executable, "-m", "rpc_service"],
                 cwd=ROOT,
@@ -152,11 +160,17 @@ class RpcProcess(AbstractContextManager["RpcProcess"]):
             self.process.kill()
             self.process.wait(PATIENCE)
 
-    def leave(self, within: float) -> int:
-        """Ask it to end (SIGTERM); returns its exit code."""
+    def leave(self) -> int:
+        """Ask it to end (SIGTERM) as soon as it listens to that; returns its exit code."""
+        eventually(lambda: heeds_sigterm(self.process.pid), PATIENCE)
         self.process.send_signal(signal.SIGTERM)
-        code: int = self.process.wait(within)
+        code: int = self.process.wait(LEAVES_WITHIN)
         return code
+
+    @property
+    def said(self) -> str:
+        """Its log."""
+        return self._log.read_text()
 
     @property
     def resident(self) -> int:

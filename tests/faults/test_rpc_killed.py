@@ -54,9 +54,9 @@ async def test_a_call_that_was_carried_out_but_not_answered_is_delivered_again_a
             with rpc_processes(servers):
                 for kind, scheduler_id in each_of(names):
                     if kind != "added":
-                        assert prepare(ADD, scheduler_id, *FIRST).code == 200
+                        prepare.change(ADD, scheduler_id, *FIRST)
                     if kind == "resumed":
-                        assert prepare("pause_job", scheduler_id).code == 200
+                        prepare.change("pause_job", scheduler_id)
             made, recovery = await killed_before_it_answers(servers, temporal, names)
             calls += made
             recoveries.append(recovery)
@@ -88,7 +88,7 @@ async def killed_before_it_answers(servers: Servers, temporal: Client, names: Na
                 return client(KINDS[kind][0], scheduler_id, *KINDS[kind][1])
 
         waiting = [pool.submit(call, kind, scheduler_id) for kind, scheduler_id in each_of(names)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(45):
             while await standing_in(temporal, names) != expected_after(names):
                 await asyncio.sleep(0.05)
         assert not any(each.done() for each in waiting)
@@ -108,15 +108,12 @@ async def test_killing_rpc_services_under_load_loses_and_doubles_nothing(servers
     def live_a_life(client: RpcClient, place: int) -> None:
         """Take one job from its making to its last state; each call depends on the one before having happened."""
         scheduler_id = f"{run}-{place}-{next(counter)}"
-        assert client(ADD, scheduler_id, *FIRST).code == 200
-        assert client(MODIFY, scheduler_id, *SECOND).code == 200
-        assert client("pause_job", scheduler_id).code == 200
+        client.change(ADD, scheduler_id, *FIRST)
+        client.change(MODIFY, scheduler_id, *SECOND)
+        client.change("pause_job", scheduler_id)
         last = random.choice(("pause_job", "resume_job", "remove_job"))
-        answer = client(last, scheduler_id)
-        if last == "remove_job":
-            assert answer.code == 200 or "may have removed it" in answer.sentence
-        else:
-            assert answer.code == 200
+        client.change(last, scheduler_id)
+        if last != "remove_job":
             expected[scheduler_id] = Standing(SECOND, paused=last == "pause_job")
 
     struck: list[Call] = []
