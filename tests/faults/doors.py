@@ -17,12 +17,19 @@ class Door(AbstractContextManager["Door"]):
         self._passing = threading.Event()
         self._passing.set()
         self._closed = False
+        self.held = False
+        """Whether anything was said since it is held."""
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def hold(self) -> None:
         """Keep back what clients say from now on."""
+        self.held = False
         self._passing.clear()
+
+    def let_through(self) -> None:
+        """Pass on what was kept back, and what is said from now on."""
+        self._passing.set()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -47,7 +54,8 @@ class Door(AbstractContextManager["Door"]):
     def _pass_on(self, source: socket.socket, target: socket.socket, passing: threading.Event | None) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                if passing is not None:
+                if passing is not None and not passing.is_set():
+                    self.held = True
                     passing.wait()
                 if self._closed:
                     return

@@ -18,7 +18,13 @@ from typing import Any
 
 import psutil
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, ScheduleIntervalSpec, WorkflowExecutionStatus
+from temporalio.client import (
+    Client,
+    ScheduleIntervalSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+    WorkflowExecutionStatus,
+)
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
@@ -42,6 +48,10 @@ class Job:
     times: tuple[datetime, ...]
     """When its runs are really due, their places in the window included."""
 
+    def until(self, last: datetime) -> "Job":
+        """Return it as it is when its last run is the one that was due then."""
+        return replace(self, times=tuple(moment for moment in self.times if moment <= last))
+
 
 async def make_job(
     temporal: Client,
@@ -54,9 +64,10 @@ async def make_job(
     grace: int = 10,
     window_hours: int = 0,
     policy: str = "http",
+    paused: bool = False,
 ) -> Job:
     """Map terms to a schedule as the RPC service does, and change nothing but its pace: runs come seconds apart."""
-    now = datetime.now(UTC)
+    step = timedelta(seconds=every)
     job = BackupJob(
         scheduler_id=scheduler_id,
         policy_name=policy,
@@ -65,23 +76,43 @@ async def make_job(
         duration=window_hours,
         misfire_grace_time=grace,
     )
-    aim = replace(Aim.at(now, job, "UTC"), first_run=now.replace(microsecond=0) + timedelta(seconds=2))
-    step = timedelta(seconds=every)
-    schedule = schedule_for(aim, task_queue)
-    schedule.spec = replace(
-        schedule.spec,
-        intervals=[ScheduleIntervalSpec(every=step, offset=phase(aim.first_run, step))],
-        jitter=timedelta(seconds=jitter),
-        end_at=aim.first_run + step * (runs - 1),
-    )
-    # Without search attributes of its own the system schedule does not find it, which would put its pace right.
-    handle = await temporal.create_schedule(scheduler_id, schedule)
+    for lead in (2, 8, 32):
+        now = datetime.now(UTC)
+        aim = replace(Aim.at(now, job, "UTC"), first_run=now.replace(microsecond=0) + timedelta(seconds=lead))
+        schedule = schedule_for(aim, task_queue)
+        schedule.spec = replace(
+            schedule.spec,
+            intervals=[ScheduleIntervalSpec(every=step, offset=phase(aim.first_run, step))],
+            jitter=timedelta(seconds=jitter),
+            end_at=aim.first_run + step * (runs - 1),
+        )
+        schedule.state.paused = paused
+        # Without search attributes of its own the system schedule does not find it, which would put its pace right.
+        handle = await temporal.create_schedule(scheduler_id, schedule)
+        listed = (await handle.describe()).info.next_action_times
+        if datetime.now(UTC) < aim.first_run:
+            break
+        await handle.delete()  # it came to be after its first run was due, which is therefore not made
+    else:
+        raise AssertionError("making a schedule takes longer than half a minute")
     if jitter:  # only the server knows the places in the window; it lists ten
         assert runs <= 10
-        times = (await handle.describe()).info.next_action_times
-    else:
-        times = [aim.first_run + step * number for number in range(runs)]
-    return Job(scheduler_id, aim.first_run, step, tuple(times))
+        return Job(scheduler_id, aim.first_run, step, tuple(listed))
+    return Job(scheduler_id, aim.first_run, step, tuple(aim.first_run + step * number for number in range(runs)))
+
+
+async def end(temporal: Client, job: Job) -> None:
+    """Let no run of the job come due after the next second; which was the last one, its runs tell."""
+    handle = temporal.get_schedule_handle(job.scheduler_id)
+    end_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+
+    def sooner(current: ScheduleUpdateInput) -> ScheduleUpdate:
+        current.description.schedule.spec.end_at = end_at
+        return ScheduleUpdate(current.description.schedule)
+
+    await handle.update(sooner)
+    while (await handle.describe()).schedule.spec.end_at != end_at:  # it is only on its way
+        await asyncio.sleep(0.1)
 
 
 @dataclass(frozen=True)
@@ -139,7 +170,7 @@ async def _run(temporal: Client, workflow_id: str, run_id: str) -> Run:
     )
 
 
-async def all_closed(temporal: Client, jobs: Iterable[Job], patience: float = 60) -> None:
+async def all_closed(temporal: Client, jobs: Iterable[Job], patience: float = 120) -> None:
     """Wait until no run of the jobs is to come, waits or goes on."""
     deadline = time.monotonic() + patience
     for job in jobs:
@@ -169,7 +200,7 @@ def assert_none_doubled(runs: Sequence[Run]) -> None:
 
 async def answers_again(temporal: Client) -> None:
     """Wait until the server answers this client."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(90):
         while True:
             try:
                 await temporal.count_workflows("WorkflowType = 'none'")
@@ -202,7 +233,7 @@ class WorkerProcess(AbstractContextManager["WorkerProcess"]):
             )
 
     async def ready(self) -> None:
-        await asyncio.to_thread(eventually, lambda: "worker ready" in self.log.read_text(), 60)
+        await asyncio.to_thread(eventually, lambda: "worker ready" in self.log.read_text(), 90)
 
     def kill(self) -> None:
         """End it as a power failure does (kill -9)."""

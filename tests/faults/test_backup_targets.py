@@ -38,7 +38,7 @@ from tests.worker.parts import (
 
 GAVE_UP = "; it was tried until its time was up"
 PATIENT = 0.3
-"""Seconds for which an http target is waited for."""
+"""Seconds for which an http target is waited for that never answers completely."""
 
 
 @asynccontextmanager
@@ -108,7 +108,12 @@ async def test_http_targets_that_stay_bad_fail_the_run_and_say_how() -> None:
         unused.bind(("127.0.0.1", 0))
         async with backup_service() as target, skipping_time() as skipping:
             target.answers = [routed]
-            policies = {name: target.policy(url=f"{target.url}/start?as={name}", timeout=PATIENT) for name in HTTP} | {
+            policies = {
+                name: target.policy(
+                    url=f"{target.url}/start?as={name}", timeout=PATIENT if answer in (hang, drip) else 20
+                )
+                for name, (answer, _, _) in HTTP.items()
+            } | {
                 "refuses": target.policy(url=f"http://127.0.0.1:{unused.getsockname()[1]}/"),
                 "no TLS": target.policy(url=target.url.replace("http:", "https:")),
             }

@@ -28,10 +28,13 @@ LAST_STEPS = """#!/bin/sh
 PATH="${PATH#*:}"
 case "$*" in
 *backup*job=finished*) restic "$@"; touch "$FINISHED"; while [ -e "$FINISHED" ]; do sleep 0.1; done;;
-*) exec restic --limit-upload 8000 "$@";;
+*backup*) [ ! -e "$SLOW" ] || set -- --limit-upload 500 --pack-size 4 "$@"; exec restic "$@";;
+*) exec restic "$@";;
 esac
 """
-"""A restic that uploads 8 MB a second; the one of the job `finished` makes its snapshot and then does not end."""
+"""A restic that needs a minute to upload 30 MB while the file SLOW is there; the one of the job `finished` makes its
+snapshot and then does not end.
+"""
 
 
 async def test_backups_of_killed_workers_are_made_once_by_others(
@@ -43,11 +46,12 @@ async def test_backups_of_killed_workers_are_made_once_by_others(
     folders = [first, *(Restic(_made(tmp_path / str(number))) for number in range(1, FOLDERS + 1))]
     for each in folders[1:]:
         shutil.copytree(tmp_path / "template", each.repository)
-        each.fill(40)
+        each.fill(30)
     wrapper = _made(tmp_path / "bin") / "restic"
     wrapper.write_text(LAST_STEPS)
     wrapper.chmod(0o755)
-    finished = tmp_path / "finished"
+    finished, slow = tmp_path / "finished", tmp_path / "slow"
+    slow.touch()
     queue = f"queue-{uuid.uuid4()}"
     never = asyncio.Event()
     requests: Counter[str] = Counter()
@@ -66,7 +70,11 @@ async def test_backups_of_killed_workers_are_made_once_by_others(
             "service": {"type": "http", "url": target.url},
         }
         file = write_policies(tmp_path / "policies.toml", policies)
-        environment = {"PATH": f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}", "FINISHED": str(finished)}
+        environment = {
+            "PATH": f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}",
+            "FINISHED": str(finished),
+            "SLOW": str(slow),
+        }
         with ExitStack() as stack:
 
             def start() -> WorkerProcess:
@@ -88,11 +96,12 @@ async def test_backups_of_killed_workers_are_made_once_by_others(
                 writing = all(each.locks() and _packs(each) for each in folders[1:])
                 return writing and finished.exists() and len(requests) == SERVICES
 
-            await eventually(amid, patience=60)
+            await eventually(amid)
             for worker in workers:
                 worker.kill()
             killed = datetime.now(UTC)
             finished.unlink()
+            slow.unlink()
             await asyncio.gather(*(start().ready() for _ in range(2)))
             results = await asyncio.gather(*(_result(handle) for handle in [saved, *restic, *http]))
         never.set()
@@ -116,7 +125,7 @@ async def test_backups_of_killed_workers_are_made_once_by_others(
         ]
         assert attempts[-1] == 2, handle.id  # the local activity leaves no such event
     recovered = max(result.finished_at for result in results)
-    assert recovered - killed < HEARTBEAT_AND_BACK_OFF + timedelta(seconds=45)
+    assert recovered - killed < HEARTBEAT_AND_BACK_OFF + timedelta(seconds=60)
     test = "test_worker_killed.py"
     figures("kill -9 of 3 workers amid restic backups", 3, FOLDERS + 1, 0, 0, recovered - killed, test)
     asked = max(result.finished_at for result in results[1 + FOLDERS :])
@@ -124,7 +133,7 @@ async def test_backups_of_killed_workers_are_made_once_by_others(
 
 
 async def _result(handle: WorkflowHandle[object, BackupResult]) -> BackupResult:
-    async with asyncio.timeout(100):
+    async with asyncio.timeout(150):
         return await handle.result()
 
 
