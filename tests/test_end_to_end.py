@@ -26,18 +26,18 @@ async def only_run(temporal: Client, schedule: ScheduleHandle, patience: float) 
 async def test_a_job_whose_start_time_is_the_next_full_minute_backs_up_then(
     call: Caller, temporal: Client, schedule: ScheduleHandle, scheduler_id: str, backup_endpoint: BackupEndpoint
 ) -> None:
-    start = (datetime.now(UTC) + timedelta(seconds=62)).replace(second=0, microsecond=0)
+    start = (datetime.now(UTC) + timedelta(seconds=65)).replace(second=0, microsecond=0)
     at = start.astimezone(ZoneInfo(ZONE))
     added = job(call(ADD, scheduler_id, "unlisted", 1, f"{at:%H:%M}", 0, 60, path="/srv", depth=3))
     assert added["next_run_time"] == f"{at:%Y-%m-%d %H:%M}:00"
 
-    run = await only_run(temporal, schedule, patience=70)
-    async with asyncio.timeout(20):
+    run = await only_run(temporal, schedule, patience=120)
+    async with asyncio.timeout(60):
         result: BackupResult = await run.result()
 
     assert result.outcome is Outcome.COMPLETED
     assert result.scheduled_time == start
-    assert start <= result.started_at < start + timedelta(seconds=5)
+    assert start <= result.started_at < start + timedelta(seconds=30)
     assert result.answer is not None
     assert (result.answer.status, result.answer.body) == (202, {"accepted": True})
     forms = [form for form in backup_endpoint.forms if form["policy_name"] == ["unlisted"]]
@@ -53,7 +53,7 @@ async def test_a_backup_under_way_is_left_to_finish_when_its_job_is_removed(
 ) -> None:
     job(call(ADD, scheduler_id, "unlisted", 1, "00:00", 0, 60))
     await schedule.trigger()
-    run = await only_run(temporal, schedule, patience=20)
+    run = await only_run(temporal, schedule, patience=60)
     job(call("remove_job", scheduler_id))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert (await run.result()).outcome is Outcome.COMPLETED

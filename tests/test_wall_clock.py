@@ -49,7 +49,7 @@ async def realign(temporal: Client) -> None:
     system = temporal.get_schedule_handle(SYSTEM_SCHEDULE)
     before = (await system.describe()).info.num_actions
     await system.trigger()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while (info := (await system.describe()).info).num_actions == before or info.running_actions:
             await asyncio.sleep(0.1)
 
@@ -78,9 +78,10 @@ async def test_a_paused_job_is_moved_and_stays_paused(
 async def test_a_job_whose_run_is_still_to_come_in_an_open_window_is_left_alone(
     temporal: Client, scheduler_id: str
 ) -> None:
-    opens = datetime.now(UTC) + timedelta(seconds=2)
+    opens = datetime.now(UTC) + timedelta(seconds=6)
     ids = [f"{scheduler_id}-{n}" for n in range(4)]
-    for each in ids:
+
+    async def create(each: str) -> None:
         job = BackupJob(
             scheduler_id=each,
             policy_name="documents",
@@ -93,6 +94,9 @@ async def test_a_job_whose_run_is_still_to_come_in_an_open_window_is_left_alone(
         await temporal.create_schedule(
             each, schedule_for(Aim(request, opens), "nobody's"), search_attributes=search_attributes(request)
         )
+
+    await asyncio.gather(*map(create, ids))
+    assert datetime.now(UTC) < opens
     waiting = {each: await next_run(temporal, each) for each in ids}
     await asyncio.sleep((opens - datetime.now(UTC)).total_seconds() + 0.2)
     await realign(temporal)
@@ -111,7 +115,7 @@ async def test_a_worker_renews_the_system_schedule_and_leaves_it_paused(stack: S
     await system.update(lambda _: ScheduleUpdate(outdated))
     psutil.Process(stack.pids["worker"]).kill()  # the stack starts another
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while task_queue(description := await system.describe()) != "backups":
                 await asyncio.sleep(0.1)
         assert description.schedule.state.paused

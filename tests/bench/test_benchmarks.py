@@ -20,7 +20,7 @@ def test_a_tiny_run_leaves_figures_and_a_chart(benchmark_name: str, lost: str | 
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

@@ -45,7 +45,7 @@ class Up:
             assert self.process.poll() is None, self.log.read_text()
             return StackInfo.read(self.state_dir)
 
-        return eventually(look, patience=90)  # type: ignore[return-value]  # a true answer is not None
+        return eventually(look, patience=150)  # type: ignore[return-value]  # a true answer is not None
 
     def end(self, number: signal.Signals) -> int:
         """Send a signal and return the exit code."""
@@ -195,6 +195,6 @@ def test_a_port_that_was_asked_for_and_is_taken_is_named(tmp_path: Path) -> None
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         with up(tmp_path / "state", TEMPORAL_PORT=port) as stack:
-            assert stack.process.wait(timeout=30) == 1
+            assert stack.process.wait(timeout=60) == 1
         assert f"Port {port} (TEMPORAL_PORT) is taken by another program." in stack.log.read_text()
         assert not stack.left_running

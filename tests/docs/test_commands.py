@@ -48,7 +48,7 @@ def test_python_snippets_print_what_stands_below_them(page: str, beside_the_stac
     shown = [(language, block) for language, block in blocks(page) if language in ("python", "json")]
     script = "\n".join(block for language, block in shown if language == "python")
     ran = subprocess.run(
-        [sys.executable, "-c", script], cwd=beside_the_stack, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script], cwd=beside_the_stack, capture_output=True, text=True, timeout=120, check=False
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     decoder = json.JSONDecoder()
@@ -72,7 +72,7 @@ def test_the_nameko_shell_calls_the_service(stack: StackInfo, call: Caller, envi
         env=environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     assert lines
@@ -107,7 +107,7 @@ def test_temporal_commands_work(
         words[0] = Path(words[0]).name
 
         def works(words: list[str] = words) -> bool:  # a namespace that was just made takes a moment
-            return subprocess.run(words, env=environ, capture_output=True, timeout=30, check=False).returncode == 0
+            return subprocess.run(words, env=environ, capture_output=True, timeout=60, check=False).returncode == 0
 
         eventually(works)
 

@@ -111,7 +111,7 @@ def test_whatever_is_called_is_answered_in_the_shape_of_the_contract(
 ) -> None:
     reply = call(method, *args, **kwargs)
     assert set(reply) == {"status", "description", "code"}
-    assert reply["code"] in (200, 400, 404)
+    assert reply["code"] in (200, 400, 404, 504)  # the last of a Temporal that is busy
 
 
 class Wire:
