@@ -15,8 +15,8 @@ setup: ## install missing Debian packages, and the locked Python packages into .
 demo: setup ## run the main job end to end: add a job, run it, restore its snapshot, change and remove it
 	@$(PYTHON_IN_VENV) -m devstack demo
 
-test: setup ## run all tests (ARGS= passes options to pytest)
-	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+test: setup ## run all tests, in two processes (ARGS= passes options to pytest; -n 0: in one)
+	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ARGS)
 
 soak: setup ## kill parts of a stack under load for MINUTES (10), then look for what was lost or doubled; SEED repeats one
 	@$(PYTHON_IN_VENV) -m soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -22,15 +22,39 @@ from nameko.exceptions import UnknownService
 from nameko.standalone.rpc import ClusterRpcProxy
 from temporalio.client import Client, ScheduleHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from devstack.running import StackInfo, running_stack
 
 ROOT = Path(__file__).parent.parent
+FAULTS = "tests/faults/"
 ZONE = "Europe/Berlin"
 
 T = TypeVar("T")
 Reply = dict[str, Any]
 Caller = Callable[..., Reply]
+
+
+class InTwoProcesses(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type information
+    """What stays together with `pytest -n 2`: the tests of a file, and all of tests/faults.
+
+    Those share servers, and what they kill and how much they ask for is enough for one process.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return FAULTS if path.startswith(FAULTS) else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InTwoProcesses:
+    config.option.loadscopereorder = False
+    return InTwoProcesses(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # They take half of the time, so they come first.
+    items.sort(key=lambda item: not item.nodeid.startswith(FAULTS))
 
 
 class BackupEndpoint:
