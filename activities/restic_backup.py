@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import socket
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -71,7 +72,7 @@ class _Run:
             raise _lasting(obstacle)
         if again:
             # An attempt that was killed may have left its lock; of a live process, unlock leaves it alone.
-            await self._restic("removing a stale lock", ["unlock"])
+            await self._restic("removing a stale lock", restic_command.UNLOCK)
         remark = ""
         while True:
             tag = restic_command.run_tag(self._task.occurrence)
@@ -115,7 +116,7 @@ class _Run:
         return restic_output.report(snapshot_id, self._summary, warnings, remark)
 
     async def _restic(
-        self, step: str, arguments: list[str], *, listen: bool = False
+        self, step: str, arguments: Sequence[str], *, listen: bool = False
     ) -> tuple[Verdict, restic_command.Output, int]:
         self._this.step(step)
         output = restic_command.Output(self._heed if listen else None)

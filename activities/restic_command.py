@@ -5,10 +5,11 @@ import fcntl
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from activities.restic_output import message
@@ -18,6 +19,11 @@ from backup_scheduler.policies import ResticPolicy
 STOP_TIME = timedelta(seconds=60)
 """How long restic may take to end after SIGINT: it finishes what it uploads and removes its lock (13 s measured)."""
 
+UNLOCK = ("unlock",)
+"""Removes the locks of processes that are gone: of this host at once, of others after half an hour."""
+
+_LONGEST_UNLOCK = 20
+"""Seconds."""
 _LONGEST_LINE = 64 * 1024 * 1024
 _LAST_OUTPUT = 5
 """Seconds; a process that a password_command left behind may hold the pipes open for ever."""
@@ -90,8 +96,8 @@ class Output:
 async def run(arguments: Sequence[str], env: dict[str, str], output: Output) -> int:
     """Run restic and return its exit code, negative for a signal.
 
-    Cancelling this ends restic with SIGINT, upon which it removes its lock, and after STOP_TIME with SIGKILL; only then
-    the cancellation goes on, so nothing is running any more.
+    Cancelling this ends restic with SIGINT, upon which it removes its lock, and after STOP_TIME with SIGKILL; then
+    `unlock` removes what is left. Only then the cancellation goes on, so nothing is running any more.
     """
     async with _pipe() as (stdout, stdout_end), _pipe() as (stderr, stderr_end):
         process = await asyncio.create_subprocess_exec(
@@ -112,9 +118,10 @@ async def run(arguments: Sequence[str], env: dict[str, str], output: Output) -> 
             exit_code = await process.wait()
             await asyncio.wait(reading, timeout=_LAST_OUTPUT)
         except asyncio.CancelledError:
-            await _stop(process)
-            if process.returncode == -signal.SIGKILL:
-                await run(["unlock"], env, Output())
+            await _to_its_end(_stop(process))
+            # A lock that was just being made stays behind also when restic ends by itself.
+            if arguments != UNLOCK:
+                await _to_its_end(_unlock(env))
             raise
         finally:
             for task in reading:
@@ -123,16 +130,16 @@ async def run(arguments: Sequence[str], env: dict[str, str], output: Output) -> 
         return exit_code
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    stopping = asyncio.create_task(_interrupt(process))
-    while not stopping.done():
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    working = asyncio.create_task(work)
+    while not working.done():
         try:
-            await asyncio.shield(stopping)
+            await asyncio.shield(working)
         except asyncio.CancelledError:  # once more, as by a worker that stops while the run is being cancelled
             continue
 
 
-async def _interrupt(process: asyncio.subprocess.Process) -> None:
+async def _stop(process: asyncio.subprocess.Process) -> None:
     for signum in (signal.SIGINT, signal.SIGKILL):
         if process.returncode is None:
             with suppress(ProcessLookupError):
@@ -141,6 +148,12 @@ async def _interrupt(process: asyncio.subprocess.Process) -> None:
                 await asyncio.wait_for(process.wait(), STOP_TIME.total_seconds())
             except TimeoutError:
                 continue
+
+
+async def _unlock(env: dict[str, str]) -> None:
+    with suppress(TimeoutError):  # a repository that does not answer any more
+        async with asyncio.timeout(_LONGEST_UNLOCK):
+            await run(UNLOCK, env, Output())
 
 
 class _PipeEnds:

@@ -34,12 +34,12 @@ from backup_scheduler.names import (
 )
 from backup_scheduler.timing import first_run, next_start, phase, start_on
 
-LONGEST_RUN: Final = timedelta(days=30)
-"""A run that is still open so long after its last possible start has hung; it must not hold up the next for ever."""
+LONGEST_RUN: Final = timedelta(days=31)
+"""A run that is still open so long after its last possible start has hung; it must not hold up the next for ever. No
+policy allows a backup as much."""
 
 ALL_JOBS: Final = f"{SCHEDULER_ID.name} IS NOT NULL"
 """Visibility query for the schedules of jobs."""
-
 
 _CALLS: Final = "backup-scheduler-calls"
 """Header of the action in which a schedule keeps which calls have changed it last: nothing that people have to see."""

@@ -213,9 +213,13 @@ class Restic:
 
     def slow_path(self) -> str:
         """Return a PATH on which restic uploads 4 MB a second: a wrapper, as there is no variable for that."""
+        return self.path_with('#!/bin/sh\nPATH="${PATH#*:}" exec restic --limit-upload 4000 --pack-size 4 "$@"\n')
+
+    def path_with(self, script: str) -> str:
+        """Return a PATH on which this script is restic; the rest of it, behind the first colon, has the real one."""
         wrapper = self.folder / "bin" / "restic"
         wrapper.parent.mkdir()
-        wrapper.write_text('#!/bin/sh\nPATH="${PATH#*:}" exec restic --limit-upload 4000 --pack-size 4 "$@"\n')
+        wrapper.write_text(script)
         wrapper.chmod(0o755)
         return f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"
 

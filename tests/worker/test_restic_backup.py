@@ -216,6 +216,34 @@ async def test_a_backup_that_is_stopped_is_gone_with_its_lock_and_told_its_progr
     assert 0 < (measured[-1].percent or 0) <= 100  # of what was read, which is ahead of what was uploaded
 
 
+# What restic does that is told to stop while it makes its lock: that is a matter of milliseconds.
+LEAVES_ITS_LOCK = """#!/bin/sh
+PATH="${PATH#*:}"
+[ "$1" = backup ] || exec restic "$@"
+setsid restic --limit-upload 500 --pack-size 4 "$@" &
+trap "kill -9 $!; wait $!; exit 130" INT
+wait
+"""
+
+
+async def test_a_lock_that_restic_leaves_when_it_is_stopped_is_removed(
+    restic: Restic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", restic.path_with(LEAVES_ITS_LOCK))
+    restic.fill(20)
+    environment = attempt_of()
+    running = asyncio.create_task(made(restic.policy(), environment=environment))
+
+    async def locked() -> bool:
+        return bool(restic.locks()) and any((restic.repository / "data").rglob("*-tmp-*"))
+
+    await eventually(locked)
+    environment.cancel(ActivityCancellationDetails(cancel_requested=True))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert restic.locks() == []
+
+
 @pytest.mark.usefixtures("_slow")
 async def test_a_backup_ends_by_itself_when_its_time_is_up_counted_from_the_first_attempt(restic: Restic) -> None:
     environment = attempt_of(2)
