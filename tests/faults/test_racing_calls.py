@@ -39,7 +39,7 @@ async def test_an_order_of_the_calls_explains_all_answers_and_the_end(servers: S
             client(method, f"{run}-{number}", *(terms if method in (ADD, MODIFY) else ()))
 
     with rpc_processes(servers, 2), crowd(servers.amqp_uri, change_the_same, CALLERS) as callers:
-        callers.enough.wait(110)
+        callers.enough.wait(240)
     assert len(callers.calls) == JOBS * CALLERS * EACH
     codes = Counter(call.code for call in callers.calls)
     assert set(codes) <= {200, 404, 409, 504}, codes

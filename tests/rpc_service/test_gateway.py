@@ -281,7 +281,7 @@ async def new_namespace(temporal: Client, stack: StackInfo) -> AsyncIterator[Cli
     client = await Client.connect(
         stack.temporal_address, namespace=name, data_converter=pydantic_data_converter, lazy=True
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:  # other parts of the server hear of a namespace within seconds
             try:
                 await client.list_schedules()
@@ -305,6 +305,6 @@ async def test_the_first_job_of_a_namespace_registers_the_search_attributes(new_
     gateway = ScheduleGateway(new_namespace, SETTINGS)
     assert await gateway.get_all() == []
     made = await gateway.add(a_job("first"), "call")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await gateway.get_all() != [made]:
             await asyncio.sleep(0.1)

@@ -122,7 +122,7 @@ async def test_a_run_later_than_window_and_grace_time_is_missed(temporal: Client
         handle = await runs.start(a_request(), **scheduled(nominal))
         result = await handle.result()
         assert (result.outcome, result.scheduled_time) == (Outcome.MISSED, nominal)
-        assert result.message.startswith("picked up 0:05:0")
+        assert result.message.startswith("picked up 0:05:")
         assert "`temporal schedule trigger --overlap-policy BufferAll -s job-1`" in result.message
         assert await outcome_shown(handle) == "missed"
         assert (await events(handle))["EVENT_TYPE_WORKFLOW_TASK_COMPLETED"] == 1
@@ -158,7 +158,7 @@ async def test_a_cancelled_run_ends_after_its_backup_is_gone(temporal: Client, t
         assert isinstance(caught.value.cause, CancelledError)
         assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
         assert (await events(handle))["EVENT_TYPE_ACTIVITY_TASK_CANCELED"] == 1
-    await asyncio.wait_for(gone.wait(), 5)
+    await asyncio.wait_for(gone.wait(), 60)
 
 
 async def test_a_worker_that_stops_hands_its_run_to_another_at_once(temporal: Client, target: Target) -> None:
@@ -179,7 +179,7 @@ async def test_a_worker_that_stops_hands_its_run_to_another_at_once(temporal: Cl
     async with worker_with(temporal, policies, task_queue=task_queue):
         result = await handle.result()
     assert result.outcome is Outcome.COMPLETED
-    assert result.finished_at - stopped < timedelta(seconds=15)
+    assert result.finished_at - stopped < timedelta(seconds=25)
 
 
 @pytest.mark.parametrize(("duration", "least", "most"), [(0, 900, 1200), (2, 7000, 7600)])
