@@ -17,7 +17,7 @@ from bench.results import FOLDER, Machine, Result
 
 BENCHMARKS: dict[str, tuple[ModuleType, float]] = {
     "calls": (calls, 140),
-    "burst": (burst, 230),
+    "burst": (burst, 150),
     "crash": (crash, 60),
     "outage": (outage, 60),
     "backups": (backups, 40),

@@ -45,10 +45,12 @@ def measure(plan: Plan) -> Measured:
         folder = Path(name)
         with ours.ours(folder / "state", goal.url) as stack, asyncio.Runner() as runner:
             bursts = OurBursts(runner.run(ours.connected(stack)), runner)
+            rounds = 0
             for number in plan.each_round():
                 measured.outcomes += [_ours(bursts, stack, goal, size, number) for size in sizes]
+                rounds += 1
             for size in sizes:
-                measured.outcomes += _peers(folder, stack.amqp_uri, size, 1 if plan.tiny else plan.rounds)
+                measured.outcomes += _peers(folder, stack.amqp_uri, size, rounds)
     return measured
 
 
