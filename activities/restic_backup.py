@@ -42,8 +42,8 @@ class ResticBackup:
         if not isinstance(policy, ResticPolicy):
             raise _lasting(f"the policy {task.request.policy_name!r} is not of type restic any more")
         info = activity.info()
-        assert info.start_to_close_timeout  # noqa: S101  # the workflow sets both
-        assert info.schedule_to_close_timeout  # noqa: S101
+        assert info.start_to_close_timeout  # noqa: S101  # the workflow sets it
+        assert info.schedule_to_close_timeout  # noqa: S101  # the workflow sets it
         # Temporal's times, not the policy's, which may have changed since; and all by the server's clock.
         limit = info.start_to_close_timeout - TIME_TO_STOP
         left = info.scheduled_time + info.schedule_to_close_timeout - TIME_TO_STOP - info.started_time
