@@ -18,6 +18,9 @@ from backup_scheduler.settings import Settings
 from bench import figures, jobs
 
 OPERATIONS = ("add", "get", "pause+resume", "modify", "remove")
+"""In the order in which a job goes through them."""
+CALLS = ("add", "get", "pause", "resume", "modify", "remove")
+"""The same, a call each."""
 _PATIENCE = 60
 
 
@@ -66,9 +69,11 @@ class RpcCallers:
                 done.result()
         return Timing(time.perf_counter() - began, latencies)
 
-    def call(self, service: str, operation: str, scheduler_id: str) -> None:
-        """Carry an operation out once."""
-        _call(self._proxies[0][service], operation, scheduler_id)
+    def call(self, service: str, operation: str, scheduler_id: str, seconds: float = 0) -> float:
+        """Carry an operation out once; return the seconds that it took."""
+        began = time.perf_counter()
+        _call(self._proxies[0][service], operation, scheduler_id, seconds)
+        return time.perf_counter() - began
 
     def get_jobs(self, service: str) -> tuple[float, int]:
         """List all jobs; return the seconds that it took and how many were listed."""
@@ -93,6 +98,10 @@ def _call(service: Any, operation: str, scheduler_id: str, seconds: float = 0) -
             _checked(service.add_scheduler_start_backup_job_by_interval(**jobs.arguments(scheduler_id)))
         case "get":
             _checked(service.get_job(scheduler_id))
+        case "pause":
+            _checked(service.pause_job(scheduler_id))
+        case "resume":
+            _checked(service.resume_job(scheduler_id))
         case "pause+resume":
             _checked(service.pause_job(scheduler_id))
             _checked(service.resume_job(scheduler_id))
@@ -111,19 +120,29 @@ def _checked(reply: dict[str, Any]) -> dict[str, Any]:
 
 async def _add(client: Client, scheduler_id: str) -> None:
     await jobs.create(client, jobs.aim(scheduler_id))
-    await _get(client, scheduler_id)
 
 
 async def _get(client: Client, scheduler_id: str) -> None:
     ScheduledJob.read(await client.get_schedule_handle(schedule_id(scheduler_id)).describe())
 
 
-async def _pause_and_resume(client: Client, scheduler_id: str) -> None:
+async def _pause(client: Client, scheduler_id: str) -> None:
     handle = client.get_schedule_handle(schedule_id(scheduler_id))
-    for change in (handle.pause, handle.unpause):
-        await handle.describe()
-        await change()
-        await handle.describe()
+    await handle.describe()
+    await handle.pause()
+    await handle.describe()
+
+
+async def _resume(client: Client, scheduler_id: str) -> None:
+    handle = client.get_schedule_handle(schedule_id(scheduler_id))
+    await handle.describe()
+    await handle.unpause()
+    await handle.describe()
+
+
+async def _pause_and_resume(client: Client, scheduler_id: str) -> None:
+    await _pause(client, scheduler_id)
+    await _resume(client, scheduler_id)
 
 
 async def _modify(client: Client, scheduler_id: str) -> None:
@@ -142,30 +161,30 @@ async def _remove(client: Client, scheduler_id: str) -> None:
 _BARE: dict[str, Callable[[Client, str], Awaitable[None]]] = {
     "add": _add,
     "get": _get,
+    "pause": _pause,
+    "resume": _resume,
     "pause+resume": _pause_and_resume,
     "modify": _modify,
     "remove": _remove,
 }
 
 
-async def carry_out_bare(
-    client: Client, operation: str, ids: Sequence[str], at_once: int, before: Callable[[str], object] = lambda _: None
-) -> Timing:
-    """Make the Schedule calls that an operation needs, without RPC, for each job, so many at once.
-
-    What is to be done `before` each does not count.
-    """
+async def carry_out_bare(client: Client, operation: str, ids: Sequence[str], at_once: int) -> Timing:
+    """Make the Schedule calls that an operation needs, without RPC, for each job, so many at once."""
     waiting = deque(ids)
     latencies: list[float] = []
 
     async def work() -> None:
         while waiting:
-            scheduler_id = waiting.popleft()
-            before(scheduler_id)
-            began = time.perf_counter()
-            await _BARE[operation](client, scheduler_id)
-            latencies.append(time.perf_counter() - began)
+            latencies.append(await call_bare(client, operation, waiting.popleft()))
 
     began = time.perf_counter()
     await asyncio.gather(*(work() for _ in range(at_once)))
     return Timing(time.perf_counter() - began, latencies)
+
+
+async def call_bare(client: Client, operation: str, scheduler_id: str) -> float:
+    """Make the Schedule calls that an operation needs for one job; return the seconds that they took."""
+    began = time.perf_counter()
+    await _BARE[operation](client, scheduler_id)
+    return time.perf_counter() - began

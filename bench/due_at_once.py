@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -71,7 +71,7 @@ class OurBursts:
 
     client: Client
     runner: asyncio.Runner
-    per_second: float = field(default=25.0)
+    per_second: float = 50.0
 
     def make(self, count: int, spare: float = 3.0) -> Burst:
         """Make jobs that are due soon after the last one is made."""

@@ -10,7 +10,7 @@ from temporalio.client import Client
 from backup_scheduler.backups import BackupRequest
 from backup_scheduler.jobs import BackupJob
 from backup_scheduler.names import schedule_id
-from backup_scheduler.schedules import Aim, schedule_for, search_attributes
+from backup_scheduler.schedules import Aim, ScheduledJob, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
 
 POLICY = "bench"
@@ -40,14 +40,15 @@ def aim(scheduler_id: str, first_run: datetime | None = None) -> Aim:
 
 
 async def create(client: Client, where: Aim) -> None:
-    """Make the schedule of a job as the RPC service does."""
+    """Make the schedule of a job and see it in force, as the RPC service does before it answers an add."""
     request = where.request
-    await client.create_schedule(
+    handle = await client.create_schedule(
         schedule_id(request.scheduler_id),
         schedule_for(where, Settings().task_queue),
         memo={"scheduler_id": request.scheduler_id},
         search_attributes=search_attributes(request),
     )
+    ScheduledJob.read(await handle.describe())
 
 
 async def create_all(client: Client, aims: list[Aim]) -> None:
