@@ -80,9 +80,10 @@ def apart(pid: int) -> Iterator[None]:
 def _bind(pid: int, cores: Sequence[int]) -> None:
     """Bind a process and all that it started to these cores."""
     for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
-        for thread in process.threads():
-            with suppress(ProcessLookupError):  # it has ended meanwhile
-                os.sched_setaffinity(thread.id, cores)
+        with suppress(psutil.NoSuchProcess):  # such as a health check that has ended meanwhile
+            for thread in process.threads():
+                with suppress(ProcessLookupError):
+                    os.sched_setaffinity(thread.id, cores)
 
 
 def cpu_seconds(pids: Mapping[str, int]) -> dict[str, float]:
