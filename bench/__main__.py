@@ -31,7 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="which; default: all")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--most-jobs", type=int, default=1_000, help="where the benchmark of growth ends")
+    parser.add_argument("--most-jobs", type=int, default=1_000, help="the most in growth and outage")
     parser.add_argument("--all-rounds", action="store_true", help="however long they take")
     parser.add_argument("--tiny", action="store_true", help="only try whether the benchmarks work")
     parser.add_argument("--results", type=Path, default=FOLDER, help="where figures and charts go")

@@ -18,6 +18,8 @@ from bench.processes import Child
 from bench.target import Target, target
 
 _PATIENCE = 240
+_PATIENCE_EACH = 0.1
+"""Seconds that a burst may take, and those for each of its jobs."""
 _STANDSTILL = 75
 """Seconds without an answer: what is still missing then is lost. Twice what a lost attempt takes to be noticed."""
 _POINTS = 40
@@ -71,7 +73,7 @@ class OurBursts:
 
     client: Client
     runner: asyncio.Runner
-    per_second: float = 50.0
+    per_second: float = 65.0
 
     def make(self, count: int, spare: float = 3.0) -> Burst:
         """Make jobs that are due soon after the last one is made."""
@@ -94,7 +96,7 @@ def wait_until_done(
 ) -> None:
     """Wait until every job was backed up, or nothing happens any more."""
     wanted = set(ids)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _PATIENCE + _PATIENCE_EACH * len(wanted)
     last, count = time.monotonic(), goal.count()
     while time.monotonic() < deadline and time.monotonic() - last < standstill:
         now = goal.count()

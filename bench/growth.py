@@ -86,7 +86,7 @@ class _Installation:
 
 def measure(plan: Plan) -> Measured:
     """Let an installation grow beside one that stays small, ours and the peer's."""
-    levels = [level for level in ((5, 10) if plan.tiny else LEVELS) if level <= plan.most_jobs]
+    levels = plan.up_to_most_jobs((5, 10) if plan.tiny else LEVELS)
     measured = Measured()
     with tempfile.TemporaryDirectory(prefix="bench-growth-") as folder, asyncio.Runner() as runner:
         _measure_ours(plan, Path(folder), runner, levels, measured)

@@ -15,7 +15,7 @@ from bench.plan import Plan
 from bench.results import Table
 from bench.target import Target, target
 
-LEVELS = (10, 100, 1_000)
+LEVELS = (10, 100, 1_000, 10_000)
 _SYSTEMS = ("ours", "peer")
 
 
@@ -39,7 +39,7 @@ def measure(plan: Plan) -> Measured:
     measured = Measured()
     with tempfile.TemporaryDirectory(prefix="bench-outage-") as name, target(0) as goal:
         folder = Path(name)
-        for level in (5, 10) if plan.tiny else LEVELS:
+        for level in plan.up_to_most_jobs((5, 10) if plan.tiny else LEVELS):
             measured.recoveries += [_ours(folder / f"state-{level}", goal, level), _peer(folder, level)]
     return measured
 

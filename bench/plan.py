@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ class Plan:
     tiny: bool = False
     """Only try whether everything works; the figures mean nothing."""
     most_jobs: int = 1_000
-    """The largest number of jobs in the benchmark of growth."""
+    """The largest number of jobs in the benchmarks of growth and of an outage."""
     began: float = field(default_factory=time.monotonic)
 
     def each_round(self) -> Iterator[int]:
@@ -28,6 +28,10 @@ class Plan:
             if number and time.monotonic() - self.began > self.longest:
                 return
             yield number
+
+    def up_to_most_jobs(self, levels: Iterable[int]) -> list[int]:
+        """Return the numbers of jobs that are not too large."""
+        return [level for level in levels if level <= self.most_jobs]
 
     def size(self, full: int, tiny: int) -> int:
         """Return how many of something to measure."""
