@@ -48,6 +48,7 @@ def measure(plan: Plan, number: int, callers: RpcCallers, client: Client, runner
     for call in CALLS:
         taken: dict[str, list[float]] = {"ours": [], "empty": [], "bare": [], "waiting": []}
         for one, two in ids:
+            taken["empty"].append(callers.call("empty", "nothing", one))
             taken["ours"].append(callers.call("scheduler", call, one))
             taken["empty"].append(callers.call("empty", "nothing", two))
             taken["bare"].append(runner.run(call_bare(client, call, two)))
