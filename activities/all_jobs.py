@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import structlog
 from pydantic import BaseModel
 from temporalio import activity
-from temporalio.client import Client, ScheduleActionStartWorkflow
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.schedules import ALL_JOBS, Aim, Losses, ScheduledJob, schedule_for, search_attributes
-from backup_scheduler.temporal import replace_schedule
+from backup_scheduler.temporal import describe_schedule, replace_schedule
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -77,7 +77,7 @@ class AllJobs:
 
     async def _read(self, schedule_id: str) -> ScheduledJob | None:
         try:
-            return ScheduledJob.read(await self._client.get_schedule_handle(schedule_id).describe())
+            return ScheduledJob.read(schedule_id, await describe_schedule(self._client, schedule_id))
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:  # removed since it was listed
                 return None
@@ -90,7 +90,7 @@ class AllJobs:
         done.runs_missed_catchup += losses.missed_catchup
         if losses.dropped:
             done.losers = [*done.losers, scheduler_id][:_MOST_NAMED]
-        known = self._told.get(job.description.id, Losses())
+        known = self._told.get(job.schedule_id, Losses())
         if losses.dropped > known.dropped:
             _log.error(
                 "runs dropped: too many waited for the one before",
@@ -109,12 +109,10 @@ class AllJobs:
         aim = job.realigned(datetime.now(UTC))
         if aim is None:
             return None
-        action = job.schedule.action
-        assert isinstance(action, ScheduleActionStartWorkflow)  # noqa: S101  # read() would have returned None
-        schedule = schedule_for(aim, action.task_queue, job.schedule)
+        schedule, attributes = schedule_for(aim, job.task_queue, job), search_attributes(aim.request)
         try:
             # A change made meanwhile wins; the next pass looks at what it left.
-            await replace_schedule(self._client, job.description, schedule, search_attributes(aim.request))
+            await replace_schedule(self._client, job.schedule_id, job.told, schedule, attributes)
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:  # removed since it was described
                 return None

@@ -4,8 +4,12 @@ import uuid
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import UpdateScheduleRequest
-from temporalio.client import Client, Schedule, ScheduleDescription
+from temporalio.api.workflowservice.v1 import (
+    DescribeScheduleRequest,
+    DescribeScheduleResponse,
+    UpdateScheduleRequest,
+)
+from temporalio.client import Client, Schedule
 from temporalio.common import TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import encode_search_attributes
@@ -51,21 +55,32 @@ async def register_search_attributes(client: Client) -> None:
             raise
 
 
+async def describe_schedule(client: Client, schedule_id: str) -> DescribeScheduleResponse:
+    """Return what Temporal tells of a schedule, always right straight after a call (Temporal fact). Raises RPCError."""
+    request = DescribeScheduleRequest(namespace=client.namespace, schedule_id=schedule_id)
+    return await client.workflow_service.describe_schedule(request, retry=True)
+
+
 async def replace_schedule(
-    client: Client, seen: ScheduleDescription, schedule: Schedule, search_attributes: TypedSearchAttributes
+    client: Client,
+    schedule_id: str,
+    seen: DescribeScheduleResponse,
+    schedule: Schedule,
+    search_attributes: TypedSearchAttributes,
 ) -> None:
-    """Put a schedule in the place of the one that was seen, unless that was changed since.
+    """Put a schedule in the place of the one that was seen, unless that was changed since; its state stays.
 
     Temporal drops an update that comes too late without an error (Temporal fact): `describe` tells. The SDK's own
     `update` sends no conflict token, so it would undo, say, a pause that came between. Raises RPCError.
     """
     request = UpdateScheduleRequest(
         namespace=client.namespace,
-        schedule_id=seen.id,
+        schedule_id=schedule_id,
         schedule=await schedule._to_proto(client),  # the SDK's only way to encode one
-        conflict_token=seen.raw_description.conflict_token,
+        conflict_token=seen.conflict_token,
         identity=client.identity,
         request_id=str(uuid.uuid4()),
     )
+    request.schedule.state.CopyFrom(seen.schedule.state)  # else it would resume a paused job
     encode_search_attributes(search_attributes, request.search_attributes)
     await client.workflow_service.update_schedule(request, retry=True)

@@ -13,7 +13,7 @@ from nameko.standalone.rpc import ClusterRpcProxy
 from temporalio.client import Client, ScheduleUpdate
 
 from backup_scheduler.names import schedule_id
-from backup_scheduler.schedules import ScheduledJob, schedule_for
+from backup_scheduler.schedules import schedule_for
 from backup_scheduler.settings import Settings
 from bench import figures, jobs
 
@@ -123,7 +123,7 @@ async def _add(client: Client, scheduler_id: str) -> None:
 
 
 async def _get(client: Client, scheduler_id: str) -> None:
-    ScheduledJob.read(await client.get_schedule_handle(schedule_id(scheduler_id)).describe())
+    await client.get_schedule_handle(schedule_id(scheduler_id)).describe()
 
 
 async def _pause(client: Client, scheduler_id: str) -> None:

@@ -10,7 +10,7 @@ from temporalio.client import Client
 from backup_scheduler.backups import BackupRequest
 from backup_scheduler.jobs import BackupJob
 from backup_scheduler.names import schedule_id
-from backup_scheduler.schedules import Aim, ScheduledJob, schedule_for, search_attributes
+from backup_scheduler.schedules import Aim, memo_for, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
 
 POLICY = "bench"
@@ -45,10 +45,10 @@ async def create(client: Client, where: Aim) -> None:
     handle = await client.create_schedule(
         schedule_id(request.scheduler_id),
         schedule_for(where, Settings().task_queue),
-        memo={"scheduler_id": request.scheduler_id},
+        memo=memo_for(request, ""),
         search_attributes=search_attributes(request),
     )
-    ScheduledJob.read(await handle.describe())
+    await handle.describe()
 
 
 async def create_all(client: Client, aims: list[Aim]) -> None:

@@ -27,9 +27,9 @@ from backup_scheduler.errors import (
 )
 from backup_scheduler.jobs import BackupJob
 from backup_scheduler.names import schedule_id
-from backup_scheduler.schedules import ALL_JOBS, Aim, ScheduledJob, reply, schedule_for, search_attributes
+from backup_scheduler.schedules import ALL_JOBS, Aim, ScheduledJob, memo_for, reply, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
-from backup_scheduler.temporal import register_search_attributes, replace_schedule
+from backup_scheduler.temporal import describe_schedule, register_search_attributes, replace_schedule
 
 DEADLINE: Final = 4.5
 """Seconds that a call may wait for Temporal: the only bound, as nameko never tells that a caller gave up."""
@@ -42,9 +42,6 @@ _NEWS_TRAVEL: Final = 0.2
 
 _DESCRIBED_AT_ONCE: Final = 20
 """describe calls in flight for one get_jobs; more do not make a server faster."""
-
-_CALL: Final = "call"
-"""Memo key of the AMQP request that made a schedule: a redelivered one is known by it."""
 
 _CONNECTION_BROKE: Final = "transport error"
 """What the client says, with the status UNKNOWN, when the server dies while it answers."""
@@ -87,7 +84,7 @@ class ScheduleGateway:
                         return reply(aim.request, self._settings.zone, next_run=None)
                 else:
                     break
-            if not mine and (await standing.description.memo()).get(_CALL) != call:
+            if not mine and not standing.was_made_by(call):
                 raise JobExists(job.scheduler_id)
             if standing.came_too_late and standing.request.job() == job:
                 standing = await self._update(handle, job, call)
@@ -145,7 +142,7 @@ class ScheduleGateway:
         async def describe(entry_id: str) -> ScheduledJob | None:
             async with places, self._answering():
                 try:
-                    return ScheduledJob.read(await self._client.get_schedule_handle(entry_id).describe())
+                    return ScheduledJob.read(entry_id, await describe_schedule(self._client, entry_id))
                 except RPCError as error:
                     if _is_missing(error):  # removed since it was listed
                         return None
@@ -181,7 +178,7 @@ class ScheduleGateway:
             self._client.create_schedule,
             schedule_id(request.scheduler_id),
             schedule_for(aim, self._settings.task_queue, call=call),
-            memo={"scheduler_id": request.scheduler_id, _CALL: call},
+            memo=memo_for(request, call),
             search_attributes=search_attributes(request),
         )
         while True:
@@ -197,7 +194,7 @@ class ScheduleGateway:
 
     async def _update(self, handle: ScheduleHandle, job: BackupJob, call: str) -> ScheduledJob:
         standing = await self._describe(handle, job.scheduler_id)
-        made = standing.description.info.created_at
+        made = standing.created_at
         now = self._clock()
         while True:
             if standing.was_changed_by(call):
@@ -205,14 +202,15 @@ class ScheduleGateway:
                     return standing
                 now = standing.in_force_since
             aim = Aim.at(now, job, self._settings.timezone)
-            schedule = schedule_for(aim, self._settings.task_queue, standing.schedule, call)
-            await replace_schedule(self._client, standing.description, schedule, search_attributes(aim.request))
+            schedule = schedule_for(aim, self._settings.task_queue, standing, call)
+            attributes = search_attributes(aim.request)
+            await replace_schedule(self._client, handle.id, standing.told, schedule, attributes)
             standing = await self._describe(handle, job.scheduler_id)
-            if standing.description.info.created_at != made:  # the job was removed; another has its id now
+            if standing.created_at != made:  # the job was removed; another has its id now
                 raise JobNotFound(job.scheduler_id)
 
     async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:
-        standing = ScheduledJob.read(await handle.describe())
+        standing = ScheduledJob.read(handle.id, await describe_schedule(self._client, handle.id))
         if standing is None or standing.request.scheduler_id != scheduler_id:
             raise JobNotFound(scheduler_id)
         return standing

@@ -15,6 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from backup_scheduler.backups import Outcome
 from backup_scheduler.names import BACKUP_WORKFLOW, OUTCOME, SYSTEM_SCHEDULE, schedule_id
 from backup_scheduler.schedules import ScheduledJob
+from backup_scheduler.temporal import describe_schedule
 from soak.figures import Tally
 from soak.model import Job, Standing, State, Terms
 from soak.repository import Repository
@@ -53,7 +54,8 @@ async def jobs(client: Client, expected: Iterable[Job], others: set[str]) -> Tal
 
 async def _standing(client: Client, scheduler_id: str) -> State:
     try:
-        job = ScheduledJob.read(await client.get_schedule_handle(schedule_id(scheduler_id)).describe())
+        standing = schedule_id(scheduler_id)
+        job = ScheduledJob.read(standing, await describe_schedule(client, standing))
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise

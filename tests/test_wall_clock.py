@@ -41,7 +41,15 @@ async def job_off_by_an_hour(
     off = schedule_for(Aim(request, right + timedelta(hours=1)), "nobody's")
     off.state.paused = paused
     await temporal.create_schedule(scheduler_id, off, search_attributes=search_attributes(request))
+    async with asyncio.timeout(60):
+        while not await listed(temporal, scheduler_id):
+            await asyncio.sleep(0.05)
     return right
+
+
+async def listed(temporal: Client, scheduler_id: str) -> bool:
+    """A pass looks at the jobs that Temporal lists, and its list lags."""
+    return any([True async for _ in await temporal.list_schedules(f"ScheduleId = '{scheduler_id}'")])
 
 
 async def realign(temporal: Client) -> None:

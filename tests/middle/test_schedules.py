@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from temporalio.client import ScheduleActionStartWorkflow, ScheduleOverlapPolicy, ScheduleState
+from temporalio.client import ScheduleActionStartWorkflow, ScheduleOverlapPolicy
 
 from backup_scheduler.backups import BackupRequest
 from backup_scheduler.jobs import BackupJob
@@ -86,12 +86,6 @@ def test_people_find_job_and_runs_by_search_attributes_and_read_what_they_are() 
     assert action.static_summary == "Backup documents for job-1"
     assert isinstance(action.static_details, str)
     assert "every 3 days at 02:01 Europe/Berlin" in action.static_details
-
-
-def test_an_update_keeps_the_state() -> None:
-    standing = schedule_for(aim(), "backups")
-    standing.state = ScheduleState(paused=True, note="holiday")
-    assert schedule_for(aim(), "backups", standing).state == standing.state
 
 
 @given(scheduler_ids)

@@ -25,7 +25,7 @@ from backup_scheduler.errors import (
 from backup_scheduler.jobs import BackupJob
 from backup_scheduler.schedules import Aim, ScheduledJob, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
-from backup_scheduler.temporal import replace_schedule
+from backup_scheduler.temporal import describe_schedule, replace_schedule
 from devstack.running import StackInfo
 from rpc_service.gateway import Description, ScheduleGateway
 
@@ -233,15 +233,26 @@ async def test_a_modify_that_comes_again_does_not_undo_one_that_came_after_it(
     assert await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier") == later
 
 
+async def test_a_modify_leaves_a_pause_with_its_note(
+    gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    await gateway.add(a_job(scheduler_id), "one")
+    await schedule.pause(note="holiday")
+    await gateway.modify(a_job(scheduler_id, "03:04"), "two")
+    state = (await schedule.describe()).schedule.state
+    assert (state.paused, state.note) == (True, "holiday")
+
+
 async def test_a_schedule_that_was_changed_since_it_was_seen_is_not_replaced(
     temporal: Client, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
     first_run = datetime.now(UTC) + timedelta(hours=1)
     aim = daily(scheduler_id, first_run)
     await temporal.create_schedule(scheduler_id, schedule_for(aim, "nobody's"))
-    seen = await schedule.describe()
+    seen = await describe_schedule(temporal, scheduler_id)
     await schedule.pause()
-    await replace_schedule(temporal, seen, schedule_for(aim, "somebody's"), search_attributes(aim.request))
+    replacement, attributes = schedule_for(aim, "somebody's"), search_attributes(aim.request)
+    await replace_schedule(temporal, scheduler_id, seen, replacement, attributes)
     standing = await schedule.describe()
     assert standing.schedule.state.paused
     assert isinstance(standing.schedule.action, ScheduleActionStartWorkflow)
