@@ -16,7 +16,7 @@ from bench.plan import Plan
 from bench.results import FOLDER, Machine, Result
 
 BENCHMARKS: dict[str, tuple[ModuleType, float]] = {
-    "calls": (calls, 150),
+    "calls": (calls, 170),
     "burst": (burst, 150),
     "crash": (crash, 60),
     "outage": (outage, 60),

@@ -34,7 +34,7 @@ class Measured(BaseModel):
 def measure(plan: Plan) -> Measured:
     """Kill everything of ours but the broker at once, and the peer's one process; start them again at once."""
     measured = Measured()
-    size, rounds = plan.size(SIZE, 12), 1 if plan.tiny else min(plan.rounds, 3)
+    size, rounds = plan.size(SIZE, 12), 1 if plan.tiny else plan.rounds
     with tempfile.TemporaryDirectory(prefix="bench-crash-") as name, target(SECONDS) as goal:
         folder = Path(name)
         with ours.ours(folder / "state", goal.url, keep_alive=0) as stack, asyncio.Runner() as runner:
