@@ -2,6 +2,8 @@
 
 import asyncio
 import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,7 @@ class Measured(BaseModel):
 
 
 def measure(plan: Plan) -> Measured:
-    """Run our bursts one after the other, and the peer's side by side."""
+    """Run our bursts one after the other, and the peer's, which hardly use the machine, side by side."""
     measured = Measured()
     sizes = (20,) if plan.tiny else SIZES
     with tempfile.TemporaryDirectory(prefix="bench-burst-") as name, target(SECONDS) as goal:
@@ -49,8 +51,7 @@ def measure(plan: Plan) -> Measured:
             for number in plan.each_round():
                 measured.outcomes += [_ours(bursts, stack, goal, size, number) for size in sizes]
                 rounds += 1
-            for size in sizes:
-                measured.outcomes += _peers(folder, stack.amqp_uri, size, rounds)
+            measured.outcomes += _peers(folder, stack.amqp_uri, sizes, rounds)
     return measured
 
 
@@ -65,16 +66,20 @@ def _ours(bursts: OurBursts, stack: StackInfo, goal: Target, size: int, number: 
     return outcome
 
 
-def _peers(folder: Path, amqp_uri: str, size: int, rounds: int) -> list[Outcome]:
+def _peers(folder: Path, amqp_uri: str, sizes: Sequence[int], rounds: int) -> list[Outcome]:
     outcomes = []
-    with peers(folder, amqp_uri, size, rounds, SECONDS, lead=8) as runs:
-        pids = [{"peer": run.process.pid} for run in runs if run.process]
-        sleep_until(runs[0].due, timedelta(seconds=0.5))
-        before = [cpu_seconds(each) for each in pids]
-        for number, run in enumerate(runs):
+    with ExitStack() as stack:
+        started = []
+        for size in sorted(
+            sizes, reverse=True
+        ):  # the larger ones take longer, and have begun by the time of the others
+            for number, run in enumerate(stack.enter_context(peers(folder, amqp_uri, size, rounds, SECONDS, lead=8))):
+                pids = {"peer": run.process.pid} if run.process else {}
+                started.append((number, run, pids, cpu_seconds(pids)))
+        for number, run, pids, before in started:
             wait_until_done(run.goal, run.ids)
             outcome = run.outcome(number)
-            outcome.cpu = used_since(before[number], pids[number])
+            outcome.cpu = used_since(before, pids)
             outcomes.append(outcome)
     return outcomes
 

@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +40,20 @@ def measure(plan: Plan) -> Measured:
         folder = Path(name)
         with ours.ours(folder / "state", goal.url, keep_alive=0) as stack, asyncio.Runner() as runner:
             with peers(folder, stack.amqp_uri, size, rounds, SECONDS, lead=5) as runs:
-                for run in runs:
-                    wait_until_done(run.goal, run.ids, lambda _: _kill_each(runs, size // 4), standstill=15)
+                with ThreadPoolExecutor(rounds) as pool:
+                    list(pool.map(_kill_in_the_middle, runs))
                 measured.outcomes += [run.outcome(number) for number, run in enumerate(runs)]
             for number in itertools.islice(plan.each_round(), rounds):
                 measured.outcomes.append(_ours(folder / "state", runner, goal, size, number))
     return measured
 
 
-def _kill_each(runs: list[PeerRun], when: int) -> None:
-    for run in runs:
-        if not run.restarted and run.goal.count() >= when:
+def _kill_in_the_middle(run: PeerRun) -> None:
+    def kill(count: int) -> None:
+        if count >= len(run.ids) // 4 and not run.restarted:
             run.kill_and_start_again()
+
+    wait_until_done(run.goal, run.ids, kill, standstill=15)
 
 
 def _ours(state: Path, runner: asyncio.Runner, goal: Target, size: int, number: int) -> Outcome:

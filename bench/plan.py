@@ -15,7 +15,7 @@ class Plan:
 
     rounds: int = 5
     longest: float = math.inf
-    """Seconds; no round begins later."""
+    """Seconds that all may take together, if a round takes as long as those before it."""
     tiny: bool = False
     """Only try whether everything works; the figures mean nothing."""
     most_jobs: int = 1_000
@@ -24,8 +24,10 @@ class Plan:
 
     def each_round(self) -> Iterator[int]:
         """Count the rounds; ends early when the time is up."""
+        first = time.monotonic()
         for number in range(1 if self.tiny else self.rounds):
-            if number and time.monotonic() - self.began > self.longest:
+            now = time.monotonic()
+            if number and now - self.began + (now - first) / number > self.longest:
                 return
             yield number
 
