@@ -206,7 +206,9 @@ class ScheduleGateway:
             attributes = search_attributes(aim.request)
             await replace_schedule(self._client, handle.id, standing.told, schedule, attributes)
             standing = await self._describe(handle, job.scheduler_id)
-            if standing.created_at != made:  # the job was removed; another has its id now
+            if standing.created_at != made and not standing.was_changed_by(call):
+                # The job was removed and another has its id now. Temporal counts the changes of each from one on, so
+                # that it may have taken the update for one of the new job; then that is what the call has changed.
                 raise JobNotFound(job.scheduler_id)
 
     async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:

@@ -224,6 +224,26 @@ async def test_a_modify_that_another_one_comes_before_is_made_after_it(
     assert (await gateway.get(scheduler_id)) == told
 
 
+async def test_a_modify_that_changes_the_next_job_of_the_same_id_says_that_it_did(
+    gateway: ScheduleGateway, temporal: Client, scheduler_id: str
+) -> None:
+    class Surprised(ScheduleGateway):
+        looks = 0
+
+        async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:
+            seen = await super()._describe(handle, scheduler_id)
+            self.looks += 1
+            if self.looks == 1:  # the next job has had as many changes as this one, so Temporal takes it for the same
+                await gateway.remove(scheduler_id)
+                await gateway.add(a_job(scheduler_id, policy_name="next"), "next")
+            return seen
+
+    await gateway.add(a_job(scheduler_id), "one")
+    told = await Surprised(temporal, SETTINGS).modify(a_job(scheduler_id, policy_name="changed"), "changed")
+    assert told["kwargs"]["policy_name"] == "changed"
+    assert await gateway.get(scheduler_id) == told
+
+
 async def test_a_modify_that_comes_again_does_not_undo_one_that_came_after_it(
     gateway: ScheduleGateway, scheduler_id: str
 ) -> None:
