@@ -9,7 +9,8 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from backup_scheduler.schedules import ALL_JOBS, Aim, Losses, ScheduledJob, schedule_for, search_attributes
+from backup_scheduler.scheduled_jobs import ALL_JOBS, Losses, ScheduledJob
+from backup_scheduler.schedules import Aim, schedule_for, search_attributes
 from backup_scheduler.temporal import describe_schedule, replace_schedule
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -109,7 +110,8 @@ class AllJobs:
         aim = job.realigned(datetime.now(UTC))
         if aim is None:
             return None
-        schedule, attributes = schedule_for(aim, job.task_queue, job), search_attributes(aim.request)
+        schedule = schedule_for(aim, job.task_queue, changed_by=job.changed_by)
+        attributes = search_attributes(aim.request)
         try:
             # A change made meanwhile wins; the next pass looks at what it left.
             await replace_schedule(self._client, job.schedule_id, job.told, schedule, attributes)

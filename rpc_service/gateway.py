@@ -27,7 +27,9 @@ from backup_scheduler.errors import (
 )
 from backup_scheduler.jobs import BackupJob
 from backup_scheduler.names import schedule_id
-from backup_scheduler.schedules import ALL_JOBS, Aim, ScheduledJob, memo_for, reply, schedule_for, search_attributes
+from backup_scheduler.replies import describe_job
+from backup_scheduler.scheduled_jobs import ALL_JOBS, ScheduledJob
+from backup_scheduler.schedules import Aim, memo_for, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal import describe_schedule, register_search_attributes, replace_schedule
 
@@ -81,7 +83,7 @@ class ScheduleGateway:
                     if not _is_missing(error):
                         raise
                     if mine:  # made, and removed by another call
-                        return reply(aim.request, self._settings.zone, next_run=None)
+                        return describe_job(aim.request, self._settings.zone, next_run=None)
                 else:
                     break
             if not mine and not standing.was_made_by(call):
@@ -116,7 +118,7 @@ class ScheduleGateway:
             async with self._alone(scheduler_id) as handle:
                 standing = await self._describe(handle, scheduler_id)
                 await handle.delete()
-                return reply(standing.request, self._settings.zone, next_run=None)
+                return describe_job(standing.request, self._settings.zone, next_run=None)
         except JobNotFound:
             raise JobNotFound(scheduler_id, perhaps_removed=again) from None
 
@@ -177,7 +179,7 @@ class ScheduleGateway:
         create = partial(
             self._client.create_schedule,
             schedule_id(request.scheduler_id),
-            schedule_for(aim, self._settings.task_queue, call=call),
+            schedule_for(aim, self._settings.task_queue, call),
             memo=memo_for(request, call),
             search_attributes=search_attributes(request),
         )
@@ -202,7 +204,7 @@ class ScheduleGateway:
                     return standing
                 now = standing.in_force_since
             aim = Aim.at(now, job, self._settings.timezone)
-            schedule = schedule_for(aim, self._settings.task_queue, standing, call)
+            schedule = schedule_for(aim, self._settings.task_queue, call, standing.changed_by)
             attributes = search_attributes(aim.request)
             await replace_schedule(self._client, handle.id, standing.told, schedule, attributes)
             standing = await self._describe(handle, job.scheduler_id)
@@ -218,7 +220,7 @@ class ScheduleGateway:
         return standing
 
     def _reply(self, standing: ScheduledJob) -> Description:
-        return reply(standing.request, self._settings.zone, standing.next_run(self._clock()))
+        return describe_job(standing.request, self._settings.zone, standing.next_run(self._clock()))
 
     def _handle(self, scheduler_id: str) -> ScheduleHandle:
         return self._client.get_schedule_handle(schedule_id(scheduler_id))

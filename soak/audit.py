@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.backups import Outcome
 from backup_scheduler.names import BACKUP_WORKFLOW, OUTCOME, SYSTEM_SCHEDULE, schedule_id
-from backup_scheduler.schedules import ScheduledJob
+from backup_scheduler.scheduled_jobs import ScheduledJob
 from backup_scheduler.temporal import describe_schedule
 from soak.figures import Tally
 from soak.model import Job, Standing, State, Terms

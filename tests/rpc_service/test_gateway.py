@@ -23,7 +23,8 @@ from backup_scheduler.errors import (
     TemporalUnavailable,
 )
 from backup_scheduler.jobs import BackupJob
-from backup_scheduler.schedules import Aim, ScheduledJob, schedule_for, search_attributes
+from backup_scheduler.scheduled_jobs import ScheduledJob
+from backup_scheduler.schedules import Aim, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal import describe_schedule, replace_schedule
 from devstack.running import StackInfo
