@@ -1,5 +1,6 @@
 """Charts as SVG."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ _STYLE = Style(
 )
 
 
-def _settings(title: str, y_title: str, x_title: str | None, logarithmic: bool) -> dict[str, Any]:
+def _settings(
+    title: str, y_title: str, x_title: str | None, series: Collection[str], *, logarithmic: bool = False
+) -> dict[str, Any]:
     return {
         "title": title,
         "y_title": y_title,
@@ -28,7 +31,7 @@ def _settings(title: str, y_title: str, x_title: str | None, logarithmic: bool) 
         "width": 800,
         "height": 420,
         "legend_at_bottom": True,
-        "legend_at_bottom_columns": 4,
+        "legend_at_bottom_columns": len(series),  # else pygal leaves less room for it than it takes
         "js": [],  # a picture needs no scripts from another site
         "include_x_axis": not logarithmic,
     }
@@ -36,7 +39,7 @@ def _settings(title: str, y_title: str, x_title: str | None, logarithmic: bool) 
 
 def bars(title: str, y_title: str, labels: list[str], series: dict[str, list[float | None]]) -> Any:
     """Draw one group of bars for each label."""
-    chart = pygal.Bar(**_settings(title, y_title, None, logarithmic=False))
+    chart = pygal.Bar(**_settings(title, y_title, None, series))
     chart.x_labels = labels
     for name, values in series.items():
         chart.add(name, values)
@@ -45,8 +48,11 @@ def bars(title: str, y_title: str, labels: list[str], series: dict[str, list[flo
 
 def growth(title: str, y_title: str, labels: list[str], series: dict[str, list[float | None]]) -> Any:
     """Draw lines over numbers that grow tenfold from label to label, the y axis logarithmic too."""
-    chart = pygal.Line(**_settings(title, y_title, "jobs", logarithmic=True))
+    chart = pygal.Line(**_settings(title, y_title, "jobs", series, logarithmic=True))
     chart.x_labels = labels
+    drawn = [value for values in series.values() for value in values if value]
+    steps = [step * 10**power for power in range(-4, 5) for step in (1, 2, 5)]
+    chart.y_labels = [step for step in steps if min(drawn) / 2 < step < max(drawn) * 2]
     for name, values in series.items():
         chart.add(name, values)
     return chart
@@ -54,7 +60,7 @@ def growth(title: str, y_title: str, labels: list[str], series: dict[str, list[f
 
 def curves(title: str, x_title: str, y_title: str, series: dict[str, list[tuple[float, float]]]) -> Any:
     """Draw curves through points."""
-    chart = pygal.XY(**_settings(title, y_title, x_title, logarithmic=False), show_dots=False)
+    chart = pygal.XY(**_settings(title, y_title, x_title, series), show_dots=False)
     for name, points in series.items():
         chart.add(name, points)
     return chart
