@@ -44,10 +44,6 @@ from backup_scheduler.settings import PREFIX, Settings
 from workflows.all_jobs import LookAfterJobsWorkflow
 from workflows.backup import BackupWorkflow
 
-_POLLS = 20
-"""Requests that wait at Temporal for tasks of either kind, each for one task: many jobs that are due at one moment
-would wait for the SDK's 5."""
-
 _PAUSE = 2
 """Seconds between attempts to reach Temporal."""
 
@@ -68,8 +64,6 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
             AllJobs(client).look_after,
         ],
         max_concurrent_activities=settings.max_backups,
-        max_concurrent_workflow_task_polls=_POLLS,
-        max_concurrent_activity_task_polls=_POLLS,
         graceful_shutdown_timeout=settings.shutdown_grace,
         # Progress and cancellation ride on heartbeats; the default would hold them back for up to 24 s.
         max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
