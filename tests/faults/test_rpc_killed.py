@@ -51,12 +51,13 @@ async def test_a_call_that_was_carried_out_but_not_answered_is_delivered_again_a
     with RpcClient(servers.amqp_uri) as prepare:
         for _ in range(ROUNDS):
             names = {kind: [f"{kind}-{uuid.uuid4().hex[:8]}" for _ in range(EACH)] for kind in KINDS}
-            with rpc_processes(servers):
+            with rpc_processes(servers) as [preparing]:
                 for kind, scheduler_id in each_of(names):
                     if kind != "added":
                         prepare.change(ADD, scheduler_id, *FIRST)
                     if kind == "resumed":
                         prepare.change("pause_job", scheduler_id)
+                preparing.leave()  # killed, it may leave the last of these to be delivered again, too
             made, recovery = await killed_before_it_answers(servers, temporal, names)
             calls += made
             recoveries.append(recovery)
