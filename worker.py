@@ -44,6 +44,14 @@ from backup_scheduler.settings import PREFIX, Settings
 from workflows.all_jobs import LookAfterJobsWorkflow
 from workflows.backup import BackupWorkflow
 
+_POLLS = 20
+"""Requests for workflow tasks that wait at Temporal, each for one task."""
+
+_POLLS_FOR_NEW_RUNS = 0.25
+"""Part of them that takes up new runs; the others go on with those this worker has. The SDK's 1 of 5 takes up one run
+at a time, so that many that are due at one moment wait for it on idle cores; more than 5 would hold up what starts the
+others, and those under way."""
+
 _PAUSE = 2
 """Seconds between attempts to reach Temporal."""
 
@@ -64,6 +72,8 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
             AllJobs(client).look_after,
         ],
         max_concurrent_activities=settings.max_backups,
+        max_concurrent_workflow_task_polls=_POLLS,
+        nonsticky_to_sticky_poll_ratio=_POLLS_FOR_NEW_RUNS,
         graceful_shutdown_timeout=settings.shutdown_grace,
         # Progress and cancellation ride on heartbeats; the default would hold them back for up to 24 s.
         max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
