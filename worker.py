@@ -49,8 +49,7 @@ _POLLS = 20
 
 _POLLS_FOR_NEW_RUNS = 0.25
 """Part of them that takes up new runs; the others go on with those this worker has. The SDK's 1 of 5 takes up one run
-at a time, so that many that are due at one moment wait for it on idle cores; more than 5 would hold up what starts the
-others, and those under way."""
+at a time, so that many that are due at one moment wait for it on idle cores."""
 
 _PAUSE = 2
 """Seconds between attempts to reach Temporal."""
