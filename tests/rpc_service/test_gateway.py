@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -42,6 +42,22 @@ def a_job(scheduler_id: str, start_time: str = "02:01", policy_name: str = "docu
         duration=0,
         misfire_grace_time=60,
     )
+
+
+class Overtaken(ScheduleGateway):
+    """Something happens between its first look at a job and what it does then."""
+
+    def __init__(self, client: Client, happens: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(client, SETTINGS)
+        self._happens = happens
+        self._looked = False
+
+    async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:
+        seen = await super()._describe(handle, scheduler_id)
+        if not self._looked:
+            self._looked = True
+            await self._happens()
+        return seen
 
 
 @pytest.fixture
@@ -191,7 +207,7 @@ async def test_changes_of_one_job_asked_for_at_once_are_made_one_after_the_other
 async def test_a_modify_that_another_one_overtakes_is_not_made_again(
     gateway: ScheduleGateway, temporal: Client, scheduler_id: str
 ) -> None:
-    class Overtaken(ScheduleGateway):
+    class OvertakenAfterwards(ScheduleGateway):
         looks = 0
 
         async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:
@@ -201,7 +217,7 @@ async def test_a_modify_that_another_one_overtakes_is_not_made_again(
             return await super()._describe(handle, scheduler_id)
 
     await gateway.add(a_job(scheduler_id), "one")
-    told = await Overtaken(temporal, SETTINGS).modify(a_job(scheduler_id, policy_name="earlier"), "earlier")
+    told = await OvertakenAfterwards(temporal, SETTINGS).modify(a_job(scheduler_id, policy_name="earlier"), "earlier")
     assert told["kwargs"]["policy_name"] == "later"
     assert (await gateway.get(scheduler_id))["kwargs"]["policy_name"] == "later"
 
@@ -209,18 +225,11 @@ async def test_a_modify_that_another_one_overtakes_is_not_made_again(
 async def test_a_modify_that_another_one_comes_before_is_made_after_it(
     gateway: ScheduleGateway, temporal: Client, scheduler_id: str
 ) -> None:
-    class Late(ScheduleGateway):
-        looks = 0
-
-        async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:
-            seen = await super()._describe(handle, scheduler_id)
-            self.looks += 1
-            if self.looks == 1:  # what it is about to replace
-                await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier")
-            return seen
+    async def another_modifies() -> None:
+        await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier")
 
     await gateway.add(a_job(scheduler_id), "one")
-    told = await Late(temporal, SETTINGS).modify(a_job(scheduler_id, policy_name="later"), "later")
+    told = await Overtaken(temporal, another_modifies).modify(a_job(scheduler_id, policy_name="later"), "later")
     assert told["kwargs"]["policy_name"] == "later"
     assert (await gateway.get(scheduler_id)) == told
 
@@ -228,19 +237,14 @@ async def test_a_modify_that_another_one_comes_before_is_made_after_it(
 async def test_a_modify_that_changes_the_next_job_of_the_same_id_says_that_it_did(
     gateway: ScheduleGateway, temporal: Client, scheduler_id: str
 ) -> None:
-    class Surprised(ScheduleGateway):
-        looks = 0
-
-        async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:
-            seen = await super()._describe(handle, scheduler_id)
-            self.looks += 1
-            if self.looks == 1:  # the next job has had as many changes as this one, so Temporal takes it for the same
-                await gateway.remove(scheduler_id)
-                await gateway.add(a_job(scheduler_id, policy_name="next"), "next")
-            return seen
+    async def another_makes_the_next() -> None:  # it has had as many changes, so Temporal takes it for the same
+        await gateway.remove(scheduler_id)
+        await gateway.add(a_job(scheduler_id, policy_name="next"), "next")
 
     await gateway.add(a_job(scheduler_id), "one")
-    told = await Surprised(temporal, SETTINGS).modify(a_job(scheduler_id, policy_name="changed"), "changed")
+    told = await Overtaken(temporal, another_makes_the_next).modify(
+        a_job(scheduler_id, policy_name="changed"), "changed"
+    )
     assert told["kwargs"]["policy_name"] == "changed"
     assert await gateway.get(scheduler_id) == told
 
