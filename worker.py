@@ -34,6 +34,7 @@ from activities.all_jobs import AllJobs
 from activities.attempts import HEARTBEAT_INTERVAL
 from activities.http_backup import HttpBackup
 from activities.policy_choice import PolicyLookup
+from activities.previous_run import PreviousRun
 from activities.restic_backup import ResticBackup
 from backup_scheduler import logs, settings, temporal
 from backup_scheduler.errors import ConfigurationError
@@ -66,6 +67,7 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
         workflows=[BackupWorkflow, LookAfterJobsWorkflow],
         activities=[
             PolicyLookup(policies).choose_policy,
+            PreviousRun(client).stopped_at,
             HttpBackup(policies).http_backup,
             ResticBackup(policies).restic_backup,
             AllJobs(client).look_after,

@@ -51,7 +51,7 @@ class Outcome(StrEnum):
     COMPLETED_WITH_WARNINGS = "completed with warnings"
     """A backup was made, but not of everything: restic could not read some files."""
     MISSED = "missed"
-    """The run was picked up too late, nothing was backed up."""
+    """The run was picked up too late, nothing was backed up; it fails."""
     FAILED = "failed"
     """No backup was made."""
 

@@ -19,6 +19,7 @@ from temporalio.exceptions import TimeoutError as TimedOut
 with workflow.unsafe.imports_passed_through():
     from activities.http_backup import HttpBackup
     from activities.policy_choice import PolicyLookup
+    from activities.previous_run import PreviousRun
     from activities.restic_backup import TIME_TO_STOP, ResticBackup
     from backup_scheduler import names, timing
     from backup_scheduler.backups import BackupReport, BackupRequest, BackupResult, BackupTask, Outcome
@@ -42,6 +43,9 @@ Temporal hear that it is given up and end its restic before the next one begins 
 LOOKUP_RETRIES: Final = RetryPolicy(maximum_attempts=3)
 """The look-up touches nothing that could get better; a lost worker is made up for by the workflow task."""
 
+PREVIOUS_RUN_RETRIES: Final = RetryPolicy(maximum_interval=timedelta(seconds=5), maximum_attempts=10)
+"""Temporal has just started this run, so it answers soon."""
+
 SHORTEST_TRYING: Final = timedelta(minutes=15)
 """How long an http target is tried at least, however short the window (contract)."""
 
@@ -56,21 +60,28 @@ HEARTBEAT_TIMEOUT: Final = timedelta(seconds=30)
 BACKUP_FAILED: Final = "BackupFailed"
 """Type of the failure of a run that made no backup; a BackupResult is its detail."""
 
+BACKUP_MISSED: Final = "BackupMissed"
+"""Type of the failure of a run that was picked up too late; a BackupResult is its detail."""
+
 _SPARE: Final = timedelta(seconds=30)
 """An http attempt ends by itself at its limit; only when it does not does Temporal, this much later."""
 
 _ASKS_ANEW: Final = "ask-anew-for-a-worker"
 """Patch: runs from before it failed when no worker had taken their backup."""
 
+_MISSED_FAILS: Final = "missed-runs-fail"
+"""Patch: runs from before it closed as Completed when they were missed, and did not ask how the run before ended."""
+
 _SCHEDULED: Final = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
+_SCHEDULE: Final = SearchAttributeKey.for_keyword("TemporalScheduledById")
 
 
 @workflow.defn(name=names.BACKUP_WORKFLOW)
 class BackupWorkflow:
     """Makes the backup of one occurrence of a job.
 
-    Returns a BackupResult; fails, visible as such in the Web UI, with a BackupResult in the details of the failure when
-    no backup was made. One that is picked up too late makes none and completes as missed.
+    Returns a BackupResult. Fails, visible as such in the Web UI, when no backup was made: also when it was picked up
+    too late to make one. A BackupResult is in the details of the failure.
     """
 
     @workflow.run
@@ -81,6 +92,9 @@ class BackupWorkflow:
         scheduled = info.typed_search_attributes.get(_SCHEDULED) or info.start_time
         fault: FailureError | None = None
         latest = timing.latest_start(scheduled, request.window, request.catch_up_window, _end_of_previous_backup())
+        late_fails = started > latest and workflow.patched(_MISSED_FAILS)
+        if late_fails and (stopped := await _stop_of_previous_run()):
+            latest = timing.latest_start(scheduled, request.window, request.catch_up_window, stopped)
         if started > latest:
             report = BackupReport(outcome=Outcome.MISSED, message=_missed(request.scheduler_id, started - latest))
         else:
@@ -118,6 +132,8 @@ class BackupWorkflow:
         workflow.upsert_search_attributes([names.OUTCOME.value_set(result.outcome.value)])
         if fault is not None:
             raise ApplicationError(result.message, result, type=BACKUP_FAILED, non_retryable=True) from fault
+        if result.outcome is Outcome.MISSED and late_fails:
+            raise ApplicationError(result.message, result, type=BACKUP_MISSED, non_retryable=True)
         return result
 
 
@@ -128,6 +144,25 @@ def _end_of_previous_backup() -> datetime | None:
     if isinstance(failure, ApplicationError) and failure.type == BACKUP_FAILED:
         ended += [BackupResult.model_validate(detail) for detail in failure.details]
     return max((each.finished_at for each in ended if each and each.outcome is not Outcome.MISSED), default=None)
+
+
+async def _stop_of_previous_run() -> datetime | None:
+    """Return when somebody or a time-out stopped the job's last run: Temporal hands nothing of it to the next one."""
+    schedule_id = workflow.info().typed_search_attributes.get(_SCHEDULE)
+    if schedule_id is None:
+        return None
+    try:
+        return await workflow.execute_local_activity_method(
+            PreviousRun.stopped_at,
+            schedule_id,
+            start_to_close_timeout=timedelta(seconds=10),
+            retry_policy=PREVIOUS_RUN_RETRIES,
+        )
+    except FailureError as error:
+        if is_cancelled_exception(error):
+            raise
+        workflow.logger.warning("how the run before ended is not known", exc_info=error)
+        return None
 
 
 async def _back_up(request: BackupRequest, scheduled: datetime, latest: datetime) -> BackupReport:

@@ -42,6 +42,7 @@ from tests.worker.parts import (
     seconds,
     worker_with,
 )
+from tests.worker.test_waiting_runs import run_of, two_runs
 
 FOLDER = Path(__file__).parent / "histories"
 SCHEDULED = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
@@ -120,6 +121,17 @@ async def waited(runs: Runs, target: Target) -> Run:
     return runs.client.get_workflow_handle(last.workflow_id)
 
 
+async def missed_behind_another(runs: Runs, _: Target) -> Run:
+    """A missed run of a schedule, which asks how the run before ended."""
+    queue = f"{runs.task_queue}-later"
+    schedule_id = await two_runs(Runs(runs.client, queue), first_late=True)
+    async with worker_with(runs.client, task_queue=queue):
+        handle = await run_of(runs.client, schedule_id, 2)
+        with contextlib.suppress(WorkflowFailureError):
+            await handle.result()
+    return handle
+
+
 async def asked_anew(runs: Runs, target: Target) -> Run:
     """Twice no worker has a place for it."""
     target.answers = [answering(200)]
@@ -134,7 +146,7 @@ async def asked_anew(runs: Runs, target: Target) -> Run:
 
 
 KINDS: list[Callable[[Runs, Target], Awaitable[Run]]] = [
-    *(http, restic, failed, not_configured, missed, cancelled, waited, asked_anew),
+    *(http, restic, failed, not_configured, missed, missed_behind_another, cancelled, waited, asked_anew),
 ]
 
 

@@ -13,7 +13,9 @@ from workflows.backup import BackupWorkflow
 HISTORIES = Path(__file__).parent / "histories"
 KINDS = (
     *("http", "restic", "failed", "not_configured", "missed", "cancelled", "waited", "asked_anew"),
+    "missed_behind_another",
     "no_worker",  # from before a run was asked for anew
+    "missed_completed",  # from before a missed run failed
 )
 
 

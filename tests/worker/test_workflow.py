@@ -40,12 +40,14 @@ async def events(handle: WorkflowHandle[Any, Any]) -> Counter[str]:
     return Counter([EventType.Name(event.event_type) async for event in handle.fetch_history_events()])
 
 
-async def failure(handle: WorkflowHandle[Any, Any]) -> tuple[ApplicationError, BackupResult]:
+async def failure(
+    handle: WorkflowHandle[Any, Any], kind: str = "BackupFailed"
+) -> tuple[ApplicationError, BackupResult]:
     with pytest.raises(WorkflowFailureError) as caught:
         await handle.result()
     cause = caught.value.cause
     assert isinstance(cause, ApplicationError)
-    assert (cause.type, cause.non_retryable) == ("BackupFailed", True)
+    assert (cause.type, cause.non_retryable) == (kind, True)
     return cause, BackupResult.model_validate(cause.details[0])
 
 
@@ -120,8 +122,9 @@ async def test_a_run_later_than_window_and_grace_time_is_missed(temporal: Client
     nominal = datetime.now(UTC) - timedelta(hours=2, minutes=5)
     async with worker_with(temporal, {"nightly": target.policy()}) as runs:
         handle = await runs.start(a_request(), **scheduled(nominal))
-        result = await handle.result()
+        error, result = await failure(handle, "BackupMissed")
         assert (result.outcome, result.scheduled_time) == (Outcome.MISSED, nominal)
+        assert error.message == result.message
         assert result.message.startswith("picked up 0:05:")
         assert "`temporal schedule trigger --overlap-policy BufferAll -s job-1`" in result.message
         assert await outcome_shown(handle) == "missed"

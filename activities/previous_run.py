@@ -1,0 +1,43 @@
+"""The activity that asks Temporal how the run before ended, where a run cannot know it from its own history."""
+
+from datetime import datetime
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from backup_scheduler.temporal import describe_schedule
+
+STOPPED = frozenset(
+    {WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.TIMED_OUT}
+)
+"""Ends of a run of which Temporal hands neither a result nor a failure of ours to the next run."""
+
+
+class PreviousRun:
+    """Looks at runs through the worker's own client."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @activity.defn
+    async def stopped_at(self, schedule_id: str) -> datetime | None:
+        """Return when the run before this one was cancelled, terminated or timed out.
+
+        None when it ended otherwise, when there was none, or when the schedule is gone. Raises RPCError.
+        """
+        this = activity.info().workflow_id
+        try:
+            info = (await describe_schedule(self._client, schedule_id)).info
+            started = [action.start_workflow_result for action in info.recent_actions]
+            # Temporal lists a run only after it has started it: this one may not be there yet.
+            at = next((place for place, run in enumerate(started) if run.workflow_id == this), len(started))
+            if not at:
+                return None
+            before = started[at - 1]
+            run = await self._client.get_workflow_handle(before.workflow_id, run_id=before.run_id).describe()
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+        return run.close_time if run.status in STOPPED else None
