@@ -77,6 +77,8 @@ class Figures(BaseModel):
     triggered_runs: Tally
     restic_snapshots: Tally
     """One for each run of a restic job."""
+    snapshots_restored: int
+    """The latest one of each restic job, restored and compared byte by byte."""
     backup_requests: int
     """Requests that reached the backup target, those tried again included."""
     repeated_requests: int

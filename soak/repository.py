@@ -1,13 +1,23 @@
 """The restic repository of a soak: what real backups leave in it."""
 
 import asyncio
+import filecmp
+import hashlib
 import json
+import math
 import os
+import tempfile
+import time
 from collections import Counter
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 POLICY = "soak-restic"
+
+_CHANGING = "changing.bin"
 
 
 class Repository:
@@ -19,6 +29,8 @@ class Repository:
         self._source = folder / "source"
         self._password = folder / "password"
         self.policies = folder / "policies.toml"
+        self._contents: list[tuple[float, str]] = []
+        """Digests of what the changing file has held, each with the moment (of the epoch) since when."""
 
     def make(self) -> None:
         """Write the policy file and something to back up; restic makes the repository itself on first use."""
@@ -39,13 +51,49 @@ class Repository:
 
     def change(self) -> None:
         """Change what is backed up, so that the next backup has something to do."""
-        (self._source / "changing.bin").write_bytes(os.urandom(1_000_000))
+        content = os.urandom(1_000_000)
+        written = self._folder / "next.bin"
+        written.write_bytes(content)
+        self._contents.append((time.time(), hashlib.sha256(content).hexdigest()))
+        written.replace(self._source / _CHANGING)  # at once: a backup never sees half of it
 
     async def snapshots(self) -> Counter[str]:
         """Return the number of snapshots of each occurrence."""
         listed = json.loads(await self._restic("snapshots", "--json"))
         tags = [tag for snapshot in listed for tag in snapshot.get("tags") or () if tag.startswith("run=")]
         return Counter(unquote(tag.removeprefix("run=")) for tag in tags)
+
+    async def restore_latest(self) -> tuple[int, list[str]]:
+        """Restore the latest snapshot of each job; return their number, and how they differ from what was there."""
+        latest: dict[str, dict[str, Any]] = {}
+        for snapshot in json.loads(await self._restic("snapshots", "--json", "--no-lock")):
+            job = next((tag for tag in snapshot.get("tags") or () if tag.startswith("job=")), "no job")
+            latest[job] = max(latest.get(job, snapshot), snapshot, key=lambda each: _moment(each["time"]))
+        differences = []
+        for job, snapshot in latest.items():
+            with tempfile.TemporaryDirectory(dir=self._folder) as target:
+                await self._restic("restore", snapshot["id"], "--target", target, "--no-lock")
+                restored = Path(target) / self._source.absolute().relative_to("/")
+                differences += [f"{job}: {fault}" for fault in self._differences(restored, _moment(snapshot["time"]))]
+        return len(latest), differences
+
+    def _differences(self, restored: Path, began: float) -> list[str]:
+        ours, theirs = ({path.name for path in folder.glob("*")} for folder in (self._source, restored))
+        faults = [f"{name} is missing or was never backed up" for name in sorted(ours ^ theirs)]
+        _, different, unreadable = filecmp.cmpfiles(
+            self._source, restored, (ours & theirs) - {_CHANGING}, shallow=False
+        )
+        faults += [f"{name} was not restored as it was" for name in sorted(different + unreadable)]
+        if _CHANGING in theirs:
+            digest = hashlib.sha256((restored / _CHANGING).read_bytes()).hexdigest()
+            replaced = [since for _, (since, _) in pairwise(self._contents)]
+            # What was replaced before the backup began must not be in it.
+            possible = {
+                held for (_, held), until in zip(self._contents, [*replaced, math.inf], strict=True) if until >= began
+            }
+            if digest not in possible:
+                faults.append(f"{_CHANGING} has a content that it did not have during the backup")
+        return faults
 
     async def locks(self) -> int:
         """Return the number of locks that were left behind."""
@@ -71,3 +119,8 @@ class Repository:
         if process.returncode:
             raise RuntimeError(f"restic {arguments[0]} ended with {process.returncode}: {complaint.decode()[-500:]}")
         return output.decode()
+
+
+def _moment(text: str) -> float:
+    """Read a time of restic's (RFC 3339 with nanoseconds), in seconds of the epoch."""
+    return datetime.fromisoformat(text).timestamp()

@@ -187,6 +187,8 @@ class Soak:
         snapshots = await audit.snapshots(runs, restic, repository)
         if wrong := await repository.check():
             self._complaints.append(wrong)
+        restored, differences = await repository.restore_latest()
+        self._complaints += differences
         await self._compare_list(Rpc(amqp_uri, self._log), found_jobs.names)
         return Figures(
             seed=self._plan.seed,
@@ -199,6 +201,7 @@ class Soak:
             timed_runs=timed_runs,
             triggered_runs=triggered_runs,
             restic_snapshots=snapshots,
+            snapshots_restored=restored,
             backup_requests=target.requests,
             repeated_requests=repeated,
             latest_run=runs.latest(due),

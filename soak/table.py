@@ -17,7 +17,7 @@ def show(figures: Figures, console: Console) -> None:
     console.print(
         f"{figures.backup_requests} requests reached the backup target, {figures.repeated_requests} of them repeated a "
         f"backup under the same Idempotency-Key. The slowest run ended {figures.latest_run:.1f} s after it came due. "
-        f"Stale restic locks: {figures.stale_locks}."
+        f"{figures.snapshots_restored} snapshots were restored and compared. Stale restic locks: {figures.stale_locks}."
     )
     faults = [f"untrue answer: {fault}" for fault in figures.calls.untrue[:_MOST]] + figures.complaints[:_MOST]
     for name, tally in figures.tallies.items():

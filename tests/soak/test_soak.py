@@ -42,4 +42,5 @@ def test_every_part_is_killed_once_and_nothing_is_lost(tmp_path: Path) -> None:
     assert figures["calls"]["answered"]["200"] > 20
     for tally in ("jobs", "timed_runs", "triggered_runs", "restic_snapshots"):
         assert figures[tally]["expected"] == figures[tally]["found"] > 0
+    assert figures["snapshots_restored"] == 2
     assert not processes.of_stack(str(file.parent / "stack"))
