@@ -42,6 +42,16 @@ class JobExists(SchedulerError):
         self.scheduler_id = scheduler_id
 
 
+class BrokenJob(SchedulerError):
+    """A schedule of ours that does not hold what this product writes: edited by hand, say, or not to be read."""
+
+    code = 500
+
+    def __init__(self, scheduler_id: str, fault: str) -> None:
+        super().__init__(f"the job {scheduler_id!r} is broken: {fault}")
+        self.scheduler_id = scheduler_id
+
+
 class TemporalUnavailable(SchedulerError):
     """Temporal cannot be reached."""
 
@@ -69,6 +79,18 @@ class NamespaceNotFound(SchedulerError):
         super().__init__(f"Temporal has no namespace {namespace!r}: make it, or set TEMPORAL_NAMESPACE to another one")
 
 
+class SearchAttributesMissing(SchedulerError):
+    """The namespace lacks our search attributes, and we may not register them: a hosted Temporal refuses, say."""
+
+    code = 503
+
+    def __init__(self, names: Sequence[str], namespace: str) -> None:
+        super().__init__(
+            f"Temporal's namespace {namespace!r} lacks search attributes and refuses to have them registered by the "
+            f"service: an administrator has to make {', '.join(names)}, each of the type Keyword"
+        )
+
+
 class TemporalTimeout(SchedulerError):
     """Temporal did not answer in time; a change may have been made all the same."""
 
@@ -76,6 +98,18 @@ class TemporalTimeout(SchedulerError):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"Temporal did not answer within {seconds:g} s; {_PERHAPS_DONE}")
+
+
+class ListTimeout(SchedulerError):
+    """Temporal answers, but all jobs together take too long."""
+
+    code = 504
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the jobs could not all be described within {seconds:g} s: Temporal has too much to do, or there are too "
+            f"many of them; get_job describes one"
+        )
 
 
 class ConfigurationError(SchedulerError):

@@ -17,6 +17,9 @@ SYSTEM_SCHEDULE: Final = "system-look-after-jobs"
 """The system schedule that moves jobs back to their start_time after a clock change and reports runs that Temporal
 dropped, and the workflow that does it."""
 
+_RESERVED: Final = "temporal-sys-"
+"""Temporal's own schedules and workflows begin so."""
+
 SCHEDULER_ID: Final = SearchAttributeKey.for_keyword("BackupSchedulerId")
 POLICY_NAME: Final = SearchAttributeKey.for_keyword("BackupPolicyName")
 OUTCOME: Final = SearchAttributeKey.for_keyword("BackupOutcome")
@@ -42,6 +45,11 @@ def bounded(name: str) -> str:
 def schedule_id(scheduler_id: str) -> str:
     """Return the Temporal schedule id of a job: the scheduler_id itself, so that people find it with the CLI."""
     return bounded(scheduler_id)
+
+
+def is_reserved(scheduler_id: str) -> bool:
+    """Tell whether a job with this id would get in the way of a schedule of the system's own."""
+    return scheduler_id == SYSTEM_SCHEDULE or scheduler_id.startswith(_RESERVED)
 
 
 def workflow_id(scheduler_id: str) -> str:

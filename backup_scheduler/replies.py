@@ -42,3 +42,15 @@ def describe_job(request: BackupRequest, zone: ZoneInfo, next_run: datetime | No
         "misfire_grace_time": request.misfire_grace_time,
         "next_run_time": next_run and next_run.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"),
     }
+
+
+def describe_broken_job(scheduler_id: str) -> dict[str, Any]:
+    """Return what is known of a job whose schedule does not hold its terms: the same keys, and its id alone."""
+    return {
+        "job_id": scheduler_id,
+        "func": "start_backup",
+        "args": [],
+        "kwargs": {"policy_name": None, "duration": None, "start_time": None},
+        "misfire_grace_time": None,
+        "next_run_time": None,
+    }

@@ -2,23 +2,31 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import ScheduleOverlapPolicy
 from temporalio.api.schedule.v1 import IntervalSpec
 from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from backup_scheduler.backups import BackupRequest
+from backup_scheduler.errors import BrokenJob
 from backup_scheduler.names import BACKUP_WORKFLOW, SCHEDULER_ID, workflow_id
-from backup_scheduler.schedules import CALL, CALLS, Aim, mark_of
+from backup_scheduler.names import schedule_id as schedule_id_of
+from backup_scheduler.schedules import CALL, CALLS, MADE_FOR, Aim, mark_of
 from backup_scheduler.timing import next_start, phase, start_on
 
 ALL_JOBS: Final = f"{SCHEDULER_ID.name} IS NOT NULL"
 """Visibility query for the schedules of jobs."""
 
 _converter: Final = pydantic_data_converter.payload_converter
+
+T = TypeVar("T")
+
+_UNREADABLE: Final = "its schedule holds no terms that can be read: remove it with remove_job, then add it anew"
 
 
 @dataclass(frozen=True)
@@ -47,17 +55,40 @@ class ScheduledJob:
 
     @classmethod
     def read(cls, schedule_id: str, told: DescribeScheduleResponse) -> Self | None:
-        """Return the job that a schedule carries, or None for a schedule that is not a job of ours."""
+        """Return the job that a schedule carries, or None for a schedule that is not a job of ours.
+
+        Raises BrokenJob for one that was made for a job and carries none that can be read.
+        """
         action = told.schedule.action.start_workflow
-        if action.workflow_type.name != BACKUP_WORKFLOW:
+        request = _request_in(action)
+        if request is not None and schedule_id_of(request.scheduler_id) == schedule_id:
+            return cls(request, schedule_id, told)
+        made_for = _decoded(told.memo.fields.get(MADE_FOR), str)
+        if made_for is not None and schedule_id_of(made_for) == schedule_id:
+            raise BrokenJob(made_for, _UNREADABLE)
+        return None
+
+    @property
+    def broken(self) -> str | None:
+        """What somebody changed in the schedule so that it does not follow the job's terms any more; None if nothing.
+
+        Its offset does not count: clock changes move it (`realigned`).
+        """
+        spec, policies = self.told.schedule.spec, self.told.schedule.policies
+        calendars = spec.calendar or spec.structured_calendar or spec.cron_string
+        excluded = spec.exclude_calendar or spec.exclude_structured_calendar
+        intervals = [interval.interval.ToTimedelta() for interval in spec.interval]
+        changed = {
+            "times": calendars or excluded or spec.HasField("end_time") or intervals != [self.request.every],
+            "jitter": spec.jitter.ToTimedelta() != self.request.window,
+            "overlap policy": policies.overlap_policy != ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
+            "catch-up window": policies.catchup_window.ToTimedelta() != self.request.catch_up_window,
+            "number of runs": self.told.schedule.state.limited_actions,
+        }
+        if not any(changed.values()):
             return None
-        try:
-            [request] = _converter.from_payloads(action.input.payloads, [BackupRequest])
-        except Exception:  # whatever somebody else's workflow of that name takes, it is not a BackupRequest
-            return None
-        if action.workflow_id != workflow_id(request.scheduler_id):
-            return None
-        return cls(request, schedule_id, told)
+        parts = ", ".join(part for part, is_changed in changed.items() if is_changed)
+        return f"its schedule was changed by other means ({parts}): modify_start_backup_job_by_interval mends it"
 
     @property
     def created_at(self) -> datetime:
@@ -89,16 +120,12 @@ class ScheduledJob:
     @property
     def changed_by(self) -> list[str]:
         """Which calls have changed the job last."""
-        carried = self._action.header.fields
-        if CALLS not in carried:  # such as after an update by the CLI
-            return []
-        calls: list[str] = _converter.from_payload(carried[CALLS], list[str])
-        return calls
+        # None after an update by the CLI, for instance.
+        return _decoded(self._action.header.fields.get(CALLS), list[str]) or []
 
     def was_made_by(self, call: str) -> bool:
         """Tell whether a call has made the job."""
-        memo = self.told.memo.fields
-        return CALL in memo and bool(_converter.from_payload(memo[CALL], str) == call)
+        return _decoded(self.told.memo.fields.get(CALL), str) == call
 
     def was_changed_by(self, call: str) -> bool:
         """Tell whether a call has changed the job, though others may have changed it again since.
@@ -160,3 +187,21 @@ class ScheduledJob:
 
 def _moment(time: Timestamp) -> datetime:
     return time.ToDatetime(UTC)
+
+
+def _decoded(payload: Payload | None, kind: type[T]) -> T | None:
+    """Return what a payload holds; None where there is none, or where it is not what we write."""
+    if payload is None:
+        return None
+    try:
+        decoded: T = _converter.from_payload(payload, kind)
+    except Exception:  # pydantic's, the SDK's and json's errors: anybody can write a schedule
+        return None
+    return decoded
+
+
+def _request_in(action: NewWorkflowExecutionInfo) -> BackupRequest | None:
+    if action.workflow_type.name != BACKUP_WORKFLOW or len(action.input.payloads) != 1:
+        return None
+    request = _decoded(action.input.payloads[0], BackupRequest)
+    return request if request and action.workflow_id == workflow_id(request.scheduler_id) else None

@@ -37,6 +37,9 @@ LONGEST_RUN: Final = timedelta(days=31)
 """A run that is still open so long after its last possible start has hung; it must not hold up the next for ever. No
 policy allows a backup as much."""
 
+MADE_FOR: Final = "scheduler_id"
+"""Memo key of the job that a schedule was made for. Nobody can change a memo: it tells whose a spoilt schedule is."""
+
 CALL: Final = "call"
 """Memo key of the call that made a schedule: delivered again, it is known by it."""
 
@@ -97,7 +100,7 @@ def schedule_for(aim: Aim, task_queue: str, call: str = "", changed_by: Sequence
 
 def memo_for(request: BackupRequest, call: str) -> dict[str, str]:
     """Return the memo of a job's schedule; `call` identifies the call that makes it."""
-    return {"scheduler_id": request.scheduler_id, CALL: call}
+    return {MADE_FOR: request.scheduler_id, CALL: call}
 
 
 def mark_of(call: str) -> str:

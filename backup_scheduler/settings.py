@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     log_level: Annotated[str, Field(pattern="^(?i:debug|info|warning|error)$")] = "info"
     log_format: Annotated[str, Field(pattern="^(auto|json|console)$")] = "auto"
     """auto: JSON unless on a terminal."""
+    misfire_grace_time: Annotated[int, Field(ge=1, le=315_360_000)] | None = None
+    """The misfire_grace_time of calls that give none, in seconds."""
     rpc_workers: Annotated[int, Field(ge=1, le=1000)] = 50
     """Calls that one RPC process carries out at once (nameko's max_workers)."""
     policies: Path | None = None

@@ -68,7 +68,7 @@ async def replace_schedule(
     schedule: Schedule,
     search_attributes: TypedSearchAttributes,
 ) -> None:
-    """Put a schedule in the place of the one that was seen, unless that was changed since; its state stays.
+    """Put a schedule in the place of the one that was seen, unless that was changed since; a pause stays.
 
     Temporal drops an update that comes too late without an error (Temporal fact): `describe` tells. The SDK's own
     `update` sends no conflict token, so it would undo, say, a pause that came between. Raises RPCError.
@@ -81,6 +81,8 @@ async def replace_schedule(
         identity=client.identity,
         request_id=str(uuid.uuid4()),
     )
-    request.schedule.state.CopyFrom(seen.schedule.state)  # else it would resume a paused job
+    if seen.schedule.state.paused:  # else it would resume a paused job
+        request.schedule.state.paused = True
+        request.schedule.state.notes = seen.schedule.state.notes
     encode_search_attributes(search_attributes, request.search_attributes)
     await client.workflow_service.update_schedule(request, retry=True)

@@ -1,5 +1,6 @@
 """What the service depends on, set up before the first call arrives."""
 
+import hashlib
 import os
 import signal
 import time
@@ -18,7 +19,8 @@ from backup_scheduler.jobs import Arguments
 from backup_scheduler.replies import Reply, fail, success
 from rpc_service.bridge import Awaiter, guest_loop
 from rpc_service.entrypoint import REDELIVERED, REQUEST_ID
-from rpc_service.gateway import RETRIES, Description, ScheduleGateway
+from rpc_service.faults import RETRIES
+from rpc_service.gateway import Description, ScheduleGateway
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -33,16 +35,26 @@ A = TypeVar("A", bound=Arguments)
 class Call:
     """One RPC call on its way to a reply."""
 
-    def __init__(self, wait_for: Awaiter, gateway: ScheduleGateway, worker_ctx: Any) -> None:
+    def __init__(
+        self, wait_for: Awaiter, gateway: ScheduleGateway, worker_ctx: Any, misfire_grace_time: int | None = None
+    ) -> None:
         self._wait_for = wait_for
         self._gateway = gateway
+        self._misfire_grace_time = misfire_grace_time
         self._method = worker_ctx.entrypoint.method_name
         self._call_id = worker_ctx.call_id
-        self.request_id: str = worker_ctx.data.get(REQUEST_ID, self._call_id)
-        """Identifies the AMQP request, the same when it is delivered again."""
+        self._request_id: str = worker_ctx.data.get(REQUEST_ID, self._call_id)
         self.redelivered: bool = worker_ctx.data[REDELIVERED]
         """The broker has handed the request out before: it may have been carried out, unanswered."""
         self._log_fields: dict[str, Any] = {}
+
+    def mark(self, arguments: Arguments) -> str:
+        """Return what identifies the AMQP request, the same when it is delivered again.
+
+        It knows the arguments: a caller may use a correlation id for more than one request.
+        """
+        content = f"{self._method} {arguments.model_dump_json()}"
+        return f"{self._request_id} {hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
     def answer(
         self,
@@ -60,7 +72,7 @@ class Call:
         if self.redelivered:
             fields["redelivered"] = True
         try:
-            arguments = model.from_call(args, kwargs)
+            arguments = model.from_call(args, kwargs, self._misfire_grace_time)
             fields |= arguments.model_dump(include={"scheduler_id", "policy_name"})
             reply = success(self._wait_for(act(self._gateway, arguments)))
         except SchedulerError as error:
@@ -103,10 +115,11 @@ class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type inf
         self._wait_for = guest_loop()
         client = self._wait_for(temporal.connect(lazy=True, runtime=quiet, retry_config=RETRIES))
         self._gateway = ScheduleGateway(client, current)
+        self._misfire_grace_time = current.misfire_grace_time
 
     def get_dependency(self, worker_ctx: Any) -> Call:
         """Return the call that a worker is to answer."""
-        return Call(self._wait_for, self._gateway, worker_ctx)
+        return Call(self._wait_for, self._gateway, worker_ctx, self._misfire_grace_time)
 
     def worker_teardown(self, worker_ctx: Any) -> None:
         """Log the call, now that its answer is on its way."""

@@ -22,12 +22,17 @@ class SchedulerService:
     @rpc
     def add_scheduler_start_backup_job_by_interval(self, /, *args: Any, **kwargs: Any) -> Reply:
         """Make a job: (scheduler_id, policy_name, days, start_time, duration, misfire_grace_time, **url_kwargs)."""
-        return self.call.answer(BackupJob, args, kwargs, lambda jobs, job: jobs.add(job, self.call.request_id))
+        return self.call.answer(BackupJob, args, kwargs, lambda jobs, job: jobs.add(job, self.call.mark(job)))
 
     @rpc
     def modify_start_backup_job_by_interval(self, /, *args: Any, **kwargs: Any) -> Reply:
         """Replace a job's terms; the arguments are those of add. A paused job stays paused."""
-        return self.call.answer(BackupJob, args, kwargs, lambda jobs, job: jobs.modify(job, self.call.request_id))
+        return self.call.answer(
+            BackupJob,
+            args,
+            kwargs,
+            lambda jobs, job: jobs.modify(job, self.call.mark(job), again=self.call.redelivered),
+        )
 
     @rpc
     def pause_job(self, /, *args: Any, **kwargs: Any) -> Reply:
