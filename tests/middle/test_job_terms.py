@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backup_scheduler.backups import BackupRequest, check_carriage
 from backup_scheduler.errors import InvalidArguments
-from backup_scheduler.jobs import MAX_URL_KWARGS_BYTES, Arguments, BackupJob, JobId
+from backup_scheduler.jobs import MAX_NESTING, MAX_URL_KWARGS_BYTES, Arguments, BackupJob, JobId
 
 TERMS: dict[str, Any] = {
     "scheduler_id": "job-1",
@@ -29,6 +31,14 @@ json_values = st.recursive(
     lambda values: st.lists(values, max_size=4) | st.dictionaries(st.text(max_size=8), values, max_size=4),
     max_leaves=10,
 )
+
+
+def nested(levels: int) -> Any:
+    """Return a value of so many lists within one another."""
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 def faults_of(*args: Any, **kwargs: Any) -> tuple[str, ...]:
@@ -66,6 +76,8 @@ def test_each_argument_is_required(name: str) -> None:
         ("scheduler_id", "a\x00b"),
         ("scheduler_id", "a\nb"),
         ("scheduler_id", "\x9f"),
+        ("policy_name", "a\x00b"),
+        ("policy_name", "a\nb"),
         ("policy_name", UUID(int=1)),
         *(("days", value) for value in (True, 1.0, "1", 0, -1, 3651)),
         *(("duration", value) for value in (False, 1.0, "1", -1, 25)),
@@ -81,7 +93,7 @@ def test_a_wrong_argument_is_named_with_its_rule_and_the_value_received(name: st
     rule = BackupJob.model_fields[name].description
     assert fault.startswith(f"{name} must be {rule}, not ")
     if len(repr(value)) < 30:
-        assert fault.endswith(f"not {value!r}")
+        assert f", not {value!r}" in fault
     assert len(fault) < 300
 
 
@@ -134,13 +146,99 @@ def test_url_kwargs_are_kept_as_they_are(url_kwargs: dict[str, Any]) -> None:
     assert BackupJob.model_validate_json(job.model_dump_json()) == job
 
 
-@pytest.mark.parametrize(
-    "value", [float("nan"), float("inf"), "\ud800", Decimal("1.5"), UUID(int=1), b"x", {"deep": [{1, 2}]}]
-)
+NOT_JSON: dict[str, Any] = {
+    "NaN": float("nan"),
+    "infinity": float("inf"),
+    "surrogate": "\ud800",
+    "surrogate key": {"\ud800": 1},
+    "bytes": b"\xff",
+    "deep bytes": [b"\xff"],
+    "set": {"deep": [{1, 2}]},
+    "long int": 10**4300,
+}
+
+
+@pytest.mark.parametrize("value", NOT_JSON.values(), ids=NOT_JSON)
 def test_url_kwargs_that_are_not_json_are_refused_without_telling_their_value(value: Any) -> None:
     [fault] = faults_of(**TERMS, token=value)
     rule = BackupJob.model_fields["url_kwargs"].description
     assert fault in {f"url_kwargs (all other arguments) must be {rule}{key}" for key in ("", ", unlike 'token'")}
+
+
+def test_url_kwargs_may_be_nested_100_deep_and_no_deeper() -> None:
+    assert MAX_NESTING == 100
+    for value in (nested(100), {"a": nested(99)}):
+        assert BackupJob.from_call((), TERMS | {"tree": value}).url_kwargs == {"tree": value}
+    for value in (nested(101), {"a": nested(100)}, [*nested(100), nested(101)], nested(5000)):
+        [fault] = faults_of(**TERMS, tree=value)
+        assert "at most 100 levels deep" in fault
+        assert fault.endswith("unlike 'tree'")
+
+
+EDGES: dict[str, Any] = {
+    "nesting": nested(100),
+    "long int": 10**4299,
+    "negative int": -(10**30),
+    "small float": 5e-324,
+    "large float": 1e308,
+    "minus zero": -0.0,
+    "NUL": "\x00",
+    "odd characters": "\u2028\ufffe",
+    "odd keys": {"": {"\x00": None}},
+    "two bytes each": "é" * 32_000,
+}
+
+
+@pytest.mark.parametrize("value", EDGES.values(), ids=EDGES)
+def test_the_edges_of_url_kwargs_come_back_from_temporal_as_they_were(value: Any) -> None:
+    job = BackupJob.from_call((), TERMS | {"value": value})
+    check_carriage(BackupRequest.of(job, "UTC", date(2026, 1, 1)))
+
+
+@pytest.mark.parametrize("levels", [198, 199, 254, 300])
+def test_what_does_not_come_back_from_temporal_is_refused_whatever_the_rules_say(levels: int) -> None:
+    job = BackupJob.model_construct(**TERMS, url_kwargs={"tree": nested(levels)})
+    request = BackupRequest.model_construct(**dict(job), timezone="UTC", anchor=date(2026, 1, 1))
+    with pytest.raises(InvalidArguments, match="cannot be carried to a backup and back"):
+        check_carriage(request)
+
+
+def test_a_job_that_was_accepted_before_a_rule_came_stays_readable() -> None:
+    standing = TERMS | {"policy_name": "a\nb", "url_kwargs": {"tree": nested(150)}}
+    assert BackupJob.model_validate_json(json.dumps(standing)).policy_name == "a\nb"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (date(2026, 1, 31), "2026-01-31"),
+        (datetime(2026, 1, 31, 2, 1), "2026-01-31 02:01:00"),
+        (datetime(2026, 1, 31, 2, 1, tzinfo=UTC), "2026-01-31 02:01:00+00:00"),
+        (time(2, 1), "02:01:00"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (Decimal("1.50"), "1.50"),
+        (Decimal("NaN"), "NaN"),
+        ("é".encode(), "é"),
+    ],
+)
+def test_what_json_has_no_form_for_goes_as_its_text(value: Any, text: str) -> None:
+    job = BackupJob.from_call((), TERMS | {"plain": value, "deep": {"a": [1, [value]]}})
+    assert job.url_kwargs == {"plain": text, "deep": {"a": [1, [text]]}}
+
+
+@pytest.mark.parametrize("given", [{}, {"misfire_grace_time": None}, {"misfire_grace_time": 0}])
+def test_a_grace_time_that_is_not_given_is_the_settings(given: dict[str, Any]) -> None:
+    terms = {name: value for name, value in TERMS.items() if name != "misfire_grace_time"} | given
+    assert BackupJob.from_call((), terms, misfire_grace_time=259_200).misfire_grace_time == 259_200
+    [fault] = faults_of(**terms)
+    assert fault.startswith("misfire_grace_time ")
+    assert "SCHEDULER_MISFIRE_GRACE_TIME" in fault
+
+
+@pytest.mark.parametrize("given", [False, -1, 0.0, "0", ""])
+def test_a_wrong_grace_time_is_not_one_that_is_not_given(given: Any) -> None:
+    with pytest.raises(InvalidArguments, match="misfire_grace_time must be"):
+        BackupJob.from_call((), TERMS | {"misfire_grace_time": given}, misfire_grace_time=60)
 
 
 def test_url_kwargs_may_have_64_kib_and_no_more() -> None:

@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kombu import Connection, Exchange, Producer, Queue
 
+from backup_scheduler.names import SYSTEM_SCHEDULE
 from devstack.running import StackInfo
 from tests.conftest import Caller, eventually
 from tests.rpc_service.test_methods import ADD, MODIFY, ONE_ID, TERMS, assert_fails, job
@@ -84,9 +85,46 @@ def test_several_faults_are_named_in_one_answer(call: Caller) -> None:
     assert_fails(call(ADD, "job", "p", 0, "nine", 99), 400, "days", "start_time", "duration", "misfire_grace_time")
 
 
-@pytest.mark.parametrize("value", [uuid.UUID(int=1), Decimal(1), b"x", datetime(2026, 1, 1), float("nan")])
+@pytest.mark.parametrize("value", [b"\xff", float("nan")])
 def test_url_kwargs_that_are_not_json_are_answered_400(call: Caller, scheduler_id: str, value: Any) -> None:
     assert_fails(call(ADD, scheduler_id, *TERMS, extra=value), 400, "url_kwargs (all other arguments) must be JSON")
+
+
+def test_what_json_has_no_form_for_reaches_the_job_as_its_text(call: Caller, scheduler_id: str) -> None:
+    odd = {
+        "day": date(2026, 1, 31),
+        "moment": datetime(2026, 1, 31, 2, 1),
+        "hour": time(2, 1),
+        "deep": [{"id": uuid.UUID(int=1)}, [Decimal("1.50")]],
+        "data": b"plain",
+    }
+    texts = {
+        "day": "2026-01-31",
+        "moment": "2026-01-31 02:01:00",
+        "hour": "02:01:00",
+        "deep": [{"id": str(uuid.UUID(int=1))}, ["1.50"]],
+        "data": "plain",
+    }
+    assert job(call(ADD, scheduler_id, *TERMS, **odd))["kwargs"].items() >= texts.items()
+    assert job(call(MODIFY, scheduler_id, *TERMS, again=odd))["kwargs"]["again"] == texts
+
+
+def test_arguments_that_could_not_be_read_back_make_and_spoil_no_job(call: Caller, scheduler_id: str) -> None:
+    deep: Any = 1
+    for _ in range(199):
+        deep = [deep]
+    assert_fails(call(ADD, scheduler_id, *TERMS, tree=deep), 400, "at most 100 levels deep")
+    assert_fails(call("get_job", scheduler_id), 404)
+    added = job(call(ADD, scheduler_id, *TERMS))
+    assert_fails(call(MODIFY, scheduler_id, *TERMS, tree=deep), 400, "at most 100 levels deep")
+    assert job(call("get_job", scheduler_id)) == added
+
+
+@pytest.mark.parametrize("reserved", [SYSTEM_SCHEDULE, "temporal-sys-scheduler:a"])
+def test_an_id_that_the_system_keeps_for_itself_cannot_be_added(call: Caller, reserved: str) -> None:
+    assert_fails(call(ADD, reserved, *TERMS), 400, "scheduler_id must not be ", repr(reserved))
+    for method in ONE_ID:
+        assert_fails(call(method, reserved), 404)
 
 
 def test_url_kwargs_of_more_than_64_kib_are_answered_400(call: Caller, scheduler_id: str) -> None:

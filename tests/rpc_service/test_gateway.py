@@ -255,7 +255,16 @@ async def test_a_modify_that_comes_again_does_not_undo_one_that_came_after_it(
     await gateway.add(a_job(scheduler_id), "one")
     await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier")
     later = await gateway.modify(a_job(scheduler_id, policy_name="later"), "later")
-    assert await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier") == later
+    assert await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier", again=True) == later
+
+
+async def test_the_same_change_asked_for_anew_is_made_though_its_call_has_the_same_name(
+    gateway: ScheduleGateway, scheduler_id: str
+) -> None:
+    await gateway.add(a_job(scheduler_id), "one")
+    for policy_name in ("earlier", "later", "earlier", "later", "earlier"):
+        changed = await gateway.modify(a_job(scheduler_id, policy_name=policy_name), policy_name)
+        assert changed["kwargs"]["policy_name"] == policy_name
 
 
 async def test_a_modify_leaves_a_pause_with_its_note(
@@ -266,6 +275,17 @@ async def test_a_modify_leaves_a_pause_with_its_note(
     await gateway.modify(a_job(scheduler_id, "03:04"), "two")
     state = (await schedule.describe()).schedule.state
     assert (state.paused, state.note) == (True, "holiday")
+
+
+async def test_a_modify_renews_the_note_of_a_job_that_is_not_paused(
+    gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    await gateway.add(a_job(scheduler_id, policy_name="old"), "one")
+    await gateway.modify(a_job(scheduler_id, policy_name="new"), "two")
+    note = (await schedule.describe()).schedule.state.note
+    assert note is not None
+    assert "new" in note
+    assert "old" not in note
 
 
 async def test_a_schedule_that_was_changed_since_it_was_seen_is_not_replaced(
