@@ -86,8 +86,8 @@ class SearchAttributesMissing(SchedulerError):
 
     def __init__(self, names: Sequence[str], namespace: str) -> None:
         super().__init__(
-            f"Temporal's namespace {namespace!r} lacks search attributes and refuses to have them registered by the "
-            f"service: an administrator has to make {', '.join(names)}, each of the type Keyword"
+            f"Temporal's namespace {namespace!r} lacks search attributes and refuses to make them: an administrator "
+            f"has to make {', '.join(f'{name} (Keyword)' for name in names)} there"
         )
 
 
@@ -109,6 +109,17 @@ class ListTimeout(SchedulerError):
         super().__init__(
             f"the jobs could not all be described within {seconds:g} s: Temporal has too much to do, or there are too "
             f"many of them; get_job describes one"
+        )
+
+
+class ReplyTooLarge(SchedulerError):
+    """The call was carried out, but its description is larger than what is sent or what the broker takes."""
+
+    code = 500
+
+    def __init__(self, size: int, jobs: int) -> None:
+        super().__init__(
+            f"the answer is too large for the message broker: {jobs} jobs in {size / 1e6:.1f} MB; get_job describes one"
         )
 
 

@@ -9,7 +9,7 @@ from nameko.constants import AMQP_URI_CONFIG_KEY
 from nameko.exceptions import MalformedRequest
 from nameko.rpc import Responder, Rpc, RpcConsumer, get_rpc_exchange
 
-from rpc_service.broker import DeliveryVoid, SturdyQueueConsumer
+from rpc_service.broker import MOST_ANSWERS, DeliveryVoid, SturdyQueueConsumer
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -38,6 +38,9 @@ class SturdyRpcConsumer(RpcConsumer):  # type: ignore[misc]  # nameko has no typ
         if missing:
             self._drop(message, f"it has no {' and no '.join(missing)}")
             return
+        if self.queue_consumer.is_answered_in_vain(message):
+            self._drop(message, f"it came again after {MOST_ANSWERS} answers")
+            return
         stack = message.headers.get(_CALL_ID_STACK)
         if not (isinstance(stack, list) and all(isinstance(call, str) for call in stack)):
             message.headers.pop(_CALL_ID_STACK, None)
@@ -47,9 +50,11 @@ class SturdyRpcConsumer(RpcConsumer):  # type: ignore[misc]  # nameko has no typ
         """Answer and settle the delivery."""
         config = self.container.config
         responder = Responder(config[AMQP_URI_CONFIG_KEY], get_rpc_exchange(config), None, message)
-        responder.publisher_cls = lambda *_, **__: self.queue_consumer.replier(message)
+        replier = self.queue_consumer.replier(message)
+        responder.publisher_cls = lambda *_, **__: replier
         try:
-            return responder.send_response(result, exc_info)
+            result, exc_info = responder.send_response(result, exc_info)
+            return replier.instead or result, exc_info
         except DeliveryVoid as error:
             _log.warning("reply not sent", reason=repr(error), call=message.properties.get("correlation_id"))
         except Exception as error:

@@ -85,9 +85,11 @@ class Call:
         self._log_fields = {"code": reply["code"], "seconds": round(time.monotonic() - began, 4), **fields}
         return reply
 
-    def log(self) -> None:
-        """Log the answer; the caller need not wait for that."""
-        if self._log_fields:
+    def log(self, sent: Any) -> None:
+        """Log the answer that was sent; the caller need not wait for that."""
+        if self._log_fields and isinstance(sent, dict):
+            if sent["code"] != self._log_fields["code"]:  # a reply that was too large
+                self._log_fields |= {"code": sent["code"], "reason": sent["description"]}
             log = _log.warning if self._log_fields["code"] >= 500 else _log.info
             log("call answered", **self._log_fields)
 
@@ -121,6 +123,6 @@ class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type inf
         """Return the call that a worker is to answer."""
         return Call(self._wait_for, self._gateway, worker_ctx, self._misfire_grace_time)
 
-    def worker_teardown(self, worker_ctx: Any) -> None:
+    def worker_result(self, worker_ctx: Any, result: Any = None, exc_info: Any = None) -> None:
         """Log the call, now that its answer is on its way."""
-        getattr(worker_ctx.service, self.attr_name).log()
+        getattr(worker_ctx.service, self.attr_name).log(result)

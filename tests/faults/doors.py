@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 
@@ -17,6 +18,8 @@ class Door(AbstractContextManager["Door"]):
         self._passing = threading.Event()
         self._passing.set()
         self._closed = False
+        self.delay = 0.0
+        """Seconds for which what clients say is kept back."""
         self.held = False
         """Whether anything was said since it is held."""
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
@@ -57,6 +60,8 @@ class Door(AbstractContextManager["Door"]):
                 if passing is not None and not passing.is_set():
                     self.held = True
                     passing.wait()
+                if passing is not None:
+                    time.sleep(self.delay)
                 if self._closed:
                     return
                 target.sendall(data)

@@ -257,3 +257,11 @@ def test_an_add_that_is_delivered_again_succeeds_and_a_second_add_does_not(wire:
     assert job(replies[0]) == job(replies[1])
     wire.send(ADD, body)
     assert_fails(wire.reply()["result"], 409)
+
+
+def test_requests_with_one_correlation_id_are_told_apart_by_what_they_ask_for(wire: Wire, scheduler_id: str) -> None:
+    for method, policy_name in ((ADD, "one"), (MODIFY, "two"), (MODIFY, "three"), (MODIFY, "two")):
+        wire.send(method, {"args": [scheduler_id, policy_name, *TERMS[1:]], "kwargs": {}}, correlation_id="always")
+        assert job(wire.reply()["result"])["kwargs"]["policy_name"] == policy_name
+    wire.send(ADD, {"args": [scheduler_id, "other", *TERMS[1:]], "kwargs": {}}, correlation_id="always")
+    assert_fails(wire.reply()["result"], 409)

@@ -1,12 +1,15 @@
 """What the RPC methods ask of Temporal where a caller cannot see it: clocks, lost calls, namespaces that are new."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleHandle, ScheduleUpdate
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -16,19 +19,23 @@ from backup_scheduler.backups import BackupRequest
 from backup_scheduler.errors import (
     JobExists,
     JobNotFound,
+    ListTimeout,
     NamespaceNotFound,
     SchedulerError,
+    SearchAttributesMissing,
     TemporalOverloaded,
     TemporalTimeout,
     TemporalUnavailable,
 )
 from backup_scheduler.jobs import BackupJob
+from backup_scheduler.names import SEARCH_ATTRIBUTES
 from backup_scheduler.scheduled_jobs import ScheduledJob
 from backup_scheduler.schedules import Aim, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal import describe_schedule, replace_schedule
 from devstack.running import StackInfo
 from rpc_service.gateway import Description, ScheduleGateway
+from tests.faults.doors import Door
 
 SETTINGS = Settings(timezone="UTC")
 
@@ -355,6 +362,39 @@ async def test_a_namespace_that_does_not_exist_is_not_taken_for_one_without_jobs
     for asked in (gateway.get("job"), gateway.get_all(), gateway.add(a_job("job"), "call"), gateway.remove("job")):
         with pytest.raises(NamespaceNotFound, match="no namespace 'nowhere'"):
             await asked
+
+
+async def test_search_attributes_that_may_not_be_registered_are_named_for_the_administrator(
+    new_namespace: Client,
+) -> None:
+    # A server with an SQL store refuses an eleventh attribute of one type, as Temporal Cloud refuses all of them.
+    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    request = AddSearchAttributesRequest(
+        namespace=new_namespace.namespace, search_attributes={f"Theirs{number}": keyword for number in range(10)}
+    )
+    await new_namespace.operator_service.add_search_attributes(request)
+    gateway = ScheduleGateway(new_namespace, SETTINGS)
+    assert await gateway.get_all() == []
+    with pytest.raises(SearchAttributesMissing) as caught:
+        await gateway.add(a_job("first"), "call")
+    assert caught.value.code == 503
+    for text in (*(f"{key.name} (Keyword)" for key in SEARCH_ATTRIBUTES), new_namespace.namespace, "administrator"):
+        assert text in str(caught.value)
+
+
+async def test_a_list_of_all_jobs_has_one_bound_for_all_of_it(stack: StackInfo, scheduler_id: str) -> None:
+    with Door(stack.temporal_address) as door:
+        client = await Client.connect(door.address, data_converter=pydantic_data_converter)
+        gateway = ScheduleGateway(client, SETTINGS, list_deadline=1)
+        for number in range(3):
+            await gateway.add(a_job(f"{scheduler_id}-{number}"), "call")
+        door.delay = 0.6  # each request stays well within its own bound
+        began = time.monotonic()
+        with pytest.raises(ListTimeout, match=r"within 1 s: .* get_job describes one") as caught:
+            await gateway.get_all()
+        assert time.monotonic() - began < 3
+        assert (await gateway.get(f"{scheduler_id}-0"))["job_id"] == f"{scheduler_id}-0"
+    assert caught.value.code == 504
 
 
 async def test_the_first_job_of_a_namespace_registers_the_search_attributes(new_namespace: Client) -> None:

@@ -16,7 +16,7 @@ import pytest
 from devstack.running import StackInfo
 from tests.conftest import ROOT, Caller, calling, eventually, rpc_process
 from tests.faults.doors import Door as HeldDoor
-from tests.rpc_service.test_methods import ADD, TERMS, assert_fails, job
+from tests.rpc_service.test_methods import ADD, MODIFY, TERMS, assert_fails, job
 
 STARTS = {
     "python -m rpc_service": [sys.executable, "-m", "rpc_service"],
@@ -139,6 +139,20 @@ def test_wrong_settings_end_it_with_one_sentence() -> None:
     )
     assert ended.returncode == 1
     assert ended.stderr == "SCHEDULER_TIMEZONE: 'Mars/Olympus' is not an IANA time zone such as 'Europe/Berlin'\n"
+
+
+def test_a_grace_time_that_callers_leave_out_is_the_settings(
+    stack: StackInfo, private_broker: str, scheduler_id: str, call: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = TERMS[:-1]
+    for method in (ADD, MODIFY):
+        assert_fails(call(method, scheduler_id, *without), 400, "misfire_grace_time", "SCHEDULER_MISFIRE_GRACE_TIME")
+    monkeypatch.setenv("SCHEDULER_MISFIRE_GRACE_TIME", "259200")
+    with rpc_process(private_broker, stack.temporal_address), calling(private_broker) as lenient:
+        assert job(lenient(ADD, scheduler_id, *without))["misfire_grace_time"] == 259_200
+        for given in (None, 0):
+            assert job(lenient(MODIFY, scheduler_id, *without, given))["misfire_grace_time"] == 259_200
+        assert job(lenient(MODIFY, scheduler_id, *without, 60))["misfire_grace_time"] == 60
 
 
 def test_many_calls_at_once_are_all_answered(call: Caller, stack: StackInfo, scheduler_id: str) -> None:

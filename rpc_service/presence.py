@@ -1,0 +1,72 @@
+"""Finds consumers of the service's queue that are not of its kind: they would take a part of its calls."""
+
+import time
+from typing import Any, Final
+
+import structlog
+from eventlet.semaphore import Semaphore
+from kombu import Connection, Consumer, Queue
+from kombu.exceptions import ChannelError
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_FIRST_PAUSE: Final = 2.0
+_LONGEST_PAUSE: Final = 60.0
+"""Seconds between two looks: short at first, as a change of services is when the old one is still there."""
+
+
+class Presence:
+    """Counts the consumers of the service's queue, and those of a queue that only processes of this kind consume.
+
+    The broker tells how many consumers a queue has, but not whose they are. It is asked in the greenlet that reads the
+    connection, in between two messages.
+    """
+
+    def __init__(self, queue: str) -> None:
+        self._queue = queue
+        self._ours = f"{queue}.processes"
+        self._channel: Any = None  # kombu's, which is without types
+        self._pause = _FIRST_PAUSE
+        self._next_look = 0.0
+        self._suspected = False
+
+    def announce(self, connection: Connection) -> None:
+        """Count among ours, on a new connection; call it before anything is consumed."""
+        marker = Queue(
+            self._ours, auto_delete=True, expires=300, queue_arguments={"x-queue-type": "classic"}, durable=True
+        )
+        self._suspected = False
+        self._pause, self._next_look = _FIRST_PAUSE, 0.0
+        self._channel = connection.channel()
+        try:
+            Consumer(self._channel, [marker], no_ack=True, on_message=lambda _: None).consume()
+        except ChannelError as error:
+            self._give_up(error)
+
+    def look(self, writing: Semaphore) -> None:
+        """Compare the counts when it is time to, and say what is wrong; `writing` guards the connection's socket."""
+        if self._channel is None or time.monotonic() < self._next_look:
+            return
+        try:
+            with writing:
+                others = self._consumers(self._queue) - self._consumers(self._ours)
+        except ChannelError as error:
+            self._give_up(error)
+            return
+        # Another process of ours may be on its way in or out, hence a second look before an alarm.
+        if others > 0 and self._suspected:
+            _log.error(
+                "another service takes calls from our queue: stop it",
+                queue=self._queue,
+                consumers_not_of_this_service=others,
+            )
+        self._pause = _FIRST_PAUSE if others > 0 and not self._suspected else min(2 * self._pause, _LONGEST_PAUSE)
+        self._suspected = others > 0
+        self._next_look = time.monotonic() + self._pause
+
+    def _consumers(self, queue: str) -> int:
+        return int(self._channel.queue_declare(queue, passive=True).consumer_count)
+
+    def _give_up(self, error: ChannelError) -> None:
+        self._channel = None
+        _log.warning("cannot look for other services on our queue", queue=self._queue, error=str(error))

@@ -1,0 +1,167 @@
+"""What the service does where the broker sets limits, and where somebody else takes its calls."""
+
+import json
+import subprocess
+import sys
+import textwrap
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from kombu import Connection, Queue
+
+from backup_scheduler.names import SERVICE
+from devstack.running import StackInfo
+from tests.conftest import Caller, Reply, calling, eventually, rpc_process
+from tests.rpc_service.test_bad_calls import Wire
+from tests.rpc_service.test_methods import ADD, TERMS, assert_fails, job
+
+FOREIGN = """
+from nameko.rpc import rpc
+
+class Old:
+    name = "scheduler"
+
+    @rpc
+    def get_job(self, scheduler_id=None):
+        return "old"
+"""
+
+
+@pytest.fixture
+def broker_limit(stack: StackInfo) -> Iterator[Callable[[int], None]]:
+    """Sets how many bytes a message may have on channels that are opened from now on."""
+    environ = psutil.Process(stack.pids["rabbitmq"]).environ()
+
+    def evaluate(expression: str) -> str:
+        command = ["rabbitmqctl", "-q", "eval", expression]
+        return subprocess.run(command, env=environ, check=True, capture_output=True, text=True, timeout=60).stdout
+
+    before = evaluate("rabbit_misc:get_env(rabbit, max_message_size, 134217728).").strip()
+
+    def limit(size: int | str) -> None:
+        evaluate(f"application:set_env(rabbit, max_message_size, {size}).")
+
+    yield limit
+    limit(before)
+
+
+@pytest.fixture(scope="module")
+def many_jobs(call: Caller) -> Iterator[list[str]]:
+    """Jobs whose descriptions together have more than 8 MiB, of which Temporal's list has all."""
+    ids = [f"large-{uuid.uuid4().hex}-{number}" for number in range(45)]
+    for each in ids:
+        job(call(ADD, each, *TERMS, blob="é" * 32_000))
+    yield ids
+    for each in ids:
+        job(call("remove_job", each))
+
+
+class Output:
+    """What a process prints, as it comes."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self._stream = process.stdout
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self._stream is not None
+        for line in self._stream:
+            if line.startswith("{"):
+                self.lines.append(json.loads(line))
+
+    def of(self, text: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines if text in line["event"]]
+
+
+@contextmanager
+def a_service(broker: str, stack: StackInfo) -> Iterator[Output]:
+    with rpc_process(broker, stack.temporal_address) as process:
+        yield Output(process)
+
+
+@contextmanager
+def a_foreign_service(broker: str, folder: Path) -> Iterator[None]:
+    (folder / "old_service.py").write_text(textwrap.dedent(FOREIGN))
+    command = [str(Path(sys.executable).parent / "nameko"), "run", "--broker", broker, "old_service"]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def messages(broker: str) -> int:
+    with Connection(broker) as connection:
+        return int(Queue(f"rpc-{SERVICE}")(connection.channel()).queue_declare(passive=True).message_count)
+
+
+@pytest.mark.parametrize("limit", [None, 1_000_000], ids=["our own bound", "the broker's bound"])
+def test_a_list_that_is_too_large_for_the_broker_is_answered_with_what_to_do(
+    stack: StackInfo,
+    private_broker: str,
+    broker_limit: Callable[[int], None],
+    many_jobs: list[str],
+    limit: int | None,
+) -> None:
+    if limit:
+        broker_limit(limit)
+    with a_service(private_broker, stack) as output, calling(private_broker) as call:
+        replies: list[Reply] = []
+
+        def refused() -> bool:
+            # Temporal's list of schedules lags behind.
+            replies.append(call("get_jobs"))
+            return bool(replies[-1]["code"] != 200)
+
+        eventually(refused)
+        assert_fails(replies[-1], 500, "too large for the message broker", "jobs in", "MB", "get_job ")
+        assert call("get_job", many_jobs[0])["code"] == 200
+        assert messages(private_broker) == 0
+        assert not output.of("reply not sent")
+        [answered] = [line for line in output.of("call answered") if line["code"] == 500]
+        assert answered["method"] == "get_jobs"
+
+
+def test_a_call_whose_answers_all_come_to_nothing_is_dropped(
+    stack: StackInfo, private_broker: str, broker_limit: Callable[[int], None], scheduler_id: str, call: Caller
+) -> None:
+    job(call(ADD, scheduler_id, *TERMS, blob="x" * 10_000))
+    broker_limit(5_000)
+    with a_service(private_broker, stack) as output, Connection(private_broker) as connection:
+        Wire(connection).send("get_job", {"args": [scheduler_id], "kwargs": {}})
+        [dropped] = eventually(lambda: output.of("message dropped"))
+        assert "came again after 3 answers" in dropped["reason"]
+        assert Wire(connection).is_answered()
+        assert messages(private_broker) == 0
+
+
+def test_another_service_that_takes_calls_from_the_queue_is_told_of_loudly(
+    stack: StackInfo, private_broker: str, tmp_path: Path
+) -> None:
+    with a_service(private_broker, stack) as output, a_foreign_service(private_broker, tmp_path):
+        [found, *_] = eventually(lambda: output.of("another service takes calls from our queue"))
+        assert (found["level"], found["queue"], found["consumers_not_of_this_service"]) == ("error", "rpc-scheduler", 1)
+
+
+def test_processes_of_the_service_do_not_take_one_another_for_another_service(
+    stack: StackInfo, private_broker: str
+) -> None:
+    with a_service(private_broker, stack) as one:
+        with a_service(private_broker, stack) as other, calling(private_broker) as call:
+            for _ in range(3):
+                assert_fails(call("get_job", "nobody"), 404)
+            with Connection(private_broker) as connection:
+                channel = connection.channel()
+                for queue in ("rpc-scheduler", "rpc-scheduler.processes"):
+                    assert channel.queue_declare(queue, passive=True).consumer_count == 2
+        for output in (one, other):
+            assert not output.of("another service")
+            assert not output.of("cannot look")
