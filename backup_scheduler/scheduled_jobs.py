@@ -26,7 +26,7 @@ _converter: Final = pydantic_data_converter.payload_converter
 
 T = TypeVar("T")
 
-_UNREADABLE: Final = "its schedule holds no terms that can be read: remove it with remove_job, then add it anew"
+UNREADABLE: Final = "its schedule holds no terms that can be read: remove it with remove_job, then add it anew"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class ScheduledJob:
             return cls(request, schedule_id, told)
         made_for = _decoded(told.memo.fields.get(MADE_FOR), str)
         if made_for is not None and schedule_id_of(made_for) == schedule_id:
-            raise BrokenJob(made_for, _UNREADABLE)
+            raise BrokenJob(made_for, UNREADABLE)
         return None
 
     @property

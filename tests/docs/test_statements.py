@@ -14,11 +14,23 @@ from temporalio.envconfig import ClientConfigProfile
 
 from backup_scheduler import policies
 from backup_scheduler.backups import Outcome
-from backup_scheduler.errors import JobExists, JobNotFound, TemporalTimeout, TemporalUnavailable
+from backup_scheduler.errors import (
+    BrokenJob,
+    JobExists,
+    JobNotFound,
+    ListTimeout,
+    ReplyTooLarge,
+    SearchAttributesMissing,
+    TemporalOverloaded,
+    TemporalTimeout,
+    TemporalUnavailable,
+)
 from backup_scheduler.jobs import BackupJob
 from backup_scheduler.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, SYSTEM_WORKFLOW
+from backup_scheduler.scheduled_jobs import UNREADABLE
 from backup_scheduler.settings import PREFIX, Settings
-from rpc_service.gateway import DEADLINE
+from rpc_service.faults import DEADLINE
+from rpc_service.listing import LIST_DEADLINE
 from tests.conftest import ROOT
 from tests.docs.pages import PAGES, anchors, blocks, commands, links, prose, rows, text
 from tests.test_architecture import METHODS
@@ -116,7 +128,17 @@ def test_the_interface_quotes_every_rule() -> None:
 
 @pytest.mark.parametrize("page", APIS)
 def test_the_interface_quotes_every_failure(page: str) -> None:
-    for error in (JobNotFound("a"), JobExists("a"), TemporalUnavailable(), TemporalTimeout(DEADLINE)):
+    for error in (
+        JobNotFound("a"),
+        JobExists("a"),
+        TemporalUnavailable(),
+        TemporalOverloaded(),
+        TemporalTimeout(DEADLINE),
+        ListTimeout(LIST_DEADLINE),
+        BrokenJob("a", UNREADABLE),
+        ReplyTooLarge(8_600_000, 9000),
+        SearchAttributesMissing([key.name for key in SEARCH_ATTRIBUTES], "default"),
+    ):
         assert f"|{error.code}|" in text(page).replace(" ", "")
         assert f"`{error}`" in text(page)
 
