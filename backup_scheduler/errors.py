@@ -26,10 +26,15 @@ class JobNotFound(SchedulerError):
 
     code = 404
 
-    def __init__(self, scheduler_id: str, *, perhaps_removed: bool = False) -> None:
+    def __init__(self, scheduler_id: str, *, perhaps_removed: bool = False, removed_before: bool = False) -> None:
         cause = ": this call was cut short once, and may have removed it then" if perhaps_removed else ""
+        if removed_before:
+            cause = (
+                " any more: this call removed it when it came first; the job that has it now was added since and stays"
+            )
         super().__init__(f"no job has the scheduler_id {scheduler_id!r}{cause}")
         self.scheduler_id = scheduler_id
+        self.removed_before = removed_before
 
 
 class JobExists(SchedulerError):

@@ -5,8 +5,11 @@ import uuid
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import (
+    DeleteScheduleRequest,
     DescribeScheduleRequest,
     DescribeScheduleResponse,
+    GetWorkflowExecutionHistoryReverseRequest,
+    ListWorkflowExecutionsRequest,
     UpdateScheduleRequest,
 )
 from temporalio.client import Client, Schedule
@@ -19,6 +22,12 @@ from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
 from backup_scheduler.errors import ConfigurationError
 from backup_scheduler.names import SEARCH_ATTRIBUTES
+
+_SCHEDULER_WORKFLOW = "temporal-sys-scheduler:"
+"""Id of the server's workflow that is a schedule, before the schedule's id."""
+
+_EARLIER_SCHEDULES = 10
+"""Of one id, that are asked who deleted them."""
 
 
 async def connect(
@@ -86,3 +95,30 @@ async def replace_schedule(
         request.schedule.state.notes = seen.schedule.state.notes
     encode_search_attributes(search_attributes, request.search_attributes)
     await client.workflow_service.update_schedule(request, retry=True)
+
+
+async def delete_schedule(client: Client, schedule_id: str, mark: str) -> None:
+    """Delete a schedule and leave the mark of who did it (`was_deleted_by`). Raises RPCError."""
+    request = DeleteScheduleRequest(
+        namespace=client.namespace, schedule_id=schedule_id, identity=f"{client.identity} {mark}"
+    )
+    await client.workflow_service.delete_schedule(request, retry=True)
+
+
+async def was_deleted_by(client: Client, schedule_id: str, mark: str) -> bool:
+    """Tell whether an earlier schedule with this id was deleted with this mark. Raises RPCError.
+
+    A schedule is a workflow of the server's own, whose history stays for the namespace's retention; its last event
+    names who ended it. False may be wrong: the index of workflows lags, and schedules of the newer engine (CHASM) have none.
+    """
+    query = f"WorkflowId='{_SCHEDULER_WORKFLOW}{schedule_id}' AND TemporalNamespaceDivision='TemporalScheduler'"
+    listing = ListWorkflowExecutionsRequest(namespace=client.namespace, query=query, page_size=_EARLIER_SCHEDULES)
+    for earlier in (await client.workflow_service.list_workflow_executions(listing, retry=True)).executions:
+        ending = GetWorkflowExecutionHistoryReverseRequest(
+            namespace=client.namespace, execution=earlier.execution, maximum_page_size=1
+        )
+        told = await client.workflow_service.get_workflow_execution_history_reverse(ending, retry=True)
+        for event in told.history.events:
+            if event.workflow_execution_terminated_event_attributes.identity.endswith(mark):
+                return True
+    return False

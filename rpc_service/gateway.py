@@ -22,9 +22,15 @@ from backup_scheduler.jobs import BackupJob
 from backup_scheduler.names import SEARCH_ATTRIBUTES, is_reserved, schedule_id
 from backup_scheduler.replies import describe_broken_job, describe_job
 from backup_scheduler.scheduled_jobs import ScheduledJob
-from backup_scheduler.schedules import Aim, memo_for, schedule_for, search_attributes
+from backup_scheduler.schedules import Aim, mark_of, memo_for, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
-from backup_scheduler.temporal import describe_schedule, register_search_attributes, replace_schedule
+from backup_scheduler.temporal import (
+    delete_schedule,
+    describe_schedule,
+    register_search_attributes,
+    replace_schedule,
+    was_deleted_by,
+)
 from rpc_service.faults import answering, is_missing, is_new_namespace, may_pass
 from rpc_service.listing import LIST_DEADLINE, all_jobs
 
@@ -100,10 +106,11 @@ class ScheduleGateway:
         """Let runs start again; what came due meanwhile is not made up for."""
         return await self._switch(scheduler_id, paused=False)
 
-    async def remove(self, scheduler_id: str, *, again: bool = False) -> Description:
+    async def remove(self, scheduler_id: str, call: str, *, again: bool = False) -> Description:
         """Delete the job's schedule; a backup under way is left to finish.
 
-        Delivered again, the request may find that it has done so itself, and no terms that it could describe.
+        `call` identifies the request. Delivered again, it may find that it has done so itself: then it has no terms to
+        describe, and leaves a job alone that was added since.
         """
         try:
             async with self._alone(scheduler_id) as handle:
@@ -112,9 +119,13 @@ class ScheduleGateway:
                     description = describe_job(standing.request, self._settings.zone, next_run=None)
                 except BrokenJob:
                     description = describe_broken_job(scheduler_id)
-                await handle.delete()
+                if again and await was_deleted_by(self._client, handle.id, mark_of(call)):
+                    raise JobNotFound(scheduler_id, removed_before=True)
+                await delete_schedule(self._client, handle.id, mark_of(call))
                 return description
-        except JobNotFound:
+        except JobNotFound as missing:
+            if missing.removed_before:
+                raise
             raise JobNotFound(scheduler_id, perhaps_removed=again) from None
 
     async def get(self, scheduler_id: str) -> Description:

@@ -48,7 +48,10 @@ class SchedulerService:
     def remove_job(self, /, *args: Any, **kwargs: Any) -> Reply:
         """Remove a job: (scheduler_id). A backup under way is left to finish."""
         return self.call.answer(
-            JobId, args, kwargs, lambda jobs, job: jobs.remove(job.scheduler_id, again=self.call.redelivered)
+            JobId,
+            args,
+            kwargs,
+            lambda jobs, job: jobs.remove(job.scheduler_id, self.call.mark(job), again=self.call.redelivered),
         )
 
     @rpc

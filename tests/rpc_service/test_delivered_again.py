@@ -1,0 +1,93 @@
+"""Requests that the broker delivers a second time, and requests that only look like it."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from temporalio.client import Client, ScheduleHandle
+
+from backup_scheduler.errors import (
+    JobExists,
+    JobNotFound,
+)
+from backup_scheduler.schedules import Aim, mark_of, schedule_for, search_attributes
+from backup_scheduler.temporal import was_deleted_by
+from rpc_service.gateway import ScheduleGateway
+from tests.rpc_service.test_gateway import SETTINGS, a_job
+
+
+@pytest.fixture
+def gateway(temporal: Client) -> ScheduleGateway:
+    return ScheduleGateway(temporal, SETTINGS)
+
+
+async def test_the_request_that_made_a_job_may_come_again_and_another_may_not(
+    gateway: ScheduleGateway, scheduler_id: str
+) -> None:
+    made = await gateway.add(a_job(scheduler_id), "one")
+    assert await gateway.add(a_job(scheduler_id), "one") == made
+    with pytest.raises(JobExists):
+        await gateway.add(a_job(scheduler_id), "other")
+
+
+async def test_an_add_that_was_cut_short_before_it_aimed_anew_does_so_when_it_comes_again(
+    gateway: ScheduleGateway, temporal: Client, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    missed = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
+    job = a_job(scheduler_id, f"{missed:%H:%M}")
+    too_late = Aim.at(missed - timedelta(minutes=1), job, "UTC")
+    attributes = search_attributes(too_late.request)
+    await temporal.create_schedule(
+        scheduler_id, schedule_for(too_late, "backups"), memo={"call": "one"}, search_attributes=attributes
+    )
+    await gateway.add(job, "one")
+    assert (await schedule.describe()).info.next_action_times[0] == missed + timedelta(days=1)
+
+
+async def test_a_job_that_is_modified_before_its_add_comes_again_keeps_the_new_terms(
+    gateway: ScheduleGateway, scheduler_id: str
+) -> None:
+    await gateway.add(a_job(scheduler_id), "one")
+    changed = await gateway.modify(a_job(scheduler_id, policy_name="pictures"), "two")
+    assert await gateway.add(a_job(scheduler_id), "one") == changed
+
+
+async def test_a_remove_that_comes_again_and_finds_nothing_says_that_it_may_have_been_itself(
+    gateway: ScheduleGateway, scheduler_id: str
+) -> None:
+    with pytest.raises(JobNotFound, match=r"^no job has the scheduler_id '[^']+'$"):
+        await gateway.remove(scheduler_id, "gone")
+    with pytest.raises(JobNotFound, match="may have removed it"):
+        await gateway.remove(scheduler_id, "gone", again=True)
+
+
+async def test_a_remove_that_comes_again_leaves_a_job_that_was_added_since(
+    gateway: ScheduleGateway, temporal: Client, scheduler_id: str
+) -> None:
+    await gateway.add(a_job(scheduler_id), "one")
+    await gateway.remove(scheduler_id, "gone")
+    added = await gateway.add(a_job(scheduler_id, policy_name="next"), "two")
+    while not await was_deleted_by(temporal, scheduler_id, mark_of("gone")):  # the index of workflows lags
+        await asyncio.sleep(0.05)
+    with pytest.raises(JobNotFound, match="added since"):
+        await gateway.remove(scheduler_id, "gone", again=True)
+    assert await gateway.get(scheduler_id) == added
+    assert (await gateway.remove(scheduler_id, "cut short before it removed", again=True))["job_id"] == scheduler_id
+
+
+async def test_a_modify_that_comes_again_does_not_undo_one_that_came_after_it(
+    gateway: ScheduleGateway, scheduler_id: str
+) -> None:
+    await gateway.add(a_job(scheduler_id), "one")
+    await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier")
+    later = await gateway.modify(a_job(scheduler_id, policy_name="later"), "later")
+    assert await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier", again=True) == later
+
+
+async def test_the_same_change_asked_for_anew_is_made_though_its_call_has_the_same_name(
+    gateway: ScheduleGateway, scheduler_id: str
+) -> None:
+    await gateway.add(a_job(scheduler_id), "one")
+    for policy_name in ("earlier", "later", "earlier", "later", "earlier"):
+        changed = await gateway.modify(a_job(scheduler_id, policy_name=policy_name), policy_name)
+        assert changed["kwargs"]["policy_name"] == policy_name
