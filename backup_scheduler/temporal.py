@@ -1,9 +1,12 @@
 """The one place where a client of Temporal is made, and what its SDK leaves out."""
 
+import re
 import uuid
+from collections.abc import Sequence
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     DeleteScheduleRequest,
     DescribeScheduleRequest,
@@ -26,8 +29,8 @@ from backup_scheduler.names import SEARCH_ATTRIBUTES
 _SCHEDULER_WORKFLOW = "temporal-sys-scheduler:"
 """Id of the server's workflow that is a schedule, before the schedule's id."""
 
-_EARLIER_SCHEDULES = 10
-"""Of one id, that are asked who deleted them."""
+_LOOKED_AT = 100
+"""Schedules that had an id, the latest first."""
 
 
 async def connect(
@@ -106,19 +109,35 @@ async def delete_schedule(client: Client, schedule_id: str, mark: str) -> None:
 
 
 async def was_deleted_by(client: Client, schedule_id: str, mark: str) -> bool:
-    """Tell whether an earlier schedule with this id was deleted with this mark. Raises RPCError.
-
-    A schedule is a workflow of the server's own, whose history stays for the namespace's retention; its last event
-    names who ended it. False may be wrong: the index of workflows lags, and schedules of the newer engine (CHASM) have none.
-    """
-    query = f"WorkflowId='{_SCHEDULER_WORKFLOW}{schedule_id}' AND TemporalNamespaceDivision='TemporalScheduler'"
-    listing = ListWorkflowExecutionsRequest(namespace=client.namespace, query=query, page_size=_EARLIER_SCHEDULES)
-    for earlier in (await client.workflow_service.list_workflow_executions(listing, retry=True)).executions:
+    """Tell whether an earlier schedule with this id was deleted with this mark; False may be wrong. Raises RPCError."""
+    for earlier in await _schedules_of(client, schedule_id):
         ending = GetWorkflowExecutionHistoryReverseRequest(
             namespace=client.namespace, execution=earlier.execution, maximum_page_size=1
         )
         told = await client.workflow_service.get_workflow_execution_history_reverse(ending, retry=True)
-        for event in told.history.events:
+        for event in told.history.events:  # the last one: it names who ended the schedule
             if event.workflow_execution_terminated_event_attributes.identity.endswith(mark):
                 return True
     return False
+
+
+async def had_memo(client: Client, schedule_id: str, key: str, text: str) -> bool:
+    """Tell whether a schedule with this id had this in its memo; False may be wrong. Raises RPCError."""
+    wanted = client.data_converter.payload_converter.to_payload(text)
+    return any(each.memo.fields.get(key) == wanted for each in await _schedules_of(client, schedule_id))
+
+
+async def _schedules_of(client: Client, schedule_id: str) -> Sequence[WorkflowExecutionInfo]:
+    """Return the latest schedules that had an id, those that are deleted included.
+
+    A schedule is a workflow of the server's own, which is kept for the namespace's retention. The index of workflows
+    lags, and schedules of the newer engine (CHASM) are none.
+    """
+    workflow_id = f"{_SCHEDULER_WORKFLOW}{schedule_id}"
+    findable = re.split(r'["\\]', workflow_id)[0]  # a query never finds more of an id than that (Temporal fact)
+    quoted = findable.replace("'", "''")
+    operator = "=" if findable == workflow_id else " STARTS_WITH "
+    query = f"WorkflowId{operator}'{quoted}' AND TemporalNamespaceDivision='TemporalScheduler'"
+    request = ListWorkflowExecutionsRequest(namespace=client.namespace, query=query, page_size=_LOOKED_AT)
+    listed = await client.workflow_service.list_workflow_executions(request, retry=True)
+    return [each for each in listed.executions if each.execution.workflow_id == workflow_id]

@@ -93,6 +93,8 @@ class Replier:
                     confirm_timeout=_CONFIRMED_WITHIN,
                     **way,
                 )
+        except (BrokerGone, OperationalError, OSError):
+            return False  # nothing is known of it, so it goes the way of all replies
         except PreconditionFailed:
             described = payload["result"]["description"]
             error = ReplyTooLarge(len(body), len(described) if isinstance(described, list) else 1)

@@ -22,11 +22,12 @@ from backup_scheduler.jobs import BackupJob
 from backup_scheduler.names import SEARCH_ATTRIBUTES, is_reserved, schedule_id
 from backup_scheduler.replies import describe_broken_job, describe_job
 from backup_scheduler.scheduled_jobs import ScheduledJob
-from backup_scheduler.schedules import Aim, mark_of, memo_for, schedule_for, search_attributes
+from backup_scheduler.schedules import CALL, Aim, mark_of, memo_for, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal import (
     delete_schedule,
     describe_schedule,
+    had_memo,
     register_search_attributes,
     replace_schedule,
     was_deleted_by,
@@ -64,14 +65,18 @@ class ScheduleGateway:
         self._list_deadline = list_deadline
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def add(self, job: BackupJob, call: str) -> Description:
-        """Create the job's schedule. `call` identifies the request: delivered again, it finds its own schedule."""
+    async def add(self, job: BackupJob, call: str, *, again: bool = False) -> Description:
+        """Create the job's schedule.
+
+        `call` identifies the request: delivered again, it finds its own schedule, or that it was removed since.
+        """
         if is_reserved(job.scheduler_id):
             raise InvalidArguments([f"scheduler_id must not be {job.scheduler_id!r}: the system keeps it for itself"])
         async with self._alone(job.scheduler_id) as handle:
             aim = self._aim(self._clock(), job)
+            made = again and await had_memo(self._client, handle.id, CALL, call)
             while True:
-                mine = await self._create_unless_taken(aim, call)
+                mine = not made and await self._create_unless_taken(aim, call)
                 try:
                     standing = await self._describe(handle, job.scheduler_id)
                 except BrokenJob:
@@ -79,7 +84,7 @@ class ScheduleGateway:
                 except RPCError as error:
                     if not is_missing(error):
                         raise
-                    if mine:  # made, and removed by another call
+                    if mine or made:  # made, and removed by another call
                         return describe_job(aim.request, self._settings.zone, next_run=None)
                 else:
                     break

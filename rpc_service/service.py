@@ -22,7 +22,12 @@ class SchedulerService:
     @rpc
     def add_scheduler_start_backup_job_by_interval(self, /, *args: Any, **kwargs: Any) -> Reply:
         """Make a job: (scheduler_id, policy_name, days, start_time, duration, misfire_grace_time, **url_kwargs)."""
-        return self.call.answer(BackupJob, args, kwargs, lambda jobs, job: jobs.add(job, self.call.mark(job)))
+        return self.call.answer(
+            BackupJob,
+            args,
+            kwargs,
+            lambda jobs, job: jobs.add(job, self.call.mark(job), again=self.call.redelivered),
+        )
 
     @rpc
     def modify_start_backup_job_by_interval(self, /, *args: Any, **kwargs: Any) -> Reply:

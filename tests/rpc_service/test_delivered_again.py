@@ -10,8 +10,8 @@ from backup_scheduler.errors import (
     JobExists,
     JobNotFound,
 )
-from backup_scheduler.schedules import Aim, mark_of, schedule_for, search_attributes
-from backup_scheduler.temporal import was_deleted_by
+from backup_scheduler.schedules import CALL, Aim, mark_of, schedule_for, search_attributes
+from backup_scheduler.temporal import had_memo, was_deleted_by
 from rpc_service.gateway import ScheduleGateway
 from tests.rpc_service.test_gateway import SETTINGS, a_job
 
@@ -59,6 +59,23 @@ async def test_a_remove_that_comes_again_and_finds_nothing_says_that_it_may_have
         await gateway.remove(scheduler_id, "gone")
     with pytest.raises(JobNotFound, match="may have removed it"):
         await gateway.remove(scheduler_id, "gone", again=True)
+
+
+@pytest.mark.parametrize("odd", ["plain", "it's", 'a "b"', "back\\slash", "100%"])
+async def test_an_add_that_comes_again_does_not_bring_back_a_job_that_was_removed(
+    gateway: ScheduleGateway, temporal: Client, scheduler_id: str, odd: str
+) -> None:
+    name = f"{odd}-{scheduler_id}"
+    made = await gateway.add(a_job(name), "one")
+    await gateway.remove(name, "gone")
+    while not await had_memo(temporal, name, CALL, "one"):  # the index of workflows lags
+        await asyncio.sleep(0.05)
+    assert await gateway.add(a_job(name), "one", again=True) == made | {"next_run_time": None}
+    with pytest.raises(JobNotFound):
+        await gateway.get(name)
+    await gateway.add(a_job(name), "other", again=True)
+    with pytest.raises(JobExists):
+        await gateway.add(a_job(name), "one", again=True)
 
 
 async def test_a_remove_that_comes_again_leaves_a_job_that_was_added_since(
