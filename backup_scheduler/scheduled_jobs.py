@@ -12,12 +12,13 @@ from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from backup_scheduler.alignment import Standing
 from backup_scheduler.backups import BackupRequest
 from backup_scheduler.errors import BrokenJob
 from backup_scheduler.names import BACKUP_WORKFLOW, SCHEDULER_ID, workflow_id
 from backup_scheduler.names import schedule_id as schedule_id_of
 from backup_scheduler.schedules import CALL, CALLS, MADE_FOR, Aim, mark_of
-from backup_scheduler.timing import next_start, phase, start_on
+from backup_scheduler.timing import nearest_start, phase, start_on
 
 ALL_JOBS: Final = f"{SCHEDULER_ID.name} IS NOT NULL"
 """Visibility query for the schedules of jobs."""
@@ -141,21 +142,22 @@ class ScheduledJob:
         return self.request == aim.request and offset == phase(aim.first_run, aim.request.every)
 
     def realigned(self, now: datetime) -> Aim | None:
-        """Return where the job has to be aimed for its next run to be at its wall-clock start_time; None if it is.
+        """Return where the job has to be aimed for its next run to be at its wall-clock start_time.
 
-        An interval knows only UTC, so a clock change puts it off. A job whose run of the present window is still to
-        come is left alone: Temporal would lose that run.
+        None where it is, and as long as a move could skip or repeat a run (alignment.py).
         """
-        request = self.request
-        start = next_start(request.anchor, request.days, request.wall_time, request.zone, now)
-        aim = Aim(request, start)
-        return None if self.carries(aim) or self._waits_in_its_window(now) else aim
-
-    def _waits_in_its_window(self, now: datetime) -> bool:
-        every = self._interval.interval.ToTimedelta()
-        since_nominal = phase(now - self._interval.phase.ToTimedelta(), every)
-        following = now - since_nominal + every
-        return not self.paused and any(time < following for time in self._starts[:1])
+        request, schedule = self.request, self.told.schedule
+        standing = Standing(
+            every=self._interval.interval.ToTimedelta(),
+            offset=self._interval.phase.ToTimedelta(),
+            window=schedule.spec.jitter.ToTimedelta(),
+            catch_up_window=schedule.policies.catchup_window.ToTimedelta(),
+            starts=self._starts,
+            paused=self.paused,
+        )
+        days = (request.anchor, request.days, request.wall_time, request.zone)
+        first = standing.moved(lambda nominal: nearest_start(*days, nominal), now)
+        return None if first is None else Aim(request, first)
 
     @property
     def came_too_late(self) -> bool:

@@ -22,12 +22,11 @@ def first_run(start_time: time, zone: ZoneInfo, now: datetime) -> datetime:
     return start if start > now else start_on(today + timedelta(days=1), start_time, zone)
 
 
-def next_start(anchor: date, days: int, start_time: time, zone: ZoneInfo, now: datetime) -> datetime:
-    """Return the first start ahead of now of a job that runs on every `days`-th day from `anchor` on."""
-    since_anchor = (now.astimezone(zone).date() - anchor).days
-    run = max(since_anchor // days, 0)
-    start = start_on(anchor + timedelta(days=run * days), start_time, zone)
-    return start if start > now else start_on(anchor + timedelta(days=(run + 1) * days), start_time, zone)
+def nearest_start(anchor: date, days: int, start_time: time, zone: ZoneInfo, moment: datetime) -> datetime:
+    """Return the start that is nearest to a moment, of a job that runs on every `days`-th day from `anchor` on."""
+    run = (moment.astimezone(zone).date() - anchor).days // days
+    starts = [start_on(anchor + timedelta(days=days * each), start_time, zone) for each in (run - 1, run, run + 1)]
+    return min(starts, key=lambda start: abs(start - moment))
 
 
 def phase(first: datetime, every: timedelta) -> timedelta:

@@ -2,24 +2,29 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import psutil
 import pytest
 from temporalio.client import (
     Client,
+    ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
     ScheduleDescription,
     ScheduleHandle,
+    ScheduleIntervalSpec,
     ScheduleUpdate,
+    ScheduleUpdateInput,
 )
 
 from backup_scheduler.backups import BackupRequest
 from backup_scheduler.jobs import BackupJob
 from backup_scheduler.names import SYSTEM_SCHEDULE
 from backup_scheduler.schedules import Aim, schedule_for, search_attributes, system_schedule
-from backup_scheduler.timing import first_run
+from backup_scheduler.timing import phase
 from devstack.running import StackInfo
 from tests.conftest import Caller
+from tests.middle.v1_schedule import V1Schedule
 from tests.rpc_service.test_methods import ADD, MODIFY, ONE_ID, TERMS, assert_fails
 
 
@@ -27,24 +32,43 @@ async def job_off_by_an_hour(
     temporal: Client, scheduler_id: str, zone: str, window: int = 0, *, paused: bool = False
 ) -> datetime:
     """Make a job whose schedule stands as it did before the clocks changed; returns where its next run belongs."""
-    now = datetime.now(UTC)
+    right = _minute(datetime.now(UTC) + timedelta(hours=22))
+    await put_off(temporal, scheduler_id, right, right + timedelta(hours=1), zone, window, paused=paused)
+    return right
+
+
+async def put_off(
+    temporal: Client,
+    scheduler_id: str,
+    right: datetime,
+    off: datetime,
+    zone: str = "UTC",
+    window: int = 0,
+    *,
+    paused: bool = False,
+) -> ScheduleHandle:
+    """Make a daily job that should run at one time and runs at another one, and wait until passes see it."""
+    local = right.astimezone(ZoneInfo(zone))
     job = BackupJob(
         scheduler_id=scheduler_id,
         policy_name="documents",
         days=1,
-        start_time=f"{now - timedelta(hours=2):%H:%M}",
+        start_time=f"{local:%H:%M}",
         duration=window,
         misfire_grace_time=60,
     )
-    request = BackupRequest.of(job, zone, now.date() - timedelta(days=2))
-    right = first_run(request.wall_time, request.zone, now)
-    off = schedule_for(Aim(request, right + timedelta(hours=1)), "nobody's")
-    off.state.paused = paused
-    await temporal.create_schedule(scheduler_id, off, search_attributes=search_attributes(request))
+    request = BackupRequest.of(job, zone, local.date() - timedelta(days=2))
+    schedule = schedule_for(Aim(request, off), "nobody's")
+    schedule.state.paused = paused
+    handle = await temporal.create_schedule(scheduler_id, schedule, search_attributes=search_attributes(request))
     async with asyncio.timeout(60):
         while not await listed(temporal, scheduler_id):
             await asyncio.sleep(0.05)
-    return right
+    return handle
+
+
+def _minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
 
 
 async def listed(temporal: Client, scheduler_id: str) -> bool:
@@ -83,33 +107,100 @@ async def test_a_paused_job_is_moved_and_stays_paused(
     assert description.schedule.spec.start_at == right
 
 
-async def test_a_job_whose_run_is_still_to_come_in_an_open_window_is_left_alone(
-    temporal: Client, scheduler_id: str
-) -> None:
-    opens = datetime.now(UTC) + timedelta(seconds=6)
+async def test_a_run_that_is_still_to_come_is_not_lost(temporal: Client, scheduler_id: str) -> None:
+    """The clocks went forward: by them the start is past, by the schedule it is ahead, or the window has just begun."""
+    now = datetime.now(UTC)
+    right = _minute(now)
+    await put_off(temporal, scheduler_id, right, right + timedelta(hours=1))
     ids = [f"{scheduler_id}-{n}" for n in range(4)]
-
-    async def create(each: str) -> None:
-        job = BackupJob(
-            scheduler_id=each,
-            policy_name="documents",
-            days=1,
-            start_time=f"{opens - timedelta(hours=1):%H:%M}",  # the clocks went back since
-            duration=23,
-            misfire_grace_time=60,
-        )
-        request = BackupRequest.of(job, "UTC", opens.date() - timedelta(days=2))
-        await temporal.create_schedule(
-            each, schedule_for(Aim(request, opens), "nobody's"), search_attributes=search_attributes(request)
-        )
-
-    await asyncio.gather(*map(create, ids))
+    opens = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=6)
+    for each in ids:
+        await put_off(temporal, each, right - timedelta(hours=1), opens, window=23)
     assert datetime.now(UTC) < opens
-    waiting = {each: await next_run(temporal, each) for each in ids}
+    to_come = {each: await next_run(temporal, each) for each in (scheduler_id, *ids)}
     await asyncio.sleep((opens - datetime.now(UTC)).total_seconds() + 0.2)
     await realign(temporal)
-    still = {each: moment for each, moment in waiting.items() if moment > datetime.now(UTC)}
+    still = {each: moment for each, moment in to_come.items() if moment > datetime.now(UTC)}
+    assert len(still) > 1
     assert still == {each: await next_run(temporal, each) for each in still}
+
+
+async def test_a_run_that_was_started_is_not_repeated(temporal: Client, scheduler_id: str) -> None:
+    """The clocks went back: the run was made by the schedule an hour ago, and by them its start is ahead."""
+    off = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
+    right = _minute(off + timedelta(hours=1))
+    handle = await put_off(temporal, scheduler_id, right, off)
+    async with asyncio.timeout(60):
+        while not (running := (await handle.describe()).info.running_actions):
+            await asyncio.sleep(0.05)
+    try:
+        await realign(temporal)
+        assert await next_run(temporal, scheduler_id) == right + timedelta(days=1)
+    finally:
+        [run] = running
+        assert isinstance(run, ScheduleActionExecutionStartWorkflow)
+        await temporal.get_workflow_handle(run.workflow_id).terminate()
+
+
+@pytest.mark.parametrize("window", [0, 3, 24])
+async def test_temporal_does_what_the_simulation_says(temporal: Client, scheduler_id: str, window: int) -> None:
+    """The facts on which moves rest: what becomes of runs to come when offset, start or pause of a schedule change."""
+    opens = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    handle = await put_off(temporal, scheduler_id, _minute(opens), opens, window=window)
+    every, jitter = timedelta(days=1), timedelta(hours=window)
+    delays: dict[datetime, timedelta] = {}
+    simulated = V1Schedule(
+        every=every,
+        offset=phase(opens, every),
+        start_at=opens,
+        jitter=jitter,
+        catch_up_window=timedelta(minutes=1),
+        delay=lambda nominal, _: delays.get(nominal, timedelta(0)),
+        last=(await handle.describe()).info.created_at,
+    )
+
+    async def agree() -> None:
+        told = (await handle.describe()).info.next_action_times
+        for start in told:
+            delay = phase(start - simulated.offset, every)
+            assert delay < jitter or delay == timedelta(0)
+            delays[start - delay] = delay
+        simulated.run_until(datetime.now(UTC))
+        assert told == simulated.told()
+
+    async def update(offset: timedelta, start_at: datetime) -> None:
+        def changed(update: ScheduleUpdateInput) -> ScheduleUpdate:
+            spec = update.description.schedule.spec
+            spec.intervals, spec.start_at = [ScheduleIntervalSpec(every=every, offset=offset)], start_at
+            return ScheduleUpdate(update.description.schedule)
+
+        await handle.update(changed)
+        updated = (await handle.describe()).info.last_updated_at
+        assert updated is not None
+        simulated.run_until(updated)
+        simulated.update(updated, offset, start_at)
+
+    await agree()
+    await asyncio.sleep((opens - datetime.now(UTC)).total_seconds() + 0.1)
+    async with asyncio.timeout(60):
+        while window == 0 and not (await handle.describe()).info.num_actions:
+            await asyncio.sleep(0.05)
+    await agree()
+    await update(phase(opens, every), opens)  # a run to come stays
+    await agree()
+    await update(phase(opens + timedelta(hours=1), every), opens)  # it is lost, and another one comes
+    await agree()
+    await update(phase(opens, every), opens + every)  # nothing comes before the start
+    await agree()
+    await update(phase(opens, every), opens)  # but a start that is past brings nothing back that was lost
+    await agree()
+    await handle.pause()
+    simulated.pause(datetime.now(UTC))
+    await agree()
+    await handle.unpause()
+    simulated.resume(datetime.now(UTC))
+    await agree()
+    await handle.delete()
 
 
 async def next_run(temporal: Client, scheduler_id: str) -> datetime:
