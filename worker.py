@@ -38,7 +38,7 @@ from activities.previous_run import PreviousRun
 from activities.restic_backup import ResticBackup
 from backup_scheduler import logs, settings, temporal
 from backup_scheduler.errors import ConfigurationError
-from backup_scheduler.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE
+from backup_scheduler.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, housekeeping_queue
 from backup_scheduler.policies import Policies
 from backup_scheduler.schedules import system_schedule
 from backup_scheduler.settings import PREFIX, Settings
@@ -70,7 +70,7 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
             PreviousRun(client).stopped_at,
             HttpBackup(policies).http_backup,
             ResticBackup(policies).restic_backup,
-            AllJobs(client).look_after,
+            AllJobs(client).look_after,  # for passes that a worker of an older release began
         ],
         max_concurrent_activities=settings.max_backups,
         max_concurrent_workflow_task_polls=_POLLS,
@@ -80,6 +80,17 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
         max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
         # Runs of a worker that was killed go on with another one after this, instead of 10 s.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+    )
+
+
+def build_housekeeper(client: Client, settings: Settings) -> Worker:
+    """Put a second worker together that makes passes over all jobs alone: backups never take its places."""
+    return Worker(
+        client,
+        task_queue=housekeeping_queue(settings.task_queue),
+        activities=[AllJobs(client).look_after],
+        max_concurrent_activities=2,  # one more than there are passes, for one that has been given up but not ended
+        max_concurrent_activity_task_polls=1,
     )
 
 
@@ -148,16 +159,18 @@ async def _put_system_schedule(client: Client, wanted: Schedule) -> None:
 
 async def _work(client: Client, settings: Settings, policies: Policies, stop: asyncio.Event) -> None:
     await _prepare(client, settings.task_queue)
-    worker = build_worker(client, settings, policies)
-    running = asyncio.create_task(worker.run())
-    while not worker.is_running and not running.done():  # noqa: ASYNC110 - the SDK has no event for it
+    workers = [build_worker(client, settings, policies), build_housekeeper(client, settings)]
+    running = [asyncio.create_task(worker.run()) for worker in workers]
+    while not all(worker.is_running for worker in workers) and not any(task.done() for task in running):  # noqa: ASYNC110 - the SDK has no event for it
         await asyncio.sleep(0.01)
-    if worker.is_running:
+    if all(worker.is_running for worker in workers):
         log.info("worker ready", task_queue=settings.task_queue, namespace=client.namespace)
-    if await _unless(stop, asyncio.wait([running])) is None:
+    ended = asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    if await _unless(stop, ended) is None:
         log.info("worker stopping", grace_seconds=settings.shutdown_grace.total_seconds())
-        await worker.shutdown()
-    await running
+    # When one of them ends by itself, the other must not go on alone.
+    await asyncio.gather(*(worker.shutdown() for worker in workers))
+    await asyncio.gather(*running)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

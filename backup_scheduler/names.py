@@ -20,6 +20,7 @@ dropped, and the workflow that does it."""
 _RESERVED: Final = "temporal-sys-"
 """Temporal's own schedules and workflows begin so."""
 
+
 SCHEDULER_ID: Final = SearchAttributeKey.for_keyword("BackupSchedulerId")
 POLICY_NAME: Final = SearchAttributeKey.for_keyword("BackupPolicyName")
 OUTCOME: Final = SearchAttributeKey.for_keyword("BackupOutcome")
@@ -58,6 +59,11 @@ def workflow_id(scheduler_id: str) -> str:
     It is unique per job, because two schedules with one action id lose runs that fall on the same time (Temporal fact).
     """
     return f"backup-{bounded(scheduler_id)}"
+
+
+def housekeeping_queue(task_queue: str) -> str:
+    """Return the task queue of passes over all jobs, on which no backup takes a place."""
+    return f"{task_queue}-housekeeping"
 
 
 def trigger_command(scheduler_id: str) -> str:

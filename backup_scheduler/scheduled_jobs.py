@@ -141,10 +141,11 @@ class ScheduledJob:
         offset = self._interval.phase.ToTimedelta()
         return self.request == aim.request and offset == phase(aim.first_run, aim.request.every)
 
-    def realigned(self, now: datetime) -> Aim | None:
-        """Return where the job has to be aimed for its next run to be at its wall-clock start_time.
+    def realigned(self, now: datetime) -> datetime | None:
+        """Return the next run of a job that has to be moved for that run to be at its wall-clock start_time.
 
-        None where it is, and as long as a move could skip or repeat a run (alignment.py).
+        None where it is, and as long as a move could skip or repeat a run (alignment.py). The job must not be `broken`;
+        raises ZoneInfoNotFoundError where this machine does not know its zone.
         """
         request, schedule = self.request, self.told.schedule
         standing = Standing(
@@ -156,8 +157,7 @@ class ScheduledJob:
             paused=self.paused,
         )
         days = (request.anchor, request.days, request.wall_time, request.zone)
-        first = standing.moved(lambda nominal: nearest_start(*days, nominal), now)
-        return None if first is None else Aim(request, first)
+        return standing.moved(lambda nominal: nearest_start(*days, nominal), now)
 
     @property
     def came_too_late(self) -> bool:

@@ -3,9 +3,11 @@
 import re
 import uuid
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.schedule import v1 as schedule_messages
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     DeleteScheduleRequest,
@@ -85,19 +87,40 @@ async def replace_schedule(
     Temporal drops an update that comes too late without an error (Temporal fact): `describe` tells. The SDK's own
     `update` sends no conflict token, so it would undo, say, a pause that came between. Raises RPCError.
     """
-    request = UpdateScheduleRequest(
+    wanted = await schedule._to_proto(client)  # the SDK's only way to encode one
+    if seen.schedule.state.paused:  # else it would resume a paused job
+        wanted.state.paused = True
+        wanted.state.notes = seen.schedule.state.notes
+    request = _update_of(client, schedule_id, seen, wanted)
+    encode_search_attributes(search_attributes, request.search_attributes)
+    await client.workflow_service.update_schedule(request, retry=True)
+
+
+async def move_schedule(
+    client: Client, schedule_id: str, seen: DescribeScheduleResponse, offset: timedelta, start_at: datetime
+) -> None:
+    """Give the one interval of a schedule that was seen another offset and start, unless it was changed since.
+
+    Whatever else it holds stays, also what only a newer release knows. Raises RPCError.
+    """
+    request = _update_of(client, schedule_id, seen, seen.schedule)
+    [interval] = request.schedule.spec.interval
+    interval.phase.FromTimedelta(offset)
+    request.schedule.spec.start_time.FromDatetime(start_at)
+    await client.workflow_service.update_schedule(request, retry=True)
+
+
+def _update_of(
+    client: Client, schedule_id: str, seen: DescribeScheduleResponse, wanted: schedule_messages.Schedule
+) -> UpdateScheduleRequest:
+    return UpdateScheduleRequest(
         namespace=client.namespace,
         schedule_id=schedule_id,
-        schedule=await schedule._to_proto(client),  # the SDK's only way to encode one
+        schedule=wanted,
         conflict_token=seen.conflict_token,
         identity=client.identity,
         request_id=str(uuid.uuid4()),
     )
-    if seen.schedule.state.paused:  # else it would resume a paused job
-        request.schedule.state.paused = True
-        request.schedule.state.notes = seen.schedule.state.notes
-    encode_search_attributes(search_attributes, request.search_attributes)
-    await client.workflow_service.update_schedule(request, retry=True)
 
 
 async def delete_schedule(client: Client, schedule_id: str, mark: str) -> None:

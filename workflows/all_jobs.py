@@ -5,6 +5,7 @@ from typing import Final
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.all_jobs import AllJobs, Pass
@@ -15,18 +16,30 @@ PASS_RETRIES: Final = RetryPolicy(
 )
 """A pass may be given up: the next one, an hour later, does all that it left."""
 
+LONGEST_WAIT: Final = timedelta(minutes=5)
+"""Every worker has a place for a pass (worker.py); where none takes it in this time there is something to be told."""
+
 
 @workflow.defn(name=names.SYSTEM_WORKFLOW)
 class LookAfterJobsWorkflow:
-    """Realigns the jobs whose next run a clock change has put off, and adds up lost runs; its result names the jobs."""
+    """Moves the jobs whose next run a clock change has put off, and adds up lost runs; its result names the jobs."""
 
     @workflow.run
     async def run(self) -> Pass:
         """Look at every job once."""
-        return await workflow.execute_activity_method(
-            AllJobs.look_after,
-            start_to_close_timeout=timedelta(minutes=50),
-            schedule_to_close_timeout=timedelta(minutes=55),
-            heartbeat_timeout=timedelta(seconds=60),
-            retry_policy=PASS_RETRIES,
-        )
+        try:
+            return await workflow.execute_activity_method(
+                AllJobs.look_after,
+                task_queue=names.housekeeping_queue(workflow.info().task_queue),
+                schedule_to_start_timeout=LONGEST_WAIT,
+                start_to_close_timeout=timedelta(minutes=50),
+                schedule_to_close_timeout=timedelta(minutes=55),
+                heartbeat_timeout=timedelta(seconds=60),
+                retry_policy=PASS_RETRIES,
+            )
+        except ActivityError as error:
+            workflow.logger.error("pass over all jobs given up", extra={"reason": str(error.cause)})
+            workflow.metric_meter().create_counter(
+                "backup_scheduler_failed_passes", "Passes over all jobs that were given up"
+            ).add(1)
+            raise

@@ -29,6 +29,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from backup_scheduler import names
+from backup_scheduler.settings import Settings
 from tests.worker.parts import (
     Restic,
     Runs,
@@ -43,6 +44,7 @@ from tests.worker.parts import (
     worker_with,
 )
 from tests.worker.test_waiting_runs import run_of, two_runs
+from worker import build_housekeeper
 
 FOLDER = Path(__file__).parent / "histories"
 SCHEDULED = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
@@ -145,8 +147,16 @@ async def asked_anew(runs: Runs, target: Target) -> Run:
     return handle
 
 
+async def pass_over_all_jobs(runs: Runs, _: Target) -> Run:
+    async with build_housekeeper(runs.client, Settings(task_queue=runs.task_queue)):
+        handle = await runs.client.start_workflow(names.SYSTEM_WORKFLOW, id="pass", task_queue=runs.task_queue)
+        await handle.result()
+    return handle
+
+
 KINDS: list[Callable[[Runs, Target], Awaitable[Run]]] = [
     *(http, restic, failed, not_configured, missed, missed_behind_another, cancelled, waited, asked_anew),
+    pass_over_all_jobs,
 ]
 
 

@@ -1,4 +1,4 @@
-"""Runs that are in flight survive a new version of BackupWorkflow: stored histories replay with today's code."""
+"""Runs that are in flight survive a new version of their workflow: stored histories replay with today's code."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from workflows.all_jobs import LookAfterJobsWorkflow
 from workflows.backup import BackupWorkflow
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -16,12 +17,15 @@ KINDS = (
     "missed_behind_another",
     "no_worker",  # from before a run was asked for anew
     "missed_completed",  # from before a missed run failed
+    *("pass_over_all_jobs", "pass_among_backups"),  # the latter from before passes had a task queue of their own
 )
 
 
 async def replay(name: str) -> None:
     history = WorkflowHistory.from_json(name, (HISTORIES / f"{name}.json").read_text())
-    await Replayer(workflows=[BackupWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
+    await Replayer(
+        workflows=[BackupWorkflow, LookAfterJobsWorkflow], data_converter=pydantic_data_converter
+    ).replay_workflow(history)
 
 
 @pytest.mark.parametrize("name", KINDS)
