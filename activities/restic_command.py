@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from activities.restic_output import message
+from activities.restic_output import fatal, message
 from backup_scheduler.backups import BackupTask
 from backup_scheduler.policies import ResticPolicy
 
@@ -21,6 +21,9 @@ STOP_TIME = timedelta(seconds=60)
 
 UNLOCK = ("unlock",)
 """Removes the locks of processes that are gone: of this host at once, of others after half an hour."""
+
+READING = ("snapshots", "ls")
+"""Commands that write nothing but a lock, and can be ended and repeated at any time."""
 
 _LONGEST_UNLOCK = 20
 """Seconds."""
@@ -56,8 +59,8 @@ def run_tag(occurrence: str) -> str:
     return f"run={quote(occurrence, safe='')}"
 
 
-def backup_arguments(policy: ResticPolicy, task: BackupTask, host: str) -> list[str]:
-    """Return the command line of a backup; no secret stands on it."""
+def backup_arguments(policy: ResticPolicy, task: BackupTask, host: str, paths: Sequence[str]) -> list[str]:
+    """Return the command line of a backup of these paths; no secret stands on it."""
     tags = [
         run_tag(task.occurrence),
         f"job={quote(task.request.scheduler_id, safe='')}",
@@ -70,27 +73,32 @@ def backup_arguments(policy: ResticPolicy, task: BackupTask, host: str) -> list[
         *(f"--tag={tag}" for tag in tags),
         *(f"--exclude={pattern}" for pattern in policy.exclude),
         "--",
-        *map(str, policy.paths),
+        *paths,
     ]
 
 
 class Output:
     """What restic said: its JSON messages go to whoever listens, plain text is kept."""
 
-    def __init__(self, on_message: Callable[[dict[str, object]], None] | None = None) -> None:
+    def __init__(self, on_message: Callable[[dict[str, Any]], None] | None = None) -> None:
         self.texts: list[str] = []
         """The last lines of plain text, from both streams."""
+        self.on_text: Callable[[str], None] | None = None
+        """Hears each of these lines."""
         self._on_message = on_message
 
     async def read(self, stream: asyncio.StreamReader) -> None:
         """Read a stream to its end."""
         async for line in stream:
-            text = line.decode(errors="replace").strip()
-            read = message(text) if self._on_message else None
-            if read is not None and self._on_message:
+            raw = line.decode(errors="replace").strip()
+            read = message(raw)
+            text = fatal(read)
+            if text is None and read is not None and self._on_message:
                 self._on_message(read)
-            elif text:
+            elif text := text or raw:
                 self.texts = [*self.texts[1 - _MOST_TEXTS :], text]
+                if self.on_text:
+                    self.on_text(text)
 
 
 async def run(arguments: Sequence[str], env: dict[str, str], output: Output) -> int:

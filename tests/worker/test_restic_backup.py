@@ -1,45 +1,20 @@
 """The restic activity with real restic and real repositories."""
 
 import asyncio
-import json
 import os
-from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import ActivityEnvironment
 
 from activities.attempts import Progress
-from activities.restic_backup import ResticBackup
-from backup_scheduler.backups import BackupReport, BackupTask, Outcome
-from backup_scheduler.policies import Policies, ResticPolicy
+from backup_scheduler.backups import Outcome
 from tests.worker.parts import Restic, a_task, attempt_of, eventually
-
-
-async def made(
-    policy: ResticPolicy, task: BackupTask | None = None, environment: ActivityEnvironment | None = None
-) -> BackupReport:
-    running: Awaitable[BackupReport] = (environment or attempt_of()).run(
-        ResticBackup(Policies({"nightly": policy})).restic_backup, task or a_task()
-    )
-    return await running
-
-
-async def refused(policy: ResticPolicy) -> ApplicationError:
-    with pytest.raises(ApplicationError) as caught:
-        await made(policy)
-    return caught.value
-
-
-async def snapshots(restic: Restic) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = json.loads(await restic("snapshots", "--json", "--no-lock"))
-    return listed
+from tests.worker.restic_attempts import made, refused, snapshots
 
 
 @pytest.fixture
@@ -110,7 +85,8 @@ async def test_a_password_that_is_wrong_fails_for_good(restic: Restic) -> None:
 
 async def test_a_secret_that_cannot_be_read_fails_for_good(restic: Restic, tmp_path: Path) -> None:
     error = await refused(restic.policy(password_file=tmp_path / "none"))
-    assert (error.message, error.non_retryable) == (f"the worker cannot read {tmp_path / 'none'}", True)
+    sentence = f"the worker cannot read {tmp_path / 'none'}: No such file or directory"
+    assert (error.message, error.non_retryable) == (sentence, True)
 
 
 async def test_location_and_password_may_come_from_a_file_and_a_command(restic: Restic, tmp_path: Path) -> None:
@@ -169,18 +145,12 @@ async def test_an_attempt_after_a_crash_removes_the_lock_that_it_left(restic: Re
         another.kill()
         await another.wait()
     assert restic.locks()
-    error = await refused_on(restic.policy(), a_task(occurrence="next"))
+    error = await refused(restic.policy(), a_task(occurrence="next"))
     assert not error.non_retryable
     assert error.message.startswith("the repository is locked by another restic process")
     report = await made(restic.policy(), a_task(occurrence="next"), attempt_of(2))
     assert report.outcome is Outcome.COMPLETED
     assert restic.locks() == []
-
-
-async def refused_on(policy: ResticPolicy, task: BackupTask) -> ApplicationError:
-    with pytest.raises(ApplicationError) as caught:
-        await made(policy, task)
-    return caught.value
 
 
 @pytest.mark.usefixtures("_slow")
