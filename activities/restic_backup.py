@@ -5,18 +5,21 @@ import math
 import os
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from datetime import timedelta
+from contextlib import nullcontext, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities import restic_command, restic_location, restic_output, restic_sources, restic_worth
-from activities.attempts import Attempt, Progress, attempt
+from activities.attempts import Attempt, Progress, attempt, kept
 from activities.paths import PathLooks
+from activities.restic_aftermath import Aftermath
 from activities.restic_failures import failure, lasting, passing
 from activities.restic_output import Verdict
+from activities.restic_processes import StartedRestic, identify
 from activities.restic_sources import Sources
 from backup_scheduler.backups import BackupReport, BackupTask
 from backup_scheduler.policies import Policies, ResticPolicy
@@ -30,6 +33,10 @@ Temporal owns retries. A backup under way is left its own: what it uploaded last
 
 _LONGEST_READING: Final = timedelta(minutes=15)
 """For a list of snapshots, from a repository that neither answers nor fails."""
+
+
+_LONGEST_CLEARING: Final = timedelta(seconds=20)
+"""For the lock of a restic that was ended, from a repository that does not answer."""
 
 
 class ResticBackup:
@@ -58,39 +65,53 @@ class ResticBackup:
         async with attempt(task, "looking for what is to be backed up") as this:
             try:
                 async with asyncio.timeout(min(limit, left).total_seconds()):
-                    return await _Run(policy, task, this, self._look).run(again=info.attempt > 1)
+                    return await _Run(policy, task, this, self._look, kept(StartedRestic)).run()
             except TimeoutError:
                 late = f", of which {_hours(left)} were left when a worker took it" if left < limit else ""
                 raise lasting(f"the backup did not end within its time limit of {_hours(limit)}{late}") from None
 
 
 class _Run:
-    def __init__(self, policy: ResticPolicy, task: BackupTask, this: Attempt, look: PathLooks) -> None:
+    def __init__(
+        self,
+        policy: ResticPolicy,
+        task: BackupTask,
+        this: Attempt,
+        look: PathLooks,
+        earlier: Sequence[StartedRestic],
+    ) -> None:
         self._policy = policy
         self._look = look
         self._task = task
         self._this = this
+        self._earlier = earlier
+        """What earlier attempts started and did not account for."""
         self._host = policy.host or socket.gethostname()
         self._env = restic_command.environment(policy, dict(os.environ))
+        self._started: StartedRestic | None = None
         self._warnings: list[str] = []
         self._summary: dict[str, Any] = {}
 
-    async def run(self, *, again: bool) -> BackupReport:
+    async def run(self) -> BackupReport:
+        self._this.keep(*self._earlier)
         sources = await restic_sources.look_at(self._policy, self._look)
         repository = restic_location.public(sources.repository)
-        report = await self._snapshot(sources, repository, again=again)
+        self._aftermath = Aftermath(
+            self._read, restic_location.local(sources.repository), self._this.step, restic_command.STOP_TIME
+        )
+        doubts = await self._aftermath.settle(self._earlier)
+        self._this.keep()
+        report = await self._snapshot(sources, repository)
         report.repository = repository
-        return restic_worth.judged(report, self._policy, sources.empty, self._task)
+        if activity.info().attempt > 1:
+            doubts += await self._twins()
+        return restic_worth.judged(report, self._policy, sources.empty, self._task, doubts)
 
-    async def _snapshot(self, sources: Sources, repository: str, *, again: bool) -> BackupReport:
-        if again:
-            # An attempt that was killed may have left its lock; of a live process, unlock leaves it alone.
-            await self._restic("removing a stale lock", restic_command.UNLOCK)
+    async def _snapshot(self, sources: Sources, repository: str) -> BackupReport:
         remark = ""
         while True:
-            tag = restic_command.run_tag(self._task.occurrence)
             verdict, output, code = await self._restic(
-                "looking for a snapshot of an earlier attempt", ["snapshots", "--json", f"--tag={tag}"]
+                "looking for a snapshot of an earlier attempt", restic_command.snapshots_of(self._task)
             )
             if verdict is not Verdict.NO_REPOSITORY or remark:
                 break
@@ -100,8 +121,8 @@ class _Run:
             remark = "; the repository was made on this first use"
         if verdict is not Verdict.DONE:
             raise failure(verdict, code, output.texts)
-        if earlier := restic_output.earlier_snapshot(output.texts):
-            return await self._found(earlier)
+        if earlier := restic_output.snapshots(output.texts):
+            return await self._found(earlier[0])
         return await self._back_up(sources.paths, remark)
 
     async def _found(self, snapshot: dict[str, Any]) -> BackupReport:
@@ -151,18 +172,48 @@ class _Run:
     ) -> tuple[Verdict, restic_command.Output, int]:
         self._this.step(step)
         output = restic_command.Output(heed)
-        patience = _LONGEST_READING.total_seconds() if arguments[0] in restic_command.READING else None
+        locks, since = arguments[0] == "backup", datetime.now(UTC)
+
+        def started(pid: int) -> None:
+            if locks and (restic := identify(pid, since)):
+                self._started = restic
+                self._this.keep(restic)
+
+        reads = arguments[0] in restic_command.READING
+        patience = _LONGEST_READING.total_seconds() if reads else None
         try:
             async with asyncio.timeout(patience) as limit:
                 if patience:
                     output.on_text = lambda text: _hurry(limit, text)
-                exit_code = await restic_command.run(arguments, self._env, output)
+                exit_code = await restic_command.run(arguments, self._env, output, started)
         except TimeoutError:
             raise passing(restic_output.silence(output.texts)) from None
         except asyncio.CancelledError:
             self._this.step("stopped")
+            if locks:  # one that was just being made stays behind also when restic ends by itself
+                await restic_command.to_its_end(self._clear())
             raise
+        if locks:
+            await self._clear() if restic_output.was_killed(exit_code) else self._this.keep()
         return restic_output.judge(exit_code, output.texts), output, exit_code
+
+    async def _clear(self) -> None:
+        """Remove the lock of the restic that was just ended; a next attempt tells of one that stays."""
+        with suppress(TimeoutError, ApplicationError):  # a repository that does not answer any more
+            async with asyncio.timeout(_LONGEST_CLEARING.total_seconds()):
+                if self._started and not await self._aftermath.clear(self._started):
+                    self._this.keep()
+
+    async def _twins(self) -> list[str]:
+        """Name the snapshots of this run where there are several: an earlier attempt went on without its worker."""
+        _, output, _ = await self._restic(
+            "looking for snapshots of other attempts", restic_command.snapshots_of(self._task)
+        )
+        return restic_output.twins(restic_output.snapshots(output.texts))
+
+    async def _read(self, arguments: Sequence[str]) -> list[str]:
+        verdict, output, _ = await self._restic(f"looking at {arguments[-1]}"[:40], arguments)
+        return output.texts if verdict is Verdict.DONE else []
 
     def _heed(self, read: dict[str, Any]) -> None:
         match read.get("message_type"):

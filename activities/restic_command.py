@@ -5,8 +5,9 @@ import fcntl
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,11 @@ from backup_scheduler.policies import ResticPolicy
 STOP_TIME = timedelta(seconds=60)
 """How long restic may take to end after SIGINT: it finishes what it uploads and removes its lock (13 s measured)."""
 
-UNLOCK = ("unlock",)
-"""Removes the locks of processes that are gone: of this host at once, of others after half an hour."""
+READING = ("snapshots", "ls", "list", "cat")
+"""Commands that write nothing, and can be ended and repeated at any time. They make no lock, so that none stays behind,
+and a repository that somebody else has locked can be looked at."""
 
-READING = ("snapshots", "ls")
-"""Commands that write nothing but a lock, and can be ended and repeated at any time."""
-
-_LONGEST_UNLOCK = 20
-"""Seconds."""
+_MINDER = Path(__file__).with_name("restic_minder.py")
 _LONGEST_LINE = 64 * 1024 * 1024
 _LAST_OUTPUT = 5
 """Seconds; a process that a password_command left behind may hold the pipes open for ever."""
@@ -57,6 +55,11 @@ def environment(policy: ResticPolicy, inherited: dict[str, str]) -> dict[str, st
 def run_tag(occurrence: str) -> str:
     """Return the tag that marks the snapshot of an occurrence; encoded, because restic splits tags at commas."""
     return f"run={quote(occurrence, safe='')}"
+
+
+def snapshots_of(task: BackupTask) -> list[str]:
+    """Return the command line that lists the snapshots of an occurrence."""
+    return ["snapshots", "--json", f"--tag={run_tag(task.occurrence)}"]
 
 
 def backup_arguments(policy: ResticPolicy, task: BackupTask, host: str, paths: Sequence[str]) -> list[str]:
@@ -101,44 +104,48 @@ class Output:
                     self.on_text(text)
 
 
-async def run(arguments: Sequence[str], env: dict[str, str], output: Output) -> int:
-    """Run restic and return its exit code, negative for a signal.
+async def run(
+    arguments: Sequence[str], env: dict[str, str], output: Output, on_start: Callable[[int], None] | None = None
+) -> int:
+    """Run restic and return its exit code, or 128 and the signal that ended it; `on_start` hears its process id.
 
-    Cancelling this ends restic with SIGINT, upon which it removes its lock, and after STOP_TIME with SIGKILL; then
-    `unlock` removes what is left. Only then the cancellation goes on, so nothing is running any more.
+    Cancelling this ends restic with SIGINT, upon which it removes its lock, and after STOP_TIME with SIGKILL. Only then
+    the cancellation goes on, so nothing is running any more. A worker that is killed takes restic with it, softly.
     """
-    async with _pipe() as (stdout, stdout_end), _pipe() as (stderr, stderr_end):
-        process = await asyncio.create_subprocess_exec(
-            # A worker that is killed takes restic with it, softly.
-            *("setpriv", "--pdeathsig", "INT", "--", "restic", *arguments),
-            env=env,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=stdout_end.write,
-            stderr=stderr_end.write,
-            # A pipe without a reader would kill restic before it removed its lock: so it holds the ends to read, too.
-            pass_fds=(stdout_end.read, stderr_end.read),
-            start_new_session=True,  # a Ctrl-C in the worker's terminal is not for restic
-        )
-        stdout_end.close_write()
-        stderr_end.close_write()
-        reading = [asyncio.create_task(output.read(stdout)), asyncio.create_task(output.read(stderr))]
-        try:
-            exit_code = await process.wait()
-            await asyncio.wait(reading, timeout=_LAST_OUTPUT)
-        except asyncio.CancelledError:
-            await _to_its_end(_stop(process))
-            # A lock that was just being made stays behind also when restic ends by itself.
-            if arguments != UNLOCK:
-                await _to_its_end(_unlock(env))
-            raise
-        finally:
-            for task in reading:
-                task.cancel()
-            await asyncio.wait(reading)
-        return exit_code
+    no_lock = ["--no-lock"] if arguments[0] in READING else []
+    with _lifeline() as lifeline:
+        async with _pipe() as (stdout, stdout_end), _pipe() as (stderr, stderr_end), _pipe() as (pid, pid_end):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(_MINDER), str(lifeline), str(pid_end.write)),
+                *(str(STOP_TIME.total_seconds()), "restic", *no_lock, *arguments),
+                env=env,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=stdout_end.write,
+                stderr=stderr_end.write,
+                # A pipe without a reader would kill restic before it removed its lock: so it holds both ends.
+                pass_fds=(stdout_end.read, stderr_end.read, lifeline, pid_end.write),
+                start_new_session=True,  # a Ctrl-C in the worker's terminal is not for restic
+            )
+            for end in (stdout_end, stderr_end, pid_end):
+                end.close_write()
+            reading = [asyncio.create_task(output.read(stdout)), asyncio.create_task(output.read(stderr))]
+            try:
+                if (told := await pid.read()) and on_start:
+                    on_start(int(told))
+                exit_code = await process.wait()
+                await asyncio.wait(reading, timeout=_LAST_OUTPUT)
+            except BaseException:  # whatever it is, nothing is left running
+                await to_its_end(_stop(process))
+                raise
+            finally:
+                for task in reading:
+                    task.cancel()
+                await asyncio.wait(reading)
+            return exit_code
 
 
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await work that has to be done even though this task is being cancelled."""
     working = asyncio.create_task(work)
     while not working.done():
         try:
@@ -158,10 +165,15 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
                 continue
 
 
-async def _unlock(env: dict[str, str]) -> None:
-    with suppress(TimeoutError):  # a repository that does not answer any more
-        async with asyncio.timeout(_LONGEST_UNLOCK):
-            await run(UNLOCK, env, Output())
+@contextmanager
+def _lifeline() -> Iterator[int]:
+    """Make a pipe that breaks when this process ends; yields the end that breaks."""
+    broken, held = os.pipe()
+    try:
+        yield broken
+    finally:
+        os.close(broken)
+        os.close(held)
 
 
 class _PipeEnds:

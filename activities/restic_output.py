@@ -25,8 +25,15 @@ _SHORT_ID = 8
 _STACK_TRACE = re.compile(r"\S+\.(?:go|s):\d+$|(?:main|runtime|\w+\.(?:com|org)/\S+)\.[\w.()*]+$")
 """A line of those that restic prints behind some errors: a function of Go, or its place."""
 _TRIES_AGAIN = re.compile(r" returned error, retrying after \S+: ")
+_BY_SIGNAL = 128
+"""Added to the number of a signal by those who start programs for others, as shells do."""
 _INTERRUPTED = 130
 """restic's own exit code after SIGINT."""
+_LOCK = re.compile(
+    r"already locked(?P<kind> exclusively)? by PID (?P<pid>\d+) on (?P<host>.+?) by (?P<user>.*?) \(UID [^)]*\)"
+    r".*?lock was created at (?P<since>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)",
+    re.DOTALL,
+)
 _FULL_TEMPORARY = re.compile(r"/restic-temp-[^/\s]*: (?:no space left|disk quota exceeded)")
 """restic packs what it read in a temporary file before it saves it."""
 _CREDENTIALS = re.compile(r"://[^\s\"']*@")
@@ -104,7 +111,7 @@ _TEXTS = (
 _SENTENCES = {
     Verdict.NO_REPOSITORY: "restic found no repository",
     Verdict.REPOSITORY_EXISTS: "the repository exists already",
-    Verdict.LOCKED: "the repository is locked by another restic process, such as prune",
+    Verdict.LOCKED: "the repository is locked by another restic process",
     Verdict.WRONG_PASSWORD: "the repository does not open with this password",
     Verdict.NO_SPACE: "there is no space left for the repository",
     Verdict.NO_TEMPORARY_SPACE: "there is no space left for restic's temporary files (TMPDIR of the worker)",
@@ -131,14 +138,27 @@ def judge(exit_code: int, texts: Iterable[str]) -> Verdict:
 
 def explain(verdict: Verdict, exit_code: int, texts: Iterable[str]) -> str:
     """Say in a sentence why a command failed, with restic's own words behind it."""
-    sentence = f"{_SENTENCES[verdict]} ({_ending(exit_code)})"
+    texts = list(texts)
+    sentence = f"{_locked(texts) if verdict is Verdict.LOCKED else _SENTENCES[verdict]} ({_ending(exit_code)})"
     words = redact(" ".join(" ".join(text for text in texts if not _STACK_TRACE.match(text)).split()))[-_LONGEST_TEXT:]
     return f"{sentence}: {words}" if words else sentence
 
 
+def _locked(texts: list[str]) -> str:
+    """Say whose lock keeps restic out, and what to do about it."""
+    found = _LOCK.search("\n".join(texts))
+    if found is None:
+        return _SENTENCES[Verdict.LOCKED]
+    kind = "exclusively, as by prune or check, " if found["kind"] else ""
+    return (
+        f"the repository is locked {kind}by restic of {found['user']}, pid {found['pid']} on {found['host']}, since "
+        f"{found['since']} there; if that process is gone, `restic unlock` removes its lock"
+    )
+
+
 def _ending(exit_code: int) -> str:
     """Say how a process ended: Python gives a signal as a negative number, a shell that wraps restic adds 128 to it."""
-    number = -exit_code if exit_code < 0 else exit_code - 128
+    number = -exit_code if exit_code < 0 else exit_code - _BY_SIGNAL
     if not 0 < number < signal.NSIG or exit_code == _INTERRUPTED:
         return f"exit code {exit_code}"
     perhaps = ", perhaps out of memory" if number == signal.SIGKILL else ""
@@ -202,16 +222,29 @@ def _reason(error: object) -> str | None:
     return error if isinstance(error, str) else None
 
 
-def earlier_snapshot(lines: Iterable[str]) -> dict[str, Any] | None:
-    """Return the first snapshot that `restic snapshots --json` lists."""
+def was_killed(exit_code: int) -> bool:
+    """Tell whether a signal ended a process, so that it could not remove its lock."""
+    return exit_code < 0 or (exit_code > _BY_SIGNAL and exit_code != _INTERRUPTED)
+
+
+def snapshots(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the snapshots that `restic snapshots --json` lists."""
     for line in lines:
         try:
-            snapshots = json.loads(line)
+            listed = json.loads(line)
         except ValueError:
             continue
-        if isinstance(snapshots, list) and snapshots and isinstance(snapshots[0], dict):
-            return snapshots[0]
-    return None
+        if isinstance(listed, list):
+            return [each for each in listed if isinstance(each, dict)]
+    return []
+
+
+def twins(listed: list[dict[str, Any]]) -> list[str]:
+    """Say that a run has several snapshots; nothing where it has one."""
+    if len(listed) < 2:
+        return []
+    ids = " and ".join(str(each.get("id"))[:_SHORT_ID] for each in listed)
+    return [f"this run has {len(listed)} snapshots, {ids}: the worker of an earlier attempt was cut off and worked on"]
 
 
 def report(snapshot_id: str, summary: dict[str, Any], warnings: list[str], remark: str) -> BackupReport:

@@ -32,14 +32,16 @@ def gone(repository: str, task: BackupTask, exit_code: int, texts: list[str]) ->
     )
 
 
-def judged(report: BackupReport, policy: ResticPolicy, empty: list[str], task: BackupTask) -> BackupReport:
-    """Return the report of a snapshot with the warnings that it deserves.
+def judged(
+    report: BackupReport, policy: ResticPolicy, empty: list[str], task: BackupTask, doubts: list[str]
+) -> BackupReport:
+    """Return the report of a snapshot with the warnings that it deserves, and the doubts that there are already.
 
     Raises ApplicationError when it holds nothing. `empty` names the policy's paths in which there was no file.
     """
     if not report.files:
         _refuse_if_worthless(report, policy)
-    doubts = [f"{path} holds no file: a disk that is not mounted?" for path in empty]
+    doubts = [*doubts, *(f"{path} holds no file: a disk that is not mounted?" for path in empty)]
     if shrunk := _shrunk(report, policy.shrink_warning, task):
         doubts.append(shrunk)
     if not doubts:

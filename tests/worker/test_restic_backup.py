@@ -11,6 +11,7 @@ import pytest
 from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError
 
+from activities import restic_command
 from activities.attempts import Progress
 from backup_scheduler.backups import Outcome
 from tests.worker.parts import Restic, a_task, attempt_of, eventually
@@ -140,19 +141,6 @@ async def test_a_location_that_cannot_be_reached_is_tried_again_without_its_cred
     assert "sesame" not in error.message
 
 
-async def test_an_attempt_after_a_crash_removes_the_lock_that_it_left(restic: Restic) -> None:
-    async with restic.locked_by_another() as another:
-        another.kill()
-        await another.wait()
-    assert restic.locks()
-    error = await refused(restic.policy(), a_task(occurrence="next"))
-    assert not error.non_retryable
-    assert error.message.startswith("the repository is locked by another restic process")
-    report = await made(restic.policy(), a_task(occurrence="next"), attempt_of(2))
-    assert report.outcome is Outcome.COMPLETED
-    assert restic.locks() == []
-
-
 @pytest.mark.usefixtures("_slow")
 @pytest.mark.parametrize(
     ("details", "error"),
@@ -166,7 +154,7 @@ async def test_a_backup_that_is_stopped_is_gone_with_its_lock_and_told_its_progr
 ) -> None:
     environment = attempt_of()
     beats: list[Progress] = []
-    environment.on_heartbeat = beats.append
+    environment.on_heartbeat = lambda progress, *_: beats.append(progress)
     restic.fill(60)
     running = asyncio.create_task(made(restic.policy(), environment=environment))
 
@@ -186,21 +174,12 @@ async def test_a_backup_that_is_stopped_is_gone_with_its_lock_and_told_its_progr
     assert 0 < (measured[-1].percent or 0) <= 100  # of what was read, which is ahead of what was uploaded
 
 
-# What restic does that is told to stop while it makes its lock: that is a matter of milliseconds.
-LEAVES_ITS_LOCK = """#!/bin/sh
-PATH="${PATH#*:}"
-[ "$1" = backup ] || exec restic "$@"
-setsid restic --limit-upload 500 --pack-size 4 "$@" &
-trap "kill -9 $!; wait $!; exit 130" INT
-wait
-"""
-
-
+@pytest.mark.usefixtures("_slow")
 async def test_a_lock_that_restic_leaves_when_it_is_stopped_is_removed(
     restic: Restic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", restic.path_with(LEAVES_ITS_LOCK))
-    restic.fill(20)
+    monkeypatch.setattr(restic_command, "STOP_TIME", timedelta(0))  # it is killed before it can remove its lock
+    restic.fill(60)
     environment = attempt_of()
     running = asyncio.create_task(made(restic.policy(), environment=environment))
 
