@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from activities import restic_locks
+from activities import restic_location, restic_locks
 from activities.restic_failures import passing
 from activities.restic_locks import Lock
 from activities.restic_processes import Fate, StartedRestic, end, ended, fate, pid_is_unmistakable
@@ -62,7 +62,7 @@ class Aftermath:
         locks = await self._locks_of(restic)
         if not locks:
             return []
-        if self._folder is None or fate(restic) is not Fate.GONE or not pid_is_unmistakable(restic):
+        if self._folder is None or not await asyncio.to_thread(_is_provably_gone, restic, self._folder):
             return [_stays(lock) for lock in locks]
         for lock in locks:
             await asyncio.to_thread((self._folder / "locks" / lock.id).unlink, missing_ok=True)
@@ -94,6 +94,10 @@ class Aftermath:
             if lock and lock.is_of(restic):
                 found.append(lock)
         return found
+
+
+def _is_provably_gone(restic: StartedRestic, folder: Path) -> bool:
+    return fate(restic) is Fate.GONE and pid_is_unmistakable(restic) and restic_location.on_a_disk(folder)
 
 
 def _any_file(folder: Path) -> bool:

@@ -5,15 +5,14 @@ import math
 import os
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities import restic_command, restic_location, restic_output, restic_sources, restic_worth
+from activities import restic_command, restic_location, restic_output, restic_repository, restic_sources, restic_worth
 from activities.attempts import Attempt, Progress, attempt, kept
 from activities.paths import PathLooks
 from activities.restic_aftermath import Aftermath
@@ -117,7 +116,8 @@ class _Run:
                 break
             if gone := restic_worth.gone(repository, self._task, code, output.texts):
                 raise gone
-            await self._make_repository(restic_location.local(sources.repository))
+            self._this.step("making the repository")
+            await restic_repository.see_to(sources.repository, self._task.request.policy_name, self._init)
             remark = "; the repository was made on this first use"
         if verdict is not Verdict.DONE:
             raise failure(verdict, code, output.texts)
@@ -141,17 +141,6 @@ class _Run:
                 raise failure(verdict, code, output.texts)
             report.files, report.bytes_processed = len(sizes), sum(sizes)
         return report
-
-    async def _make_repository(self, folder: Path | None) -> None:
-        try:
-            async with restic_command.alone_in(folder) if folder else nullcontext():
-                if folder and not await asyncio.to_thread(restic_command.clear_for_repository, folder):
-                    raise lasting(f"the repository is damaged: {folder} holds data but no config file")
-                verdict, output, code = await self._restic("making the repository", ["init"])
-        except OSError as error:
-            raise lasting(f"the repository cannot be made: {error.filename}: {error.strerror}") from None
-        if verdict not in (Verdict.DONE, Verdict.REPOSITORY_EXISTS):  # another worker may have made it meanwhile
-            raise failure(verdict, code, output.texts)
 
     async def _back_up(self, paths: Sequence[str], remark: str) -> BackupReport:
         arguments = restic_command.backup_arguments(self._policy, self._task, self._host, paths)
@@ -196,6 +185,9 @@ class _Run:
         if locks:
             await self._clear() if restic_output.was_killed(exit_code) else self._this.keep()
         return restic_output.judge(exit_code, output.texts), output, exit_code
+
+    async def _init(self, arguments: Sequence[str]) -> tuple[Verdict, restic_command.Output, int]:
+        return await self._restic("making the repository", arguments)
 
     async def _clear(self) -> None:
         """Remove the lock of the restic that was just ended; a next attempt tells of one that stays."""

@@ -1,7 +1,6 @@
 """Runs restic as a process that cannot be left behind, and knows its command lines."""
 
 import asyncio
-import fcntl
 import os
 import shutil
 import signal
@@ -199,42 +198,3 @@ async def _pipe() -> AsyncIterator[tuple[asyncio.StreamReader, _PipeEnds]]:
     finally:
         ends.close_write()
         transport.close()
-
-
-def clear_for_repository(folder: Path) -> bool:
-    """Take away what an `init` that was killed left, and tell whether a repository can be made in the folder.
-
-    restic itself does not look: over old data it would make a repository that does not open that data any more, and
-    with an old key of the same password one that does not open at all.
-    """
-    if (folder / "config").exists():  # another worker has just made it; `init` will say so
-        return True
-    if any(path.is_file() for kind in ("data", "index", "snapshots") for path in (folder / kind).rglob("*")):
-        return False
-    for key in (folder / "keys").glob("*"):  # of nothing: there is no data
-        key.unlink()
-    return True
-
-
-@asynccontextmanager
-async def alone_in(folder: Path) -> AsyncIterator[None]:
-    """Wait until no other worker on this machine is in here with the same folder, which is made where missing.
-
-    Two `restic init` of 0.14 at once leave a local repository that does not open (5 of 12 times). The kernel frees the
-    lock of a worker that is killed. File systems without such locks, as NFS, are used without.
-    """
-    await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                await asyncio.sleep(0.1)
-            except OSError:
-                break
-            else:
-                break
-        yield
-    finally:
-        os.close(descriptor)

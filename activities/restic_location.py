@@ -9,6 +9,8 @@ from activities.restic_failures import lasting
 from activities.restic_output import redact
 from backup_scheduler.policies import ResticPolicy
 
+_DISKS = {"btrfs", "ext2", "ext3", "ext4", "exfat", "f2fs", "overlay", "tmpfs", "vfat", "xfs", "zfs"}
+"""File systems of one machine, as /proc/self/mountinfo names them."""
 _REMOTE = re.compile(r"(?!local:)[a-z0-9]+:")
 
 
@@ -42,3 +44,16 @@ def public(location: str) -> str:
         location = f"{location.partition(',')[0]}:{location.rpartition(':')[2]}"
     location = redact(location).replace("://***@", "://")
     return re.split(r"[?#]", location)[0].rstrip("/")
+
+
+def on_a_disk(folder: Path) -> bool:
+    """Whether only this machine's processes can write into a folder: it is not on a file system of the network."""
+    kinds: dict[str, str] = {}
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        before, _, after = line.partition(" - ")
+        kinds[before.split()[4]] = after.split()[0]  # the last one mounted there is the one that is seen
+    # The kernel writes blanks in names as \040 there: such a mount is not found, and its parent must not answer for it.
+    if any("\\" in mount for mount in kinds):
+        return False
+    place = folder.resolve()
+    return next((kinds[str(p)] for p in (place, *place.parents) if str(p) in kinds), "") in _DISKS

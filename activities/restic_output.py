@@ -30,9 +30,9 @@ _BY_SIGNAL = 128
 _INTERRUPTED = 130
 """restic's own exit code after SIGINT."""
 _LOCK = re.compile(
-    r"already locked(?P<kind> exclusively)? by PID (?P<pid>\d+) on (?P<host>.+?) by (?P<user>.*?) \(UID [^)]*\)"
-    r".*?lock was created at (?P<since>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)",
-    re.DOTALL,
+    r"already locked (?P<exclusive>exclusively )?by PID (?P<pid>\d+) on (?P<host>\S+) by (?P<user>.*?) ?"
+    r"\(UID \d+, GID \d+\)"
+    r"(?: lock was created at (?P<since>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d))?"
 )
 _FULL_TEMPORARY = re.compile(r"/restic-temp-[^/\s]*: (?:no space left|disk quota exceeded)")
 """restic packs what it read in a temporary file before it saves it."""
@@ -139,20 +139,24 @@ def judge(exit_code: int, texts: Iterable[str]) -> Verdict:
 def explain(verdict: Verdict, exit_code: int, texts: Iterable[str]) -> str:
     """Say in a sentence why a command failed, with restic's own words behind it."""
     texts = list(texts)
-    sentence = f"{_locked(texts) if verdict is Verdict.LOCKED else _SENTENCES[verdict]} ({_ending(exit_code)})"
+    if verdict is Verdict.LOCKED and (owner := lock_owner(texts)):
+        return owner
+    sentence = f"{_SENTENCES[verdict]} ({_ending(exit_code)})"
     words = redact(" ".join(" ".join(text for text in texts if not _STACK_TRACE.match(text)).split()))[-_LONGEST_TEXT:]
     return f"{sentence}: {words}" if words else sentence
 
 
-def _locked(texts: list[str]) -> str:
-    """Say whose lock keeps restic out, and what to do about it."""
-    found = _LOCK.search("\n".join(texts))
+def lock_owner(texts: Iterable[str]) -> str | None:
+    """Say whose lock keeps restic out, since when, and what a person does about it; None when restic does not tell."""
+    found = _LOCK.search(" ".join(" ".join(texts).replace("\\n", " ").split()))
     if found is None:
-        return _SENTENCES[Verdict.LOCKED]
-    kind = "exclusively, as by prune or check, " if found["kind"] else ""
+        return None
+    held = "exclusively " if found["exclusive"] else ""
+    since = f", since {found['since']}" if found["since"] else ""
     return (
-        f"the repository is locked {kind}by restic of {found['user']}, pid {found['pid']} on {found['host']}, since "
-        f"{found['since']} there; if that process is gone, `restic unlock` removes its lock"
+        f"the repository is locked by another restic process: {held}by user {found['user']} on host {found['host']}, "
+        f"pid {found['pid']}{since}; if it is at work, such as prune, the backup is made after it; if it is gone, "
+        "`restic unlock` takes its lock away: run that on its host, as its user, when no restic works there any more"
     )
 
 
@@ -240,11 +244,16 @@ def snapshots(lines: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def twins(listed: list[dict[str, Any]]) -> list[str]:
-    """Say that a run has several snapshots; nothing where it has one."""
+    """Say that a run has several snapshots, and which; nothing where it has one."""
     if len(listed) < 2:
         return []
-    ids = " and ".join(str(each.get("id"))[:_SHORT_ID] for each in listed)
-    return [f"this run has {len(listed)} snapshots, {ids}: the worker of an earlier attempt was cut off and worked on"]
+    ids = " and ".join(
+        str(each.get("id"))[:_SHORT_ID] for each in sorted(listed, key=lambda each: str(each.get("time")))
+    )
+    return [
+        f"this run has {len(listed)} snapshots, {ids}, because restic of an earlier attempt went on unseen: each is a "
+        "whole backup, and `restic forget` with its id removes one"
+    ]
 
 
 def report(snapshot_id: str, summary: dict[str, Any], warnings: list[str], remark: str) -> BackupReport:

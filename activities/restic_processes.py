@@ -61,7 +61,10 @@ def fate(restic: StartedRestic) -> Fate:
     """Tell whether a restic of ours still runs, where that can be known for sure."""
     if (restic.boot, restic.pid_namespace) != (_boot(), _namespace()):
         return Fate.UNKNOWN
-    return Fate.ALIVE if _start_of(restic.pid) == restic.started else Fate.GONE
+    if _start_of(restic.pid) == restic.started:
+        return Fate.ALIVE
+    # The mount option hidepid hides the processes of other users.
+    return Fate.GONE if _sees_all() else Fate.UNKNOWN
 
 
 def pid_is_unmistakable(restic: StartedRestic) -> bool:
@@ -70,7 +73,7 @@ def pid_is_unmistakable(restic: StartedRestic) -> bool:
     A container on the host's network has the host's name, and pids of its own. Only the machine's own PID namespace
     sees the processes of all others.
     """
-    if not restic.pid_namespace == _namespace() == _MACHINES_OWN:
+    if not restic.pid_namespace == _namespace() == _MACHINES_OWN or not _sees_all():
         return False
     return not any(restic.pid in _pids(process) for process in Path("/proc").glob("[0-9]*"))
 
@@ -142,6 +145,10 @@ def _pids(process: Path) -> list[int]:
         return []
     fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
     return [] if fields["State"].split()[0] in "ZX" else [int(pid) for pid in fields["NSpid"].split()]
+
+
+def _sees_all() -> bool:
+    return Path("/proc/1/status").exists()
 
 
 def _boot() -> str:

@@ -17,6 +17,9 @@ SYSTEM_SCHEDULE: Final = "system-look-after-jobs"
 """The system schedule that moves jobs back to their start_time after a clock change and reports runs that Temporal
 dropped, and the workflow that does it."""
 
+REPOSITORY_WORKFLOW: Final = "MakeRepositoryWorkflow"
+"""Workflow type that makes a repository, which workers of several machines may want at once."""
+
 SCHEDULER_ID: Final = SearchAttributeKey.for_keyword("BackupSchedulerId")
 POLICY_NAME: Final = SearchAttributeKey.for_keyword("BackupPolicyName")
 OUTCOME: Final = SearchAttributeKey.for_keyword("BackupOutcome")
@@ -50,6 +53,11 @@ def workflow_id(scheduler_id: str) -> str:
     It is unique per job, because two schedules with one action id lose runs that fall on the same time (Temporal fact).
     """
     return f"backup-{bounded(scheduler_id)}"
+
+
+def repository_workflow_id(digest: str) -> str:
+    """Return the id of the one workflow that makes a repository, from a digest of the repository's location."""
+    return f"make-repository-{digest}"
 
 
 def trigger_command(scheduler_id: str) -> str:

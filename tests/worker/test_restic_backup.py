@@ -9,12 +9,13 @@ from pathlib import Path
 import psutil
 import pytest
 from temporalio.activity import ActivityCancellationDetails
+from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from activities import restic_command
 from activities.attempts import Progress
 from backup_scheduler.backups import Outcome
-from tests.worker.parts import Restic, a_task, attempt_of, eventually
+from tests.worker.parts import Restic, a_task, attempt_of, eventually, worker_with
 from tests.worker.restic_attempts import made, refused, snapshots
 
 
@@ -119,6 +120,8 @@ async def test_a_repository_without_its_config_is_not_made_anew_over_its_data(re
 
 async def test_what_an_init_that_was_killed_left_is_made_a_repository(restic: Restic) -> None:
     (restic.repository / "config").unlink()  # init writes it last
+    (key,) = (restic.repository / "keys").iterdir()
+    os.utime(key, (0, 0))
     report = await made(restic.policy())
     assert report.outcome is Outcome.COMPLETED
     assert len(list((restic.repository / "keys").iterdir())) == 1
@@ -131,11 +134,13 @@ async def test_a_repository_that_cannot_be_made_fails_for_good(new_restic: Resti
 
 
 async def test_a_location_that_cannot_be_reached_is_tried_again_without_its_credentials(
-    restic: Restic, tmp_path: Path
+    temporal: Client, restic: Restic, tmp_path: Path
 ) -> None:
     location = tmp_path / "location"
     location.write_text("rest:http://user:sesame@127.0.0.1:9/")
-    error = await refused(restic.policy(repository=None, repository_file=location))
+    policy = restic.policy(repository=None, repository_file=location)
+    async with worker_with(temporal, {"nightly": policy}) as runs:
+        error = await refused(policy, environment=attempt_of(client=temporal, task_queue=runs.task_queue))
     assert not error.non_retryable
     assert "127.0.0.1:9" in error.message
     assert "sesame" not in error.message

@@ -127,11 +127,9 @@ async def test_a_lock_of_another_user_stays_and_is_named(restic: Restic, monkeyp
         for number in (1, 2, 3):
             error = await refused(restic.policy(cache_dir=None), environment=attempt_of(number))
             assert not error.non_retryable
-            assert error.message.startswith(
-                "the repository is locked exclusively, as by prune or check, by restic of root"
-            )
-            assert f"pid {another.pid} on {os.uname().nodename}, since 20" in error.message
-            assert "if that process is gone, `restic unlock` removes its lock" in error.message
+            whose = f"exclusively by user root on host {os.uname().nodename}, pid {another.pid}, since 20"
+            assert whose in error.message
+            assert "if it is gone, `restic unlock` takes its lock away" in error.message
         assert restic.locks() == standing
         another.kill()
         await another.wait()
@@ -151,7 +149,7 @@ async def test_the_lock_of_a_process_that_is_gone_but_was_not_ours_stays(restic:
         await another.wait()
     standing = restic.locks()
     error = await refused(restic.policy(), environment=attempt_of(2))
-    assert f"pid {another.pid} on" in error.message
+    assert f"pid {another.pid}, since" in error.message
     assert restic.locks() == standing
 
 
