@@ -5,7 +5,8 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,16 @@ OTHER_NAMESPACE = (
     "-",
 )
 """Runs a command under a low pid of a PID namespace of its own, always the same one."""
+
+
+@pytest.fixture
+def open_restic(made_repository: Path) -> Iterator[Restic]:
+    """A repository that other users reach; pytest's own folders are closed to them."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        restic = Restic(Path(folder))
+        shutil.copytree(made_repository, restic.repository)
+        yield restic
 
 
 @asynccontextmanager
@@ -116,9 +127,8 @@ async def uploading(restic: Restic) -> None:
     await eventually(upload)
 
 
-async def test_a_lock_of_another_user_stays_and_is_named(restic: Restic, monkeypatch: pytest.MonkeyPatch) -> None:
-    for folder in (restic.folder, *restic.folder.parents[:2]):
-        folder.chmod(0o755)
+async def test_a_lock_of_another_user_stays_and_is_named(open_restic: Restic, monkeypatch: pytest.MonkeyPatch) -> None:
+    restic = open_restic
     async with restic.locked_by_another() as another:  # as root
         for path in (restic.repository, *restic.repository.rglob("*"), restic.password_file, restic.source):
             os.chown(path, 65534, 65534)
@@ -253,11 +263,10 @@ WITH_CAPABILITIES = (
 
 
 async def test_a_restic_with_file_capabilities_ends_with_its_worker(
-    restic: Restic, monkeypatch: pytest.MonkeyPatch
+    open_restic: Restic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    restic = open_restic
     restic.fill(60)
-    for folder in (restic.folder, *restic.folder.parents[:2]):
-        folder.chmod(0o755)
     capable = restic.folder / "bin" / "capable"
     monkeypatch.setenv("PATH", restic.path_with(WITH_CAPABILITIES))
     shutil.copy(shutil.which("restic", path=os.environ["PATH"].partition(os.pathsep)[2]) or "", capable)
