@@ -33,9 +33,11 @@ from temporalio.worker import Worker
 from activities.all_jobs import AllJobs
 from activities.attempts import HEARTBEAT_INTERVAL
 from activities.http_backup import HttpBackup
+from activities.paths import PathLooks
 from activities.policy_choice import PolicyLookup
 from activities.previous_run import PreviousRun
 from activities.restic_backup import ResticBackup
+from activities.restic_repository import RepositoryMaker
 from backup_scheduler import logs, settings, temporal
 from backup_scheduler.errors import ConfigurationError
 from backup_scheduler.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, housekeeping_queue
@@ -44,6 +46,7 @@ from backup_scheduler.schedules import system_schedule
 from backup_scheduler.settings import PREFIX, Settings
 from workflows.all_jobs import LookAfterJobsWorkflow
 from workflows.backup import BackupWorkflow
+from workflows.make_repository import MakeRepositoryWorkflow
 
 _POLLS = 20
 """Requests for workflow tasks that wait at Temporal, each for one task."""
@@ -61,15 +64,17 @@ T = TypeVar("T")
 
 def build_worker(client: Client, settings: Settings, policies: Policies) -> Worker:
     """Put a worker together; its `run()` polls until `shutdown()`."""
+    look = PathLooks()
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[BackupWorkflow, LookAfterJobsWorkflow],
+        workflows=[BackupWorkflow, MakeRepositoryWorkflow, LookAfterJobsWorkflow],
         activities=[
             PolicyLookup(policies).choose_policy,
             PreviousRun(client).stopped_at,
             HttpBackup(policies).http_backup,
-            ResticBackup(policies).restic_backup,
+            ResticBackup(policies, look).restic_backup,
+            RepositoryMaker(policies, look).make_repository,
             AllJobs(client).look_after,  # for passes that a worker of an older release began
         ],
         max_concurrent_activities=settings.max_backups,

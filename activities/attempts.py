@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import structlog
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -21,6 +21,8 @@ _FIRST_HEARTBEAT = timedelta(seconds=2)
 
 _AT_ONCE = timedelta(seconds=1)
 """Another worker may take over after this; no back-off, as the backup itself did nothing wrong."""
+
+M = TypeVar("M", bound=BaseModel)
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -36,22 +38,40 @@ class Progress(BaseModel):
     bytes_total: int | None = None
 
 
+def kept(model: type[M]) -> list[M]:
+    """Return what earlier attempts of this activity wanted this one to know (`Attempt.keep`)."""
+    found = []
+    for detail in activity.info().heartbeat_details[1:]:
+        with suppress(ValidationError):  # of another release
+            found.append(model.model_validate(detail))
+    return found
+
+
 class Attempt:
     """One attempt of an activity, which beats from its beginning to its end."""
 
     def __init__(self, step: str) -> None:
         self.progress = Progress(step=step)
         """What the next heartbeat tells; assign a new one to tell more."""
+        self._kept: list[BaseModel] = []
 
     def step(self, step: str) -> None:
         """Tell what is being done now."""
         self.progress = Progress(step=step)
 
+    def keep(self, *kept: BaseModel) -> None:
+        """Tell at once what a next attempt has to know, and with each heartbeat from now on."""
+        self._kept = list(kept)
+        self._beat()
+
+    def _beat(self) -> None:
+        activity.heartbeat(self.progress, *self._kept)
+
     async def beat(self, every: timedelta) -> NoReturn:
         """Send a heartbeat again and again; a backup that is done before the first is due spares the server one."""
         await asyncio.sleep(min(every, _FIRST_HEARTBEAT).total_seconds())
         while True:
-            activity.heartbeat(self.progress)
+            self._beat()
             await asyncio.sleep(every.total_seconds())
 
 

@@ -1,29 +1,29 @@
 """Runs restic as a process that cannot be left behind, and knows its command lines."""
 
 import asyncio
-import fcntl
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from activities.restic_output import message
+from activities.restic_output import fatal, message
 from backup_scheduler.backups import BackupTask
 from backup_scheduler.policies import ResticPolicy
 
 STOP_TIME = timedelta(seconds=60)
 """How long restic may take to end after SIGINT: it finishes what it uploads and removes its lock (13 s measured)."""
 
-UNLOCK = ("unlock",)
-"""Removes the locks of processes that are gone: of this host at once, of others after half an hour."""
+READING = ("snapshots", "ls", "list", "cat")
+"""Commands that write nothing, and can be ended and repeated at any time. They make no lock, so that none stays behind,
+and a repository that somebody else has locked can be looked at."""
 
-_LONGEST_UNLOCK = 20
-"""Seconds."""
+_MINDER = Path(__file__).with_name("restic_minder.py")
 _LONGEST_LINE = 64 * 1024 * 1024
 _LAST_OUTPUT = 5
 """Seconds; a process that a password_command left behind may hold the pipes open for ever."""
@@ -56,8 +56,13 @@ def run_tag(occurrence: str) -> str:
     return f"run={quote(occurrence, safe='')}"
 
 
-def backup_arguments(policy: ResticPolicy, task: BackupTask, host: str) -> list[str]:
-    """Return the command line of a backup; no secret stands on it."""
+def snapshots_of(task: BackupTask) -> list[str]:
+    """Return the command line that lists the snapshots of an occurrence."""
+    return ["snapshots", "--json", f"--tag={run_tag(task.occurrence)}"]
+
+
+def backup_arguments(policy: ResticPolicy, task: BackupTask, host: str, paths: Sequence[str]) -> list[str]:
+    """Return the command line of a backup of these paths; no secret stands on it."""
     tags = [
         run_tag(task.occurrence),
         f"job={quote(task.request.scheduler_id, safe='')}",
@@ -70,67 +75,76 @@ def backup_arguments(policy: ResticPolicy, task: BackupTask, host: str) -> list[
         *(f"--tag={tag}" for tag in tags),
         *(f"--exclude={pattern}" for pattern in policy.exclude),
         "--",
-        *map(str, policy.paths),
+        *paths,
     ]
 
 
 class Output:
     """What restic said: its JSON messages go to whoever listens, plain text is kept."""
 
-    def __init__(self, on_message: Callable[[dict[str, object]], None] | None = None) -> None:
+    def __init__(self, on_message: Callable[[dict[str, Any]], None] | None = None) -> None:
         self.texts: list[str] = []
         """The last lines of plain text, from both streams."""
+        self.on_text: Callable[[str], None] | None = None
+        """Hears each of these lines."""
         self._on_message = on_message
 
     async def read(self, stream: asyncio.StreamReader) -> None:
         """Read a stream to its end."""
         async for line in stream:
-            text = line.decode(errors="replace").strip()
-            read = message(text) if self._on_message else None
-            if read is not None and self._on_message:
+            raw = line.decode(errors="replace").strip()
+            read = message(raw)
+            text = fatal(read)
+            if text is None and read is not None and self._on_message:
                 self._on_message(read)
-            elif text:
+            elif text := text or raw:
                 self.texts = [*self.texts[1 - _MOST_TEXTS :], text]
+                if self.on_text:
+                    self.on_text(text)
 
 
-async def run(arguments: Sequence[str], env: dict[str, str], output: Output) -> int:
-    """Run restic and return its exit code, negative for a signal.
+async def run(
+    arguments: Sequence[str], env: dict[str, str], output: Output, on_start: Callable[[int], None] | None = None
+) -> int:
+    """Run restic and return its exit code, or 128 and the signal that ended it; `on_start` hears its process id.
 
-    Cancelling this ends restic with SIGINT, upon which it removes its lock, and after STOP_TIME with SIGKILL; then
-    `unlock` removes what is left. Only then the cancellation goes on, so nothing is running any more.
+    Cancelling this ends restic with SIGINT, upon which it removes its lock, and after STOP_TIME with SIGKILL. Only then
+    the cancellation goes on, so nothing is running any more. A worker that is killed takes restic with it, softly.
     """
-    async with _pipe() as (stdout, stdout_end), _pipe() as (stderr, stderr_end):
-        process = await asyncio.create_subprocess_exec(
-            # A worker that is killed takes restic with it, softly.
-            *("setpriv", "--pdeathsig", "INT", "--", "restic", *arguments),
-            env=env,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=stdout_end.write,
-            stderr=stderr_end.write,
-            # A pipe without a reader would kill restic before it removed its lock: so it holds the ends to read, too.
-            pass_fds=(stdout_end.read, stderr_end.read),
-            start_new_session=True,  # a Ctrl-C in the worker's terminal is not for restic
-        )
-        stdout_end.close_write()
-        stderr_end.close_write()
-        reading = [asyncio.create_task(output.read(stdout)), asyncio.create_task(output.read(stderr))]
-        try:
-            exit_code = await process.wait()
-            await asyncio.wait(reading, timeout=_LAST_OUTPUT)
-        except asyncio.CancelledError:
-            await _to_its_end(_stop(process))
-            # A lock that was just being made stays behind also when restic ends by itself.
-            if arguments != UNLOCK:
-                await _to_its_end(_unlock(env))
-            raise
-        finally:
-            for task in reading:
-                task.cancel()
-            await asyncio.wait(reading)
-        return exit_code
+    no_lock = ["--no-lock"] if arguments[0] in READING else []
+    with _lifeline() as lifeline:
+        async with _pipe() as (stdout, stdout_end), _pipe() as (stderr, stderr_end), _pipe() as (pid, pid_end):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(_MINDER), str(lifeline), str(pid_end.write)),
+                *(str(STOP_TIME.total_seconds()), "restic", *no_lock, *arguments),
+                env=env,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=stdout_end.write,
+                stderr=stderr_end.write,
+                # A pipe without a reader would kill restic before it removed its lock: so it holds both ends.
+                pass_fds=(stdout_end.read, stderr_end.read, lifeline, pid_end.write),
+                start_new_session=True,  # a Ctrl-C in the worker's terminal is not for restic
+            )
+            for end in (stdout_end, stderr_end, pid_end):
+                end.close_write()
+            reading = [asyncio.create_task(output.read(stdout)), asyncio.create_task(output.read(stderr))]
+            try:
+                if (told := await pid.read()) and on_start:
+                    on_start(int(told))
+                exit_code = await process.wait()
+                await asyncio.wait(reading, timeout=_LAST_OUTPUT)
+            except BaseException:  # whatever it is, nothing is left running
+                await to_its_end(_stop(process))
+                raise
+            finally:
+                for task in reading:
+                    task.cancel()
+                await asyncio.wait(reading)
+            return exit_code
 
 
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await work that has to be done even though this task is being cancelled."""
     working = asyncio.create_task(work)
     while not working.done():
         try:
@@ -150,10 +164,15 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
                 continue
 
 
-async def _unlock(env: dict[str, str]) -> None:
-    with suppress(TimeoutError):  # a repository that does not answer any more
-        async with asyncio.timeout(_LONGEST_UNLOCK):
-            await run(UNLOCK, env, Output())
+@contextmanager
+def _lifeline() -> Iterator[int]:
+    """Make a pipe that breaks when this process ends; yields the end that breaks."""
+    broken, held = os.pipe()
+    try:
+        yield broken
+    finally:
+        os.close(broken)
+        os.close(held)
 
 
 class _PipeEnds:
@@ -179,42 +198,3 @@ async def _pipe() -> AsyncIterator[tuple[asyncio.StreamReader, _PipeEnds]]:
     finally:
         ends.close_write()
         transport.close()
-
-
-def clear_for_repository(folder: Path) -> bool:
-    """Take away what an `init` that was killed left, and tell whether a repository can be made in the folder.
-
-    restic itself does not look: over old data it would make a repository that does not open that data any more, and
-    with an old key of the same password one that does not open at all.
-    """
-    if (folder / "config").exists():  # another worker has just made it; `init` will say so
-        return True
-    if any(path.is_file() for kind in ("data", "index", "snapshots") for path in (folder / kind).rglob("*")):
-        return False
-    for key in (folder / "keys").glob("*"):  # of nothing: there is no data
-        key.unlink()
-    return True
-
-
-@asynccontextmanager
-async def alone_in(folder: Path) -> AsyncIterator[None]:
-    """Wait until no other worker on this machine is in here with the same folder, which is made where missing.
-
-    Two `restic init` of 0.14 at once leave a local repository that does not open (5 of 12 times). The kernel frees the
-    lock of a worker that is killed. File systems without such locks, as NFS, are used without.
-    """
-    await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                await asyncio.sleep(0.1)
-            except OSError:
-                break
-            else:
-                break
-        yield
-    finally:
-        os.close(descriptor)

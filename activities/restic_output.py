@@ -4,7 +4,9 @@ Source: restic 0.14 by experiment, newer ones by their documentation.
 """
 
 import json
+import os
 import re
+import signal
 from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Any
@@ -14,11 +16,26 @@ from backup_scheduler.backups import BackupReport, Outcome
 MOST_WARNINGS = 20
 """Complaints that a report keeps (backups.py)."""
 
+NOT_KNOWN = "whether the lost attempt could read all files is not known: the worker's log may tell"
+"""The warning of a snapshot that an earlier attempt left."""
+
 _LONGEST_TEXT = 500
 _SHORT_ID = 8
 """Characters of a snapshot's id, as restic lists them: some releases tell no more of a new snapshot."""
 _STACK_TRACE = re.compile(r"\S+\.(?:go|s):\d+$|(?:main|runtime|\w+\.(?:com|org)/\S+)\.[\w.()*]+$")
 """A line of those that restic prints behind some errors: a function of Go, or its place."""
+_TRIES_AGAIN = re.compile(r" returned error, retrying after \S+: ")
+_BY_SIGNAL = 128
+"""Added to the number of a signal by those who start programs for others, as shells do."""
+_INTERRUPTED = 130
+"""restic's own exit code after SIGINT."""
+_LOCK = re.compile(
+    r"already locked (?P<exclusive>exclusively )?by PID (?P<pid>\d+) on (?P<host>\S+) by (?P<user>.*?) ?"
+    r"\(UID \d+, GID \d+\)"
+    r"(?: lock was created at (?P<since>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d))?"
+)
+_FULL_TEMPORARY = re.compile(r"/restic-temp-[^/\s]*: (?:no space left|disk quota exceeded)")
+"""restic packs what it read in a temporary file before it saves it."""
 _CREDENTIALS = re.compile(r"://[^\s\"']*@")
 
 
@@ -33,6 +50,10 @@ class Verdict(Enum):
     LOCKED = auto()
     WRONG_PASSWORD = auto()
     NO_SPACE = auto()
+    NO_TEMPORARY_SPACE = auto()
+    NO_PASSWORD = auto()
+    WRONG_HOST_KEY = auto()
+    BAD_PATTERN = auto()
     DAMAGED = auto()
     NO_PERMISSION = auto()
     UNKNOWN = auto()
@@ -40,7 +61,21 @@ class Verdict(Enum):
     @property
     def lasting(self) -> bool:
         """Whether trying again is no use until a person did something."""
-        return self in (Verdict.WRONG_PASSWORD, Verdict.NO_SPACE, Verdict.DAMAGED, Verdict.NO_PERMISSION)
+        return self in _LASTING
+
+
+_LASTING = frozenset(
+    {
+        Verdict.WRONG_PASSWORD,
+        Verdict.NO_SPACE,
+        Verdict.NO_TEMPORARY_SPACE,
+        Verdict.NO_PASSWORD,
+        Verdict.WRONG_HOST_KEY,
+        Verdict.BAD_PATTERN,
+        Verdict.DAMAGED,
+        Verdict.NO_PERMISSION,
+    }
+)
 
 
 _CODES = {
@@ -53,6 +88,11 @@ _CODES = {
 _TEXTS = (
     # The order matters: restic 0.14 adds "Is there a repository" to whatever kept it from reading the config.
     ("wrong password", Verdict.WRONG_PASSWORD),
+    ("empty password", Verdict.NO_PASSWORD),
+    ("resolving password failed: exec:", Verdict.NO_PASSWORD),
+    ("resolving password failed: fork/exec", Verdict.NO_PASSWORD),
+    ("invalid pattern", Verdict.BAD_PATTERN),
+    ("host key verification failed", Verdict.WRONG_HOST_KEY),
     ("no space left", Verdict.NO_SPACE),
     ("quota exceeded", Verdict.NO_SPACE),
     ("unable to create lock", Verdict.LOCKED),
@@ -63,14 +103,22 @@ _TEXTS = (
     ("ciphertext verification failed", Verdict.DAMAGED),
     ("invalid data returned", Verdict.DAMAGED),
     ("permission denied", Verdict.NO_PERMISSION),
+    ("access denied", Verdict.NO_PERMISSION),
+    ("401 unauthorized", Verdict.NO_PERMISSION),
+    ("403 forbidden", Verdict.NO_PERMISSION),
     ("is there a repository", Verdict.NO_REPOSITORY),
 )
 _SENTENCES = {
     Verdict.NO_REPOSITORY: "restic found no repository",
     Verdict.REPOSITORY_EXISTS: "the repository exists already",
-    Verdict.LOCKED: "the repository is locked by another restic process, such as prune",
+    Verdict.LOCKED: "the repository is locked by another restic process",
     Verdict.WRONG_PASSWORD: "the repository does not open with this password",
     Verdict.NO_SPACE: "there is no space left for the repository",
+    Verdict.NO_TEMPORARY_SPACE: "there is no space left for restic's temporary files (TMPDIR of the worker)",
+    Verdict.NO_PASSWORD: "the policy's password_file or password_command gives no password",
+    Verdict.WRONG_HOST_KEY: "the SSH host key of the repository's server is not the one that the worker knows: "
+    "make sure that it is the right server, then bring the worker's known_hosts up to date",
+    Verdict.BAD_PATTERN: "the policy has an exclude pattern that restic does not know",
     Verdict.DAMAGED: "the repository is damaged, `restic check` tells more",
     Verdict.NO_PERMISSION: "the worker has no permission",
     Verdict.UNKNOWN: "restic failed",
@@ -82,19 +130,70 @@ def judge(exit_code: int, texts: Iterable[str]) -> Verdict:
     if exit_code != 1:
         return _CODES.get(exit_code, Verdict.UNKNOWN)
     said = "\n".join(texts).lower()
-    return next((verdict for text, verdict in _TEXTS if text in said), Verdict.UNKNOWN)
+    verdict = next((verdict for text, verdict in _TEXTS if text in said), Verdict.UNKNOWN)
+    if verdict is Verdict.NO_SPACE and _FULL_TEMPORARY.search(said):
+        return Verdict.NO_TEMPORARY_SPACE
+    return verdict
 
 
 def explain(verdict: Verdict, exit_code: int, texts: Iterable[str]) -> str:
     """Say in a sentence why a command failed, with restic's own words behind it."""
-    sentence = _SENTENCES[verdict]
+    texts = list(texts)
+    if verdict is Verdict.LOCKED and (owner := lock_owner(texts)):
+        return owner
+    sentence = f"{_SENTENCES[verdict]} ({_ending(exit_code)})"
     words = redact(" ".join(" ".join(text for text in texts if not _STACK_TRACE.match(text)).split()))[-_LONGEST_TEXT:]
-    return f"{sentence} (exit code {exit_code}): {words}" if words else f"{sentence} (exit code {exit_code})"
+    return f"{sentence}: {words}" if words else sentence
+
+
+def lock_owner(texts: Iterable[str]) -> str | None:
+    """Say whose lock keeps restic out, since when, and what a person does about it; None when restic does not tell."""
+    found = _LOCK.search(" ".join(" ".join(texts).replace("\\n", " ").split()))
+    if found is None:
+        return None
+    held = "exclusively " if found["exclusive"] else ""
+    since = f", since {found['since']}" if found["since"] else ""
+    return (
+        f"the repository is locked by another restic process: {held}by user {found['user']} on host {found['host']}, "
+        f"pid {found['pid']}{since}; if it is at work, such as prune, the backup is made after it; if it is gone, "
+        "`restic unlock` takes its lock away: run that on its host, as its user, when no restic works there any more"
+    )
+
+
+def _ending(exit_code: int) -> str:
+    """Say how a process ended: Python gives a signal as a negative number, a shell that wraps restic adds 128 to it."""
+    number = -exit_code if exit_code < 0 else exit_code - _BY_SIGNAL
+    if not 0 < number < signal.NSIG or exit_code == _INTERRUPTED:
+        return f"exit code {exit_code}"
+    perhaps = ", perhaps out of memory" if number == signal.SIGKILL else ""
+    return f"killed by signal {number}{perhaps}"
+
+
+def tries_again(text: str) -> bool:
+    """Tell whether restic says that it waits to ask the repository again."""
+    return _TRIES_AGAIN.search(text) is not None
+
+
+def goes_on(text: str) -> bool:
+    """Tell whether restic says that the repository answered when it was asked again."""
+    return "operation successful after" in text
+
+
+def silence(texts: Iterable[str]) -> str:
+    """Say in a sentence that a repository does not answer, with what restic met last."""
+    reasons = [_TRIES_AGAIN.split(text, 1)[1] for text in texts if tries_again(text)]
+    words = redact(" ".join(reasons[-1].split()))[-_LONGEST_TEXT:] if reasons else "restic did not say why"
+    return f"the repository cannot be reached: {words}"
 
 
 def redact(text: str) -> str:
     """Take user names and passwords out of the URLs in a text."""
     return _CREDENTIALS.sub("://***@", text)
+
+
+def fatal(read: dict[str, Any] | None) -> str | None:
+    """Return the text of an `exit_error` message, as which fatal errors come from 0.18 on."""
+    return str(read.get("message")) if read and read.get("message_type") == "exit_error" else None
 
 
 def message(line: str) -> dict[str, Any] | None:
@@ -111,23 +210,50 @@ def complaint(read: dict[str, Any]) -> str:
     error = read.get("error")
     text = error.get("message") if isinstance(error, dict) else error
     item = read.get("item")
-    # 0.14 gives the details of an error from the system apart, and an empty text for others.
+    # 0.14 gives the details of an error from the system apart, its number among them, and an empty text for others.
     if not isinstance(text, str) and isinstance(error, dict):
-        text = " ".join(str(error[key]) for key in ("Op", "Path", "Err") if isinstance(error.get(key), str))
+        text = " ".join(str(error[key]) for key in ("Op", "Path") if isinstance(error.get(key), str))
+        if reason := _reason(error.get("Err")):
+            text = f"{text}: {reason}" if text else reason
     words = redact(str(text or "could not be read"))
     return words if not item or str(item) in words else f"{item}: {words}"
 
 
-def earlier_snapshot(lines: Iterable[str]) -> dict[str, Any] | None:
-    """Return the first snapshot that `restic snapshots --json` lists."""
+def _reason(error: object) -> str | None:
+    if isinstance(error, int):
+        reason = os.strerror(error)
+        return reason[0].lower() + reason[1:]
+    return error if isinstance(error, str) else None
+
+
+def was_killed(exit_code: int) -> bool:
+    """Tell whether a signal ended a process, so that it could not remove its lock."""
+    return exit_code < 0 or (exit_code > _BY_SIGNAL and exit_code != _INTERRUPTED)
+
+
+def snapshots(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the snapshots that `restic snapshots --json` lists."""
     for line in lines:
         try:
-            snapshots = json.loads(line)
+            listed = json.loads(line)
         except ValueError:
             continue
-        if isinstance(snapshots, list) and snapshots and isinstance(snapshots[0], dict):
-            return snapshots[0]
-    return None
+        if isinstance(listed, list):
+            return [each for each in listed if isinstance(each, dict)]
+    return []
+
+
+def twins(listed: list[dict[str, Any]]) -> list[str]:
+    """Say that a run has several snapshots, and which; nothing where it has one."""
+    if len(listed) < 2:
+        return []
+    ids = " and ".join(
+        str(each.get("id"))[:_SHORT_ID] for each in sorted(listed, key=lambda each: str(each.get("time")))
+    )
+    return [
+        f"this run has {len(listed)} snapshots, {ids}, because restic of an earlier attempt went on unseen: each is a "
+        "whole backup, and `restic forget` with its id removes one"
+    ]
 
 
 def report(snapshot_id: str, summary: dict[str, Any], warnings: list[str], remark: str) -> BackupReport:
@@ -158,7 +284,7 @@ def found(snapshot: dict[str, Any]) -> BackupReport:
     return BackupReport(
         outcome=Outcome.COMPLETED_WITH_WARNINGS,
         message=f"restic saved snapshot {snapshot_id} in an earlier attempt of this run, which was then lost",
-        warnings=["whether the lost attempt could read all files is not known: the worker's log may tell"],
+        warnings=[NOT_KNOWN],
         snapshot_id=snapshot_id,
         files=summary.get("total_files_processed"),
         bytes_processed=summary.get("total_bytes_processed"),

@@ -83,6 +83,8 @@ class BackupReport(BaseModel):
     """Size of the files read."""
     bytes_added: int | None = None
     """What the repository grew by, before compression."""
+    repository: str | None = None
+    """Where the snapshot is, as restic writes it, without user name and password."""
     answer: HttpAnswer | None = None
 
 
@@ -98,12 +100,24 @@ class BackupResult(BackupReport):
     finished_at: datetime
 
 
+class PreviousBackup(BaseModel):
+    """What the next run has to know of the last backup of its job; fields as in BackupReport and BackupResult."""
+
+    policy_name: str
+    snapshot_id: str | None = None
+    repository: str | None = None
+    files: int | None = None
+    bytes_processed: int | None = None
+
+
 class BackupTask(BaseModel):
     """The argument of the activities that make a backup."""
 
     request: BackupRequest
     occurrence: str
     """Names the occurrence: the same for every attempt, and no other occurrence has it."""
+    previous: PreviousBackup | None = None
+    """The job's last backup; None before the first one."""
 
 
 def check_carriage(request: BackupRequest) -> None:

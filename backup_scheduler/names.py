@@ -20,6 +20,8 @@ dropped, and the workflow that does it."""
 _RESERVED: Final = "temporal-sys-"
 """Temporal's own schedules and workflows begin so."""
 
+REPOSITORY_WORKFLOW: Final = "MakeRepositoryWorkflow"
+"""Workflow type that makes a repository, which workers of several machines may want at once."""
 
 SCHEDULER_ID: Final = SearchAttributeKey.for_keyword("BackupSchedulerId")
 POLICY_NAME: Final = SearchAttributeKey.for_keyword("BackupPolicyName")
@@ -64,6 +66,11 @@ def workflow_id(scheduler_id: str) -> str:
 def housekeeping_queue(task_queue: str) -> str:
     """Return the task queue of passes over all jobs, on which no backup takes a place."""
     return f"{task_queue}-housekeeping"
+
+
+def repository_workflow_id(digest: str) -> str:
+    """Return the id of the one workflow that makes a repository, from a digest of the repository's location."""
+    return f"make-repository-{digest}"
 
 
 def trigger_command(scheduler_id: str) -> str:

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from backup_scheduler.errors import ConfigurationError
+from backup_scheduler.patterns import is_exclude_pattern
 from backup_scheduler.settings import PREFIX, Settings
 
 _CREDENTIALS = re.compile(r"://[^/\s]*:[^/\s]*@")
@@ -34,6 +35,18 @@ def _absolute(path: Path) -> Path:
     if not path.is_absolute():
         raise ValueError("must be an absolute path, because a worker may be started anywhere")
     return path
+
+
+def _pattern(pattern: str) -> str:
+    if not is_exclude_pattern(pattern):
+        raise ValueError("is not a pattern that restic knows: a [ needs its ], and a backslash something behind it")
+    return pattern
+
+
+def _part(number: float) -> float:
+    if not 0 <= number <= 1:
+        raise ValueError("must be a number from 0 (never warn) to 1")
+    return number
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
@@ -86,7 +99,13 @@ class ResticPolicy(_Policy):
 
     type: Literal["restic"]
     paths: Annotated[tuple[AbsolutePath, ...], Field(min_length=1)]
-    """What is backed up; a run fails when one of them does not exist."""
+    """What is backed up; a run fails when one of them does not exist. Of a link, also what it points to."""
+    require: tuple[AbsolutePath, ...] = ()
+    """What has to exist for a backup to be made, such as a file on a disk that may not be mounted."""
+    allow_empty: bool = False
+    """Whether a backup without any file is a success."""
+    shrink_warning: Annotated[float, AfterValidator(_part)] = 0.5
+    """A backup with less than this part of the files or bytes of the run before is one with warnings; 0: never."""
     repository: Annotated[str, Field(pattern=_REPOSITORY)] | None = None
     """An absolute path or a restic location such as 's3:https://s3.example.org/bucket'; made on first use."""
     repository_file: AbsolutePath | None = None
@@ -94,7 +113,7 @@ class ResticPolicy(_Policy):
     password_file: AbsolutePath | None = None
     password_command: Text | None = None
     """A command that prints the repository's password."""
-    exclude: tuple[Text, ...] = ()
+    exclude: tuple[Annotated[Text, AfterValidator(_pattern)], ...] = ()
     """Patterns as for `restic backup --exclude`."""
     host: Text | None = None
     """Under which host name snapshots are filed; default: the worker's own."""

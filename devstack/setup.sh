@@ -31,6 +31,8 @@ apt() {
 packages=()
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || packages+=(rabbitmq-server)
 command -v restic >/dev/null || packages+=(restic)
+[ -x /usr/lib/openssh/sftp-server ] || packages+=(openssh-sftp-server) # stands in for another machine in tests
+[ -x /usr/sbin/setcap ] || packages+=(libcap2-bin) # gives restic file capabilities in tests
 command -v openssl >/dev/null || packages+=(openssl) # makes certificates for tests
 
 if ! suits .venv/bin/python; then

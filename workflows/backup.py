@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.previous_run import PreviousRun
     from activities.restic_backup import TIME_TO_STOP, ResticBackup
     from backup_scheduler import names, timing
-    from backup_scheduler.backups import BackupReport, BackupRequest, BackupResult, BackupTask, Outcome
+    from backup_scheduler.backups import BackupReport, BackupRequest, BackupResult, BackupTask, Outcome, PreviousBackup
     from backup_scheduler.policies import PolicyChoice
 
 HTTP_RETRIES: Final = RetryPolicy(
@@ -165,6 +165,14 @@ async def _stop_of_previous_run() -> datetime | None:
         return None
 
 
+def _previous_backup() -> PreviousBackup | None:
+    """Return what is known of the job's last backup; Temporal carries it over failed runs and changes of the job."""
+    if not workflow.has_last_completion_result():
+        return None
+    result = workflow.get_last_completion_result(BackupResult)
+    return PreviousBackup(**result.model_dump(include=set(PreviousBackup.model_fields))) if result else None
+
+
 async def _back_up(request: BackupRequest, scheduled: datetime, latest: datetime) -> BackupReport:
     choice = await workflow.execute_local_activity_method(
         PolicyLookup.choose_policy,
@@ -173,7 +181,7 @@ async def _back_up(request: BackupRequest, scheduled: datetime, latest: datetime
         retry_policy=LOOKUP_RETRIES,
     )
     workflow.set_current_details(f"**running**: {choice.type} backup of policy `{request.policy_name}`")
-    task = BackupTask(request=request, occurrence=_occurrence())
+    task = BackupTask(request=request, occurrence=_occurrence(), previous=_previous_backup())
     if choice.type == "http":
         return await _ask_a_service(task, choice, scheduled + request.window, latest)
     limit = choice.timeout + TIME_TO_STOP
@@ -277,6 +285,7 @@ def _summary(result: BackupResult) -> str:
     answer = result.answer.status if result.answer else None
     facts = {
         "snapshot": result.snapshot_id and f"`{result.snapshot_id}`",
+        "repository": result.repository and f"`{result.repository}`",
         "files": result.files is not None and f"{result.files:,}",
         "size": result.bytes_processed is not None and f"{result.bytes_processed:,} bytes",
         "added to the repository": result.bytes_added is not None and f"{result.bytes_added:,} bytes",

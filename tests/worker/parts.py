@@ -121,13 +121,14 @@ async def eventually(fact: Callable[[], Awaitable[Any]], patience: float = 60) -
         return found
 
 
-def attempt_of(number: int = 1) -> ActivityEnvironment:
-    """An activity's surroundings without a server: it was scheduled and taken just now, and has 100 s to back up."""
-    environment = ActivityEnvironment()
+def attempt_of(number: int = 1, client: Client | None = None, task_queue: str = "none") -> ActivityEnvironment:
+    """An activity's surroundings: it was scheduled and taken just now, and has 100 s to back up."""
+    environment = ActivityEnvironment(client=client)
     now, limit = datetime.now(UTC), timedelta(seconds=100) + TIME_TO_STOP
     environment.info = replace(
         environment.info,
         attempt=number,
+        task_queue=task_queue,
         scheduled_time=now,
         started_time=now,
         start_to_close_timeout=limit,

@@ -1,45 +1,22 @@
 """The restic activity with real restic and real repositories."""
 
 import asyncio
-import json
 import os
-from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from temporalio.activity import ActivityCancellationDetails
+from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import ActivityEnvironment
 
+from activities import restic_command
 from activities.attempts import Progress
-from activities.restic_backup import ResticBackup
-from backup_scheduler.backups import BackupReport, BackupTask, Outcome
-from backup_scheduler.policies import Policies, ResticPolicy
-from tests.worker.parts import Restic, a_task, attempt_of, eventually
-
-
-async def made(
-    policy: ResticPolicy, task: BackupTask | None = None, environment: ActivityEnvironment | None = None
-) -> BackupReport:
-    running: Awaitable[BackupReport] = (environment or attempt_of()).run(
-        ResticBackup(Policies({"nightly": policy})).restic_backup, task or a_task()
-    )
-    return await running
-
-
-async def refused(policy: ResticPolicy) -> ApplicationError:
-    with pytest.raises(ApplicationError) as caught:
-        await made(policy)
-    return caught.value
-
-
-async def snapshots(restic: Restic) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = json.loads(await restic("snapshots", "--json", "--no-lock"))
-    return listed
+from backup_scheduler.backups import Outcome
+from tests.worker.parts import Restic, a_task, attempt_of, eventually, worker_with
+from tests.worker.restic_attempts import made, refused, snapshots
 
 
 @pytest.fixture
@@ -110,7 +87,8 @@ async def test_a_password_that_is_wrong_fails_for_good(restic: Restic) -> None:
 
 async def test_a_secret_that_cannot_be_read_fails_for_good(restic: Restic, tmp_path: Path) -> None:
     error = await refused(restic.policy(password_file=tmp_path / "none"))
-    assert (error.message, error.non_retryable) == (f"the worker cannot read {tmp_path / 'none'}", True)
+    sentence = f"the worker cannot read {tmp_path / 'none'}: No such file or directory"
+    assert (error.message, error.non_retryable) == (sentence, True)
 
 
 async def test_location_and_password_may_come_from_a_file_and_a_command(restic: Restic, tmp_path: Path) -> None:
@@ -142,6 +120,8 @@ async def test_a_repository_without_its_config_is_not_made_anew_over_its_data(re
 
 async def test_what_an_init_that_was_killed_left_is_made_a_repository(restic: Restic) -> None:
     (restic.repository / "config").unlink()  # init writes it last
+    (key,) = (restic.repository / "keys").iterdir()
+    os.utime(key, (0, 0))
     report = await made(restic.policy())
     assert report.outcome is Outcome.COMPLETED
     assert len(list((restic.repository / "keys").iterdir())) == 1
@@ -154,33 +134,16 @@ async def test_a_repository_that_cannot_be_made_fails_for_good(new_restic: Resti
 
 
 async def test_a_location_that_cannot_be_reached_is_tried_again_without_its_credentials(
-    restic: Restic, tmp_path: Path
+    temporal: Client, restic: Restic, tmp_path: Path
 ) -> None:
     location = tmp_path / "location"
     location.write_text("rest:http://user:sesame@127.0.0.1:9/")
-    error = await refused(restic.policy(repository=None, repository_file=location))
+    policy = restic.policy(repository=None, repository_file=location)
+    async with worker_with(temporal, {"nightly": policy}) as runs:
+        error = await refused(policy, environment=attempt_of(client=temporal, task_queue=runs.task_queue))
     assert not error.non_retryable
     assert "127.0.0.1:9" in error.message
     assert "sesame" not in error.message
-
-
-async def test_an_attempt_after_a_crash_removes_the_lock_that_it_left(restic: Restic) -> None:
-    async with restic.locked_by_another() as another:
-        another.kill()
-        await another.wait()
-    assert restic.locks()
-    error = await refused_on(restic.policy(), a_task(occurrence="next"))
-    assert not error.non_retryable
-    assert error.message.startswith("the repository is locked by another restic process")
-    report = await made(restic.policy(), a_task(occurrence="next"), attempt_of(2))
-    assert report.outcome is Outcome.COMPLETED
-    assert restic.locks() == []
-
-
-async def refused_on(policy: ResticPolicy, task: BackupTask) -> ApplicationError:
-    with pytest.raises(ApplicationError) as caught:
-        await made(policy, task)
-    return caught.value
 
 
 @pytest.mark.usefixtures("_slow")
@@ -196,7 +159,7 @@ async def test_a_backup_that_is_stopped_is_gone_with_its_lock_and_told_its_progr
 ) -> None:
     environment = attempt_of()
     beats: list[Progress] = []
-    environment.on_heartbeat = beats.append
+    environment.on_heartbeat = lambda progress, *_: beats.append(progress)
     restic.fill(60)
     running = asyncio.create_task(made(restic.policy(), environment=environment))
 
@@ -216,21 +179,12 @@ async def test_a_backup_that_is_stopped_is_gone_with_its_lock_and_told_its_progr
     assert 0 < (measured[-1].percent or 0) <= 100  # of what was read, which is ahead of what was uploaded
 
 
-# What restic does that is told to stop while it makes its lock: that is a matter of milliseconds.
-LEAVES_ITS_LOCK = """#!/bin/sh
-PATH="${PATH#*:}"
-[ "$1" = backup ] || exec restic "$@"
-setsid restic --limit-upload 500 --pack-size 4 "$@" &
-trap "kill -9 $!; wait $!; exit 130" INT
-wait
-"""
-
-
+@pytest.mark.usefixtures("_slow")
 async def test_a_lock_that_restic_leaves_when_it_is_stopped_is_removed(
     restic: Restic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", restic.path_with(LEAVES_ITS_LOCK))
-    restic.fill(20)
+    monkeypatch.setattr(restic_command, "STOP_TIME", timedelta(0))  # it is killed before it can remove its lock
+    restic.fill(60)
     environment = attempt_of()
     running = asyncio.create_task(made(restic.policy(), environment=environment))
 

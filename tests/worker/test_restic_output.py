@@ -10,11 +10,11 @@ from activities.restic_output import (
     MOST_WARNINGS,
     Verdict,
     complaint,
-    earlier_snapshot,
     explain,
     judge,
     message,
     redact,
+    snapshots,
 )
 
 
@@ -73,7 +73,7 @@ def test_no_credentials_pass(user: str, password: str, host: str) -> None:
 @given(st.text())
 def test_any_line_is_a_message_or_text(line: str) -> None:
     assert message(line) is None or isinstance(message(line), dict)
-    assert isinstance(earlier_snapshot([line]), dict | None)
+    assert all(isinstance(each, dict) for each in snapshots([line]))
 
 
 @pytest.mark.parametrize("line", ["", "3", "null", "[1]", "scan finished", '{"message_type":'])
@@ -81,10 +81,9 @@ def test_a_line_that_is_no_message_is_text(line: str) -> None:
     assert message(line) is None
 
 
-def test_the_snapshot_is_found_among_other_lines() -> None:
-    lines = ["repository opened", "[]", json.dumps([{"id": "a"}, {"id": "b"}])]
-    assert earlier_snapshot(lines) == {"id": "a"}
-    assert earlier_snapshot(["[]", "null", "x", "[1]"]) is None
+def test_snapshots_are_found_among_other_lines() -> None:
+    assert snapshots(["repository opened", json.dumps([{"id": "a"}, {"id": "b"}])]) == [{"id": "a"}, {"id": "b"}]
+    assert snapshots(["null", "x", "[1]"]) == []
 
 
 @pytest.mark.parametrize(

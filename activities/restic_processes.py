@@ -1,0 +1,159 @@
+"""Which restic an attempt has started, so that a later attempt knows whether it is gone; Linux tells it in /proc."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from enum import Enum, auto
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel
+
+_MACHINES_OWN: Final = "pid:[4026531836]"
+"""The PID namespace in which a machine starts: its processes see those of all others (include/linux/proc_ns.h)."""
+
+
+class StartedRestic(BaseModel):
+    """A restic of ours; heartbeats carry it, so it is all that is left when its worker is lost."""
+
+    host: str
+    boot: str
+    """The kernel's id of this boot of this machine; containers have that of their machine."""
+    pid_namespace: str
+    pid: int
+    uid: int
+    started: int
+    """Clock ticks from the boot to its start: a pid that was given again has another one."""
+    since: datetime
+    """Before its start."""
+
+
+class Fate(Enum):
+    """What is known of a process that was started earlier, perhaps elsewhere."""
+
+    ALIVE = auto()
+    GONE = auto()
+    UNKNOWN = auto()
+    """It ran on another machine, before a restart, or in another PID namespace: nobody can look there from here."""
+
+
+def identify(pid: int, since: datetime) -> StartedRestic | None:
+    """Return what tells a child process of ours from all others; None when it has ended already."""
+    started = _start_of(pid)
+    if started is None:
+        return None
+    return StartedRestic(
+        host=socket.gethostname(),
+        boot=_boot(),
+        pid_namespace=_namespace(),
+        pid=pid,
+        uid=os.getuid(),
+        started=started,
+        since=since,
+    )
+
+
+def fate(restic: StartedRestic) -> Fate:
+    """Tell whether a restic of ours still runs, where that can be known for sure."""
+    if (restic.boot, restic.pid_namespace) != (_boot(), _namespace()):
+        return Fate.UNKNOWN
+    if _start_of(restic.pid) == restic.started:
+        return Fate.ALIVE
+    # The mount option hidepid hides the processes of other users.
+    return Fate.GONE if _sees_all() else Fate.UNKNOWN
+
+
+def pid_is_unmistakable(restic: StartedRestic) -> bool:
+    """Tell whether no other process of this machine can have written this pid into a lock.
+
+    A container on the host's network has the host's name, and pids of its own. Only the machine's own PID namespace
+    sees the processes of all others.
+    """
+    if not restic.pid_namespace == _namespace() == _MACHINES_OWN or not _sees_all():
+        return False
+    return not any(restic.pid in _pids(process) for process in Path("/proc").glob("[0-9]*"))
+
+
+async def end(restic: StartedRestic, seconds: float) -> None:
+    """End a restic that is alive: by SIGINT, upon which it removes its lock, and after `seconds` by SIGKILL.
+
+    Where this user may not, wait until it ends by itself.
+    """
+    with _open(restic) as process:
+        if process is None:
+            return
+        for signum in (signal.SIGINT, signal.SIGKILL):
+            with suppress(PermissionError, ProcessLookupError):
+                signal.pidfd_send_signal(process, signum)
+                if await _ended(process, seconds):
+                    return
+        await _ended(process, None)
+
+
+async def ended(restic: StartedRestic, seconds: float) -> bool:
+    """Wait until a restic has ended; False when it has not within `seconds`."""
+    with _open(restic) as process:
+        return process is None or await _ended(process, seconds)
+
+
+@contextmanager
+def _open(restic: StartedRestic) -> Iterator[int | None]:
+    """Yield a descriptor that means this process alone, even if its pid is given again; None when it is gone."""
+    try:
+        process = os.pidfd_open(restic.pid)
+    except ProcessLookupError:
+        yield None
+        return
+    try:
+        yield process if fate(restic) is Fate.ALIVE else None
+    finally:
+        os.close(process)
+
+
+async def _ended(process: int, seconds: float | None) -> bool:
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(process, over.set)
+    try:
+        await asyncio.wait_for(over.wait(), seconds)
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(process)
+    return True
+
+
+def _start_of(pid: int) -> int | None:
+    """Return when a process started (proc(5): the 22nd field of stat); a zombie has ended."""
+    try:
+        # The name, in brackets, may hold anything.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def _pids(process: Path) -> list[int]:
+    """Return the pids of a process here and in the namespaces below this one; none of one that has ended."""
+    try:
+        status = (process / "status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    return [] if fields["State"].split()[0] in "ZX" else [int(pid) for pid in fields["NSpid"].split()]
+
+
+def _sees_all() -> bool:
+    return Path("/proc/1/status").exists()
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _namespace() -> str:
+    return str(Path("/proc/self/ns/pid").readlink())

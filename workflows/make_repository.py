@@ -1,0 +1,30 @@
+"""Makes a repository that many runs want at once: its workflow id names the repository, so there is one at a time."""
+
+from typing import Final
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.restic_backup import TIME_TO_STOP
+    from activities.restic_repository import TIME_TO_MAKE, RepositoryMaker
+    from backup_scheduler import names
+
+ONCE: Final = RetryPolicy(maximum_attempts=1)
+"""A failure goes to the runs that wait; their next attempts ask anew."""
+
+
+@workflow.defn(name=names.REPOSITORY_WORKFLOW)
+class MakeRepositoryWorkflow:
+    """Makes the repository of a policy; runs that need it start this workflow, or join the one that is under way."""
+
+    @workflow.run
+    async def run(self, policy_name: str) -> None:
+        """Make it, unless it is there meanwhile."""
+        # A local activity takes no place of a backup: the run that waits for it may have the worker's last one.
+        await workflow.execute_local_activity_method(
+            RepositoryMaker.make_repository,
+            policy_name,
+            start_to_close_timeout=TIME_TO_MAKE + TIME_TO_STOP,
+            retry_policy=ONCE,
+        )
