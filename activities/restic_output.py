@@ -10,6 +10,7 @@ from enum import Enum, auto
 from typing import Any
 
 from backup_scheduler.backups import BackupReport, Outcome
+from backup_scheduler.texts import redact
 
 MOST_WARNINGS = 20
 """Complaints that a report keeps (backups.py)."""
@@ -19,7 +20,6 @@ _SHORT_ID = 8
 """Characters of a snapshot's id, as restic lists them: some releases tell no more of a new snapshot."""
 _STACK_TRACE = re.compile(r"\S+\.(?:go|s):\d+$|(?:main|runtime|\w+\.(?:com|org)/\S+)\.[\w.()*]+$")
 """A line of those that restic prints behind some errors: a function of Go, or its place."""
-_CREDENTIALS = re.compile(r"://[^\s\"']*@")
 
 
 class Verdict(Enum):
@@ -90,11 +90,6 @@ def explain(verdict: Verdict, exit_code: int, texts: Iterable[str]) -> str:
     sentence = _SENTENCES[verdict]
     words = redact(" ".join(" ".join(text for text in texts if not _STACK_TRACE.match(text)).split()))[-_LONGEST_TEXT:]
     return f"{sentence} (exit code {exit_code}): {words}" if words else f"{sentence} (exit code {exit_code})"
-
-
-def redact(text: str) -> str:
-    """Take user names and passwords out of the URLs in a text."""
-    return _CREDENTIALS.sub("://***@", text)
 
 
 def message(line: str) -> dict[str, Any] | None:

@@ -14,7 +14,6 @@ from activities.restic_output import (
     explain,
     judge,
     message,
-    redact,
 )
 
 
