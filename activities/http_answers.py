@@ -18,9 +18,13 @@ from backup_scheduler.backups import BackupReport, HttpAnswer, Outcome
 from backup_scheduler.texts import clean, encodable, redact
 
 _PASSING = frozenset({408, 429})
+_SHORTEST_DELAY = timedelta(seconds=1)
+"""So that a Retry-After of 0 does not make a storm."""
 _LONGEST_DELAY = timedelta(days=365)
 _LONGEST_EXCERPT = 300
 """Characters of an error's body that a failure quotes."""
+_STEP = 1024
+"""Bytes that are unpacked at once: what stands before a damage is kept but for so much."""
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[!/a-z][^>]*>", re.IGNORECASE | re.DOTALL)
 
 
@@ -30,15 +34,20 @@ def passes(status: int) -> bool:
 
 
 def unpack(body: bytes, content_encoding: str) -> bytes:
-    """Undo a Content-Encoding as far as it can be, up to one byte more than LONGEST_BODY; else leave the body as it is."""
+    """Undo a Content-Encoding as far as it can be, at most to one byte more than LONGEST_BODY.
+
+    A body of which nothing can be decoded stays as it is.
+    """
     packed = HTTPResponse(io.BytesIO(body), {"Content-Encoding": content_encoding}, preload_content=False)
     unpacked = bytearray()
     try:
-        while len(unpacked) <= LONGEST_BODY and (part := packed.read(LONGEST_BODY + 1 - len(unpacked))):
+        for part in packed.stream(_STEP):
             unpacked += part
+            if len(unpacked) > LONGEST_BODY:
+                break
     except DecodeError:
         return bytes(unpacked) or body
-    return bytes(unpacked)
+    return bytes(unpacked[: LONGEST_BODY + 1])
 
 
 def hide(body: bytes, secrets: Iterable[str]) -> bytes:
@@ -99,10 +108,7 @@ def _not_json(constant: str) -> JsonValue:
 
 
 def retry_after(header: str | None, now: datetime) -> timedelta | None:
-    """Read a Retry-After header (RFC 9110): seconds or a date; None when there is none that makes sense.
-
-    At least a second, so that an answer of 0 does not make a storm.
-    """
+    """Read a Retry-After header (RFC 9110): seconds or a date; None when there is none that makes sense."""
     if header is None:
         return None
     header = header.strip()
@@ -114,7 +120,7 @@ def retry_after(header: str | None, now: datetime) -> timedelta | None:
         except (ValueError, OverflowError):  # no date, or a zone beyond all zones
             return None
         delay = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
-    return min(max(delay, timedelta(seconds=1)), _LONGEST_DELAY)
+    return min(max(delay, _SHORTEST_DELAY), _LONGEST_DELAY)
 
 
 def heeded(delay: timedelta, left: timedelta, timeout: timedelta) -> timedelta:
@@ -123,4 +129,4 @@ def heeded(delay: timedelta, left: timedelta, timeout: timedelta) -> timedelta:
     Temporal ends a run at once whose next attempt would come too late. Where less is left than an attempt may take, the
     half of it is kept for one: so a service that stays busy is asked ever again, but not many times.
     """
-    return min(delay, max(left - timeout, left / 2))
+    return min(delay, max(left - timeout, left / 2, _SHORTEST_DELAY))

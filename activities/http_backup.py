@@ -20,7 +20,7 @@ _HEARTBEAT_INTERVAL = timedelta(seconds=5)
 """There is no progress to tell, so this only bounds how soon a cancellation arrives."""
 
 _LAST_WORDS = 2
-"""Seconds in which an exchange that was cut tells what it had read; one that is still looking for a host has nothing."""
+"""Seconds in which an exchange that was cut tells what it had read."""
 
 _SHORTEST_KEY = 8
 """Characters of a value in a URL that is taken for a secret; shorter ones, such as `full`, stand in answers, too."""

@@ -4,7 +4,7 @@ import http.client
 import logging
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -141,8 +141,8 @@ class _Adapter(HTTPAdapter):
         return pool
 
 
-def _watched(kind: type[HTTPConnection], exchange: Exchange) -> type[HTTPConnection]:
-    class Watched(kind):  # type: ignore[valid-type, misc]  # mypy knows no base that is a variable
+def _watched(kind: type[Any], exchange: Exchange) -> type[HTTPConnection]:
+    class Watched(kind):  # type: ignore[misc]  # mypy knows no base that is a variable
         response_class = _Response
 
         def connect(self) -> None:
@@ -157,7 +157,7 @@ class _Response(http.client.HTTPResponse):
         """Read status and headers; what comes with a status of 1xx is not the answer yet (RFC 9110, 15.2)."""
         self._begin()
         while self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            self.headers = self.msg = None
+            self.headers = self.msg = None  # type: ignore[assignment]  # as before it began
             self._begin()
 
     def _begin(self) -> None:

@@ -27,8 +27,8 @@ def explain(error: Exception, exchange: Exchange, host: str) -> tuple[str, bool]
     for each in chain:
         if isinstance(each, ssl.SSLCertVerificationError):
             return f"{asked} has no valid TLS certificate: {each.verify_message}", True
-    what = f"the exchange with {asked}{proxy} broke off" if exchange.is_connected else f"no connection to {asked}{proxy}"
-    return f"{what}: {reason(chain[-1])}", True
+    what = "the exchange with {} broke off" if exchange.is_connected else "no connection to {}"
+    return f"{what.format(asked + proxy)}: {reason(chain[-1])}", True
 
 
 def reason(error: BaseException) -> str:
@@ -37,7 +37,7 @@ def reason(error: BaseException) -> str:
         case http.client.RemoteDisconnected():
             return "the connection was closed without an answer"
         case http.client.BadStatusLine() as bad:
-            return f"the answer is not HTTP but begins with {bad.line[:60]!r}"
+            return f"the answer is not HTTP but begins with {str(bad)[:60]!r}"
         case ssl.SSLError(reason=str(words)):
             return f"TLS: {words.replace('_', ' ').lower()}"
         case OSError(errno=int(number)) as fault if not isinstance(fault, socket.gaierror):  # it has numbers of its own

@@ -5,6 +5,8 @@ import gzip
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import requests
@@ -72,12 +74,12 @@ HEADERS = {
     "headers of 90,000 bytes": Case(ok(b"ok", *[b"X-Long: " + b"x" * 1_000] * 90)),
     "header of 70,000 bytes": Case(ok(b"ok", b"X-Long: " + b"x" * 70_000), better=READ),
     "200 headers": Case(ok(b"ok", *[b"X: y"] * 200), better=READ),
-    "header line without a colon": Case(ok(b"ok", b"no colon here")),
+    "header line without a colon": Case(answer(b"200 OK", b"no colon here", body=b"ok")),
     "header line without a name": Case(ok(b"ok", b": x")),
-    "header name with a blank": Case(ok(b"ok", b"X : y")),
+    "header name with a blank": Case(answer(b"200 OK", b"X : y", body=b"ok")),
     "header that goes on in the next line": Case(ok(b"ok", b"X: y", b"  z")),
     "first header line begins with a blank": Case(ok(b"ok", b" X: y")),
-    "header with bytes and NUL": Case(ok(b"ok", b"X\xff: \x00\xfc\x01")),
+    "header with bytes and NUL": Case(answer(b"200 OK", b"X\xff: \x00\xfc\x01", body=b"ok")),
     "two Content-Lengths, equal": Case(ok(b"ok", b"Content-Length: 2")),
     "two Content-Lengths, different": Case(answer(b"200 OK", b"Content-Length: 1", b"Content-Length: 2", body=b"ok")),
     "two lengths in one": Case(answer(b"200 OK", b"Content-Length: 2, 2", body=b"ok")),
@@ -187,7 +189,7 @@ async def by_requests(service: OddService, url: str) -> tuple[bool, list[Asked]]
     data = {**SENT, "policy_name": "nightly"}
     service.asked = []
     try:
-        response = await asyncio.to_thread(requests.post, url, data=data, timeout=20)
+        response = await asyncio.to_thread(requests.post, url, data=data, timeout=5)
     except (ValueError, OSError, LookupError):
         return False, service.asked
     return 200 <= response.status_code < 400, service.asked
@@ -195,7 +197,7 @@ async def by_requests(service: OddService, url: str) -> tuple[bool, list[Asked]]
 
 async def by_the_activity(service: OddService, url: str) -> tuple[bool, list[Asked]]:
     service.asked = []
-    activity = HttpBackup(Policies(fallback=HttpTarget(url=SecretStr(url)))).http_backup
+    activity = HttpBackup(Policies(fallback=HttpTarget(url=SecretStr(url), timeout=timedelta(seconds=5)))).http_backup
     try:
         report = await attempt_of().run(activity, a_task(url_kwargs=SENT))
     except ApplicationError as error:
@@ -219,3 +221,70 @@ async def test_an_odd_answer_has_the_same_effect_as_with_requests(service: OddSe
     ours, asked_by_us = await by_the_activity(service, service.url)
     assert without_key(asked_by_us) == asked
     assert (succeeded, ours) == ((False, True) if case.better else (ours, ours)), case.better
+
+
+HOST = "127.0.0.1:PORT"
+DEAF = "http://127.0.0.1:1"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    url: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    netrc: str = ""
+
+
+SURROUNDINGS = {
+    "a proxy": Surroundings("http://host.invalid/start?a=%2F", {"HTTP_PROXY": f"http://{HOST}"}),
+    "a proxy with credentials": Surroundings("http://host.invalid/start", {"http_proxy": f"http://u:p%40@{HOST}"}),
+    "a proxy for all": Surroundings("http://host.invalid/start", {"ALL_PROXY": f"http://{HOST}"}),
+    "a proxy without a scheme": Surroundings("http://host.invalid/start", {"HTTP_PROXY": HOST}),
+    "no proxy for a network": Surroundings(f"http://{HOST}/start", {"HTTP_PROXY": DEAF, "NO_PROXY": "127.0.0.0/8"}),
+    "no proxy for a port": Surroundings(f"http://{HOST}/start", {"HTTP_PROXY": DEAF, "NO_PROXY": HOST}),
+    "no proxy for any": Surroundings(f"http://{HOST}/start", {"HTTP_PROXY": DEAF, "NO_PROXY": "*"}),
+    "no proxy for another": Surroundings(f"http://{HOST}/start", {"HTTP_PROXY": DEAF, "NO_PROXY": "10.0.0.0/8"}),
+    "a proxy of a kind that is not known": Surroundings(f"http://{HOST}/start", {"HTTP_PROXY": "gopher://h"}),
+    "a proxy without a host": Surroundings(f"http://{HOST}/start", {"HTTP_PROXY": "http://"}),
+    "a proxy by SOCKS": Surroundings(f"http://{HOST}/start", {"HTTP_PROXY": f"socks5://{HOST}"}),
+    ".netrc": Surroundings(f"http://{HOST}/start", netrc="machine 127.0.0.1 login me password simsim"),
+    ".netrc for another": Surroundings(f"http://{HOST}/start", netrc="machine h login me password simsim"),
+    ".netrc that is none": Surroundings(f"http://{HOST}/start", netrc="machine machine machine"),
+    "credentials in the URL": Surroundings(f"http://me:s%C3%BC%3A@{HOST}/start"),
+    "a user in the URL": Surroundings(f"http://me@{HOST}/start"),
+    "credentials and .netrc": Surroundings(f"http://me:sesame@{HOST}/start", netrc="default login you password simsim"),
+    "credentials and a redirect": Surroundings(f"http://me:sesame@{HOST}/moved"),
+    "credentials and a redirect to another host": Surroundings(f"http://me:sesame@{HOST}/far"),
+    ".netrc for a redirect": Surroundings(f"http://{HOST}/far", netrc="machine localhost login me password simsim"),
+    "a URL with escapes": Surroundings(f"http://{HOST}/a%2Fb/%7E/../ü d?x=%zz&y=a+b#here"),
+    "a URL without a path": Surroundings(f"http://{HOST}"),
+}
+
+
+@pytest.mark.parametrize("name", SURROUNDINGS)
+async def test_the_environment_and_the_url_are_heeded_as_by_requests(
+    service: OddService, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def here(text: str) -> str:
+        return text.replace("PORT", str(service.port))
+
+    given = SURROUNDINGS[name]
+    for variable, value in given.environment.items():
+        monkeypatch.setenv(variable, here(value))
+    (tmp_path / "netrc").write_text(given.netrc)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    service.answers = {"/moved": to(b"/other", b"307 T"), "/far": to(b"http://localhost:PORT/other", b"307 T")}
+    succeeded, asked = await by_requests(service, here(given.url))
+    assert (await by_the_activity(service, here(given.url)))[0] == succeeded
+    assert without_key(service.asked) == asked
+
+
+async def test_a_token_goes_before_netrc(
+    service: OddService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("default login me password simsim")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    (tmp_path / "token").write_text("sesame")
+    policy = HttpTarget(url=SecretStr(service.url), token_file=tmp_path / "token")
+    service.answers, service.asked = {}, []
+    await attempt_of().run(HttpBackup(Policies(fallback=policy)).http_backup, a_task())
+    assert [each.headers["authorization"] for each in service.asked] == ["Bearer sesame"]
