@@ -12,6 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backup_scheduler.backups import BackupTask
+from backup_scheduler.texts import clean
 
 HEARTBEAT_INTERVAL = timedelta(seconds=1)
 """Also how soon progress shows in the Web UI and how soon a cancellation arrives, as it rides on heartbeats."""
@@ -109,10 +110,25 @@ async def attempt(task: BackupTask, step: str, every: timedelta = HEARTBEAT_INTE
                 next_retry_delay=_AT_ONCE,
             ) from None
         except ApplicationError as error:
-            log.warning("backup attempt failed", error=error.message, retried=not error.non_retryable)
-            raise
-        except Exception:
+            fit = _fit(error)
+            log.warning("backup attempt failed", error=fit.message, retried=not fit.non_retryable)
+            raise fit from None
+        except Exception as error:
             log.exception("backup attempt failed unexpectedly")
-            raise
+            raise ApplicationError(clean(f"{type(error).__name__}: {error}"), type=type(error).__name__) from None
         finally:
             beating.cancel()
+
+
+def _fit(error: ApplicationError) -> ApplicationError:
+    """Clean what the outside world put into a failure: with a text that cannot be encoded all of it would be lost.
+
+    It would be tried again then, whatever it says of that.
+    """
+    return ApplicationError(
+        clean(error.message),
+        *error.details,
+        type=error.type,
+        non_retryable=error.non_retryable,
+        next_retry_delay=error.next_retry_delay,
+    )

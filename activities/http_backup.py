@@ -1,49 +1,36 @@
 """Backups that another service makes: one POST request, whose answer is the result."""
 
 import asyncio
-import json
-import os
-import socket
-import ssl
-from collections.abc import Callable
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-import aiohttp
-from pydantic import JsonValue
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities import http_answers, http_faults
 from activities.attempts import attempt
-from backup_scheduler.backups import BackupReport, BackupTask, HttpAnswer, Outcome
+from activities.http_exchange import Answer, Exchange
+from activities.http_form import form
+from backup_scheduler.backups import BackupReport, BackupTask, Outcome
 from backup_scheduler.policies import HttpTarget, Policies
-
-LONGEST_BODY = 64 * 1024
-"""Bytes of an answer that are read and kept (contract); the result stands in the run's history for ever."""
 
 _HEARTBEAT_INTERVAL = timedelta(seconds=5)
 """There is no progress to tell, so this only bounds how soon a cancellation arrives."""
 
-_MOST_REDIRECTS = 30  # as requests, which the replaced service used
-_RETRIED = frozenset({408, 429})
-_LONGEST_DELAY = timedelta(days=365)
+_LAST_WORDS = 2
+"""Seconds in which an exchange that was cut tells what it had read."""
 
-
-def open_session() -> aiohttp.ClientSession:
-    """Open a session for one attempt: nothing of it, like a cookie, is left over for another run.
-
-    It heeds proxies from the environment, as the replaced service did. It tries nothing again by itself: Temporal does.
-    """
-    return aiohttp.ClientSession(trust_env=True, timeout=aiohttp.ClientTimeout(total=None))
+_SHORTEST_KEY = 8
+"""Characters of a value in a URL that is taken for a secret; shorter ones, such as `full`, stand in answers, too."""
 
 
 class HttpBackup:
     """Asks a backup service for a backup."""
 
-    def __init__(self, policies: Policies, open_session: Callable[[], aiohttp.ClientSession] = open_session) -> None:
+    def __init__(self, policies: Policies) -> None:
         self._policies = policies
-        self._open_session = open_session
 
     @activity.defn
     async def http_backup(self, task: BackupTask) -> BackupReport:
@@ -55,153 +42,100 @@ class HttpBackup:
         if not isinstance(target, HttpTarget):
             raise _lasting(f"the policy {task.request.policy_name!r} is not of type http any more")
         async with attempt(task, "waiting for the answer of the backup service", _HEARTBEAT_INTERVAL):
-            return await self._post(target, task)
-
-    async def _post(self, target: HttpTarget, task: BackupTask) -> BackupReport:
-        url = target.url.get_secret_value()
-        host = urlsplit(url).hostname
-        try:
-            async with (
-                asyncio.timeout(target.timeout.total_seconds()),
-                self._open_session() as session,
-                session.post(
-                    url,
-                    data=form(task.request.url_kwargs, task.request.policy_name),
-                    headers=_headers(target, task.occurrence),
-                    max_redirects=_MOST_REDIRECTS,
-                ) as response,
-            ):
-                if not 200 <= response.status < 400:
-                    raise refusal(f"{host} answered {response.status} {response.reason}", response)
-                report = BackupReport(
-                    outcome=Outcome.COMPLETED,
-                    message=f"{host} answered {response.status}",
-                    answer=await _answer(response),
-                )
-        except TimeoutError:
-            seconds = target.timeout.total_seconds()
-            raise _passing(f"{host} did not answer completely within {seconds:g} s") from None
-        except aiohttp.TooManyRedirects:
-            raise _lasting(f"{host} redirected more than {_MOST_REDIRECTS} times") from None
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-            raise _lasting(f"the URL of {host}, or one that it redirected to, is not valid") from None
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise _passing(f"{error.host} has no valid TLS certificate: {error.certificate_error}") from None
-        except aiohttp.ClientConnectorError as error:
-            # The text of the error itself may hold more of the URL than the host.
-            raise _passing(f"no connection to {error.host}: {_reason(error.os_error)}") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise _passing(f"the exchange with {host} broke off: {type(error).__name__}") from None
-        except ValueError:
-            raise _lasting(f"the request to {host} has two kinds of credentials: a token_file and .netrc") from None
-        return report
+            return await _ask(target, task)
 
 
-def form(url_kwargs: dict[str, JsonValue], policy_name: str) -> bytes:
-    """Encode the fields of a request as `requests` encodes data=, which the backup services know.
-
-    None is left out, True is "True", a list repeats its key. An object, or a list with one in it, of which requests
-    would send the keys alone, is JSON.
-    """
-    pairs: list[tuple[str, JsonValue]] = []
-    for name, value in {**url_kwargs, "policy_name": policy_name}.items():
-        if _holds_object(value):
-            pairs.append((name, json.dumps(value, ensure_ascii=False)))
-        else:
-            values = value if isinstance(value, list) else [value]
-            pairs += [(name, each) for each in values if each is not None]
-    return urlencode(pairs, doseq=True).encode("ascii")
-
-
-def _holds_object(value: JsonValue) -> bool:
-    return isinstance(value, dict) or (isinstance(value, list) and any(map(_holds_object, value)))
-
-
-def _headers(target: HttpTarget, occurrence: str) -> dict[str, str]:
-    headers = {
-        "Content-Type": "application/x-www-form-urlencoded",
+async def _ask(target: HttpTarget, task: BackupTask) -> BackupReport:
+    began = time.monotonic()
+    url, token, limit = target.url.get_secret_value(), _token(target), target.timeout.total_seconds()
+    host = urlsplit(url).hostname or url
+    exchange = Exchange(
+        url,
+        form(task.request.url_kwargs, task.request.policy_name),
         # Lets a service tell a repeated request of one occurrence from the next occurrence.
-        "Idempotency-Key": quote(occurrence, safe=""),
-    }
-    if target.token_file is not None:
-        try:
-            token = target.token_file.read_text(encoding="ascii").strip()
-        except OSError as error:
-            raise _lasting(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            token = ""
-        if not token.isprintable() or not token:
-            raise _lasting(f"the token_file {target.token_file} does not hold a token: one line of ASCII text")
-        headers["Authorization"] = f"Bearer {token}"
-    return headers
-
-
-async def _answer(response: aiohttp.ClientResponse) -> HttpAnswer:
-    body = bytearray()
-    while len(body) <= LONGEST_BODY and (chunk := await response.content.read(LONGEST_BODY + 1 - len(body))):
-        body += chunk
-    return read_answer(response.status, response.content_type, response.charset, bytes(body))
-
-
-def read_answer(status: int, content_type: str, charset: str | None, body: bytes) -> HttpAnswer:
-    """Keep an answer as JSON where it says that it is and is, else as text, undecodable bytes replaced.
-
-    A body longer than LONGEST_BODY is cut, and is not JSON any more.
-    """
-    truncated = len(body) > LONGEST_BODY
-    body = body[:LONGEST_BODY]
-    if not truncated and (content_type == "application/json" or content_type.endswith("+json")):
-        try:
-            answer = HttpAnswer(status=status, body=json.loads(body, parse_constant=_not_json))
-            # JSON that Python reads may be more than the models that carry it bear: nesting, lone surrogates.
-            BackupReport.model_validate_json(
-                BackupReport(outcome=Outcome.COMPLETED, message="", answer=answer).model_dump_json()
-            )
-        except (ValueError, RecursionError):
-            pass
-        else:
-            return answer
+        {"Idempotency-Key": quote(task.occurrence, safe="")},
+        token,
+    )
     try:
-        text = body.decode(charset or "utf-8", errors="replace")
-    except (LookupError, ValueError):  # not a charset, or not one of text
-        text = body.decode(errors="replace")
-    return HttpAnswer(status=status, body=text, truncated=truncated)
+        answer = await _within(limit, exchange)
+    except TimeoutError:
+        raise _passing(f"{host} did not answer completely within {limit:g} s") from None
+    except Exception as error:  # of requests, urllib3, http.client and ssl, which have no base of their own
+        sentence, passing = http_faults.explain(error, exchange, host)
+        raise (_passing if passing else _lasting)(sentence) from None
+    body = http_answers.unpack(answer.body, answer.headers.get("Content-Encoding", ""))
+    body = http_answers.hide(body, _secrets(url, token))
+    if 200 <= answer.status < 400:
+        return _report(answer, body, host)
+    sentence = http_answers.describe(host, answer, body)
+    if not http_answers.passes(answer.status):
+        raise _lasting(sentence)
+    delay = http_answers.retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
+    left = _time_left() - timedelta(seconds=time.monotonic() - began)
+    raise _passing(sentence, delay and http_answers.heeded(delay, left, target.timeout))
 
 
-def _not_json(constant: str) -> JsonValue:
-    raise ValueError(constant)
+async def _within(limit: float, exchange: Exchange) -> Answer:
+    """Carry an exchange out; it is cut after `limit` seconds, and when this is cancelled.
 
-
-def refusal(sentence: str, response: aiohttp.ClientResponse) -> ApplicationError:
-    """Tell by its status whether an answer that is not a success may be followed by another one."""
-    if response.status in _RETRIED or response.status >= 500:
-        return _passing(sentence, retry_after(response.headers.get("Retry-After"), datetime.now(UTC)))
-    return _lasting(sentence)
-
-
-def retry_after(header: str | None, now: datetime) -> timedelta | None:
-    """Read a Retry-After header (RFC 9110): seconds or a date; None when there is none that makes sense.
-
-    At least a second, so that an answer of 0 does not make a storm.
+    It has a thread of its own, which may stay behind where nothing can be cut, in the search for a host's address:
+    threads that wait there must not take the place of others. Raises TimeoutError when not even a status was read.
     """
-    if header is None:
+    thread = ThreadPoolExecutor(1, thread_name_prefix="http")
+    posting = asyncio.get_running_loop().run_in_executor(thread, exchange.post, limit + _LAST_WORDS)
+    thread.shutdown(wait=False)
+    try:
+        if (await asyncio.wait([posting], timeout=limit))[0]:
+            return posting.result()
+        exchange.cut(f"it was not complete within {limit:g} s")
+        await asyncio.wait([posting], timeout=_LAST_WORDS)
+        if not posting.done() or posting.exception():
+            raise TimeoutError
+        return posting.result()
+    finally:
+        exchange.cut("given up")
+        posting.cancel()
+
+
+def _report(answer: Answer, body: bytes, host: str) -> BackupReport:
+    report = BackupReport(
+        outcome=Outcome.COMPLETED,
+        message=f"{host} answered {answer.status}",
+        answer=http_answers.read_answer(answer, body),
+    )
+    if answer.fault:
+        # The service has taken the request: asked again, it would make the backup again.
+        report.outcome = Outcome.COMPLETED_WITH_WARNINGS
+        report.warnings = [f"the answer broke off after {len(answer.body):,} bytes: {http_faults.reason(answer.fault)}"]
+    return report
+
+
+def _token(target: HttpTarget) -> str | None:
+    if target.token_file is None:
         return None
-    header = header.strip()
-    if header.isascii() and header.isdigit():
-        delay = timedelta(seconds=int(header)) if len(header) < 9 else _LONGEST_DELAY
-    else:
-        try:
-            moment = parsedate_to_datetime(header)
-        except ValueError:
-            return None
-        delay = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
-    return min(max(delay, timedelta(seconds=1)), _LONGEST_DELAY)
+    try:
+        token = target.token_file.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise _lasting(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        token = ""
+    if not token.isprintable() or not token:
+        raise _lasting(f"the token_file {target.token_file} does not hold a token: one line of ASCII text")
+    return token
 
 
-def _reason(error: OSError) -> str:
-    if error.errno and not isinstance(error, ssl.SSLError | socket.gaierror):  # these have numbers of their own
-        return os.strerror(error.errno)  # asyncio has put its own words into strerror
-    return error.strerror or str(error) or type(error).__name__
+def _secrets(url: str, token: str | None) -> list[str]:
+    """Return what must not stand in a text, should a service send it back."""
+    parts = urlsplit(url)
+    password = parts.password or ""
+    values = [value for _, value in parse_qsl(parts.query) if len(value) >= _SHORTEST_KEY]
+    return [secret for secret in (token, password, unquote(password), parts.query, *values) if secret]
+
+
+def _time_left() -> timedelta:
+    info = activity.info()
+    assert info.schedule_to_close_timeout  # noqa: S101  # the workflow sets it
+    return info.scheduled_time + info.schedule_to_close_timeout - info.started_time  # all by the server's clock
 
 
 def _passing(sentence: str, delay: timedelta | None = None) -> ApplicationError:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from activities.paths import PathLooks
 from activities.restic_failures import lasting
-from activities.restic_output import redact
 from backup_scheduler.policies import ResticPolicy
+from backup_scheduler.texts import redact
 
 _DISKS = {"btrfs", "ext2", "ext3", "ext4", "exfat", "f2fs", "overlay", "tmpfs", "vfat", "xfs", "zfs"}
 """File systems of one machine, as /proc/self/mountinfo names them."""

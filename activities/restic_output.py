@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Any
 
 from backup_scheduler.backups import BackupReport, Outcome
+from backup_scheduler.texts import redact
 
 MOST_WARNINGS = 20
 """Complaints that a report keeps (backups.py)."""
@@ -36,7 +37,6 @@ _LOCK = re.compile(
 )
 _FULL_TEMPORARY = re.compile(r"/restic-temp-[^/\s]*: (?:no space left|disk quota exceeded)")
 """restic packs what it read in a temporary file before it saves it."""
-_CREDENTIALS = re.compile(r"://[^\s\"']*@")
 
 
 class Verdict(Enum):
@@ -184,11 +184,6 @@ def silence(texts: Iterable[str]) -> str:
     reasons = [_TRIES_AGAIN.split(text, 1)[1] for text in texts if tries_again(text)]
     words = redact(" ".join(reasons[-1].split()))[-_LONGEST_TEXT:] if reasons else "restic did not say why"
     return f"the repository cannot be reached: {words}"
-
-
-def redact(text: str) -> str:
-    """Take user names and passwords out of the URLs in a text."""
-    return _CREDENTIALS.sub("://***@", text)
 
 
 def fatal(read: dict[str, Any] | None) -> str | None:

@@ -10,6 +10,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from backup_scheduler.errors import InvalidArguments
 from backup_scheduler.jobs import BackupJob
+from backup_scheduler.texts import CleanText
 
 
 class BackupRequest(BackupJob):
@@ -49,7 +50,7 @@ class Outcome(StrEnum):
     COMPLETED = "completed"
     """The backup was made."""
     COMPLETED_WITH_WARNINGS = "completed with warnings"
-    """A backup was made, but not of everything: restic could not read some files."""
+    """A backup was made, but not of everything: restic could not read some files; or an http answer broke off."""
     MISSED = "missed"
     """The run was picked up too late, nothing was backed up; it fails."""
     FAILED = "failed"
@@ -64,18 +65,18 @@ class HttpAnswer(BaseModel):
     body: JsonValue = None
     """Parsed JSON where the target says that it is, else text; cut at 64 KiB."""
     truncated: bool = False
-    """The answer was longer than 64 KiB; the rest was not read, and JSON is kept as text."""
+    """The answer was longer than 64 KiB, or broke off: the rest was not read, and JSON is kept as text."""
 
 
 class BackupReport(BaseModel):
     """What an engine (http or restic) did; counts are of this run, sizes in bytes, None where it cannot know."""
 
     outcome: Outcome
-    message: str
+    message: CleanText
     """One sentence for the person who looks at the run."""
-    warnings: list[str] = Field(default_factory=list)
+    warnings: list[CleanText] = Field(default_factory=list)
     """What could not be backed up, at most the first 20 complaints."""
-    snapshot_id: str | None = None
+    snapshot_id: CleanText | None = None
     """restic's id of the snapshot, as `restic snapshots` lists it."""
     files: int | None = None
     """Files read."""

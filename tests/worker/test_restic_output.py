@@ -13,7 +13,6 @@ from activities.restic_output import (
     explain,
     judge,
     message,
-    redact,
     snapshots,
 )
 
@@ -60,14 +59,6 @@ def test_a_failure_is_explained_in_our_words_and_restics_without_credentials() -
         "the repository does not open with this password (exit code 12): "
         "Fatal: wrong password at rest:https://***@host/path"
     )
-
-
-words = st.text(st.characters(exclude_characters=" \t\n\r\"'@/:", exclude_categories=["Z", "C"]), min_size=1)
-
-
-@given(words, words, words)
-def test_no_credentials_pass(user: str, password: str, host: str) -> None:
-    assert redact(f"at rest:https://{user}:{password}@{host}/x") == f"at rest:https://***@{host}/x"
 
 
 @given(st.text())
