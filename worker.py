@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Coroutine
 from datetime import timedelta
@@ -31,12 +32,13 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from activities.all_jobs import AllJobs
+from activities.answers import MaskAnswers
 from activities.attempts import HEARTBEAT_INTERVAL
 from activities.http_backup import HttpBackup
 from activities.policy_choice import PolicyLookup
 from activities.previous_run import PreviousRun
 from activities.restic_backup import ResticBackup
-from backup_scheduler import logs, settings, temporal
+from backup_scheduler import logs, masking, settings, temporal
 from backup_scheduler.errors import ConfigurationError
 from backup_scheduler.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE
 from backup_scheduler.policies import Policies
@@ -72,6 +74,7 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
             ResticBackup(policies).restic_backup,
             AllJobs(client).look_after,
         ],
+        interceptors=[MaskAnswers()],
         max_concurrent_activities=settings.max_backups,
         max_concurrent_workflow_task_polls=_POLLS,
         nonsticky_to_sticky_poll_ratio=_POLLS_FOR_NEW_RUNS,
@@ -89,6 +92,7 @@ async def serve(settings: Settings, policies: Policies) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     runtime = _runtime(settings)
+    logs.report(settings)
     while not stop.is_set():
         try:
             if client := await _unless(stop, temporal.connect(runtime=runtime)):
@@ -102,17 +106,27 @@ async def serve(settings: Settings, policies: Policies) -> None:
 def _runtime(settings: Settings) -> Runtime:
     address = settings.metrics_address
     try:
+        bound = _numeric(address) if address else None
         return Runtime(
             telemetry=TelemetryConfig(
                 logging=LoggingConfig(
                     filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
                     forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
                 ),
-                metrics=PrometheusConfig(bind_address=address) if address else None,
+                metrics=PrometheusConfig(bind_address=bound) if bound else None,
             )
         )
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, OSError) as error:
         raise ConfigurationError(f"{PREFIX}METRICS_ADDRESS: {address!r} cannot be used: {error}") from None
+
+
+def _numeric(address: str) -> str:
+    """Return the address with the host's IP address, of which the SDK's exporter takes no name. Raises OSError."""
+    host, _, port = address.rpartition(":")
+    found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    # IPv4 first: `localhost` is both, and a Prometheus that is given 127.0.0.1 asks there.
+    family, *_, bound = min(found, key=lambda each: each[0] != socket.AF_INET)
+    return f"[{bound[0]}]:{port}" if family == socket.AF_INET6 else f"{bound[0]}:{port}"
 
 
 async def _prepare(client: Client, task_queue: str) -> None:
@@ -175,14 +189,18 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
 
 def main() -> int:
     """Run the worker with settings from the environment; return the exit code."""
+    masking.guard(os.environ)
+    masking.hide_netrc(os.environ)
     try:
         read = settings.load()
+        policies = Policies.of(read)
+        temporal.configuration()
         logs.configure(read)
         # An attempt's failure is logged in one line by attempts.py; the SDK would add a traceback to each.
         logging.getLogger("temporalio.activity").setLevel(logging.ERROR)
         workflow.logger.workflow_info_on_message = False
         workflow.logger.workflow_info_on_extra = False
-        asyncio.run(serve(read, Policies.of(read)))
+        asyncio.run(serve(read, policies))
     except ConfigurationError as error:
         print(f"worker: {error}", file=sys.stderr)  # noqa: T201
         return 2

@@ -16,6 +16,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.attempts import attempt
+from backup_scheduler import masking
 from backup_scheduler.backups import BackupReport, BackupTask, HttpAnswer, Outcome
 from backup_scheduler.policies import HttpTarget, Policies
 
@@ -126,6 +127,7 @@ def _headers(target: HttpTarget, occurrence: str) -> dict[str, str]:
     if target.token_file is not None:
         try:
             token = target.token_file.read_text(encoding="ascii").strip()
+            masking.hide(token)
         except OSError as error:
             raise _lasting(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:

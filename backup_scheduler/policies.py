@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from backup_scheduler import masking
 from backup_scheduler.errors import ConfigurationError
 from backup_scheduler.settings import PREFIX, Settings
 
@@ -138,6 +139,9 @@ class Policies:
     ) -> None:
         self._listed = dict(listed or {})
         self._fallback = fallback
+        for policy in (*self._listed.values(), fallback):
+            if isinstance(policy, HttpTarget):
+                masking.hide_url(policy.url.get_secret_value())
 
     @classmethod
     def of(cls, settings: Settings) -> Self:

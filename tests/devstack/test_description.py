@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 
 from backup_scheduler.names import SEARCH_ATTRIBUTES
-from backup_scheduler.settings import PREFIX, Settings
+from backup_scheduler.settings import VARIABLES, Settings
 from devstack import comparison, compose
 from devstack.ports import Ports
 
@@ -18,7 +18,7 @@ def test_it_registers_the_search_attributes_that_the_code_uses() -> None:
 
 
 def test_it_passes_every_setting_on_to_both_python_services() -> None:
-    values = {f"{PREFIX}{name.upper()}": f"value of {name}" for name in Settings.model_fields}
+    values = {variable: f"value of {name}" for name, variable in VARIABLES.items()}
     for spec in compose.read(values):
         if spec.name in ("rpc", "worker"):
             assert values.items() <= spec.environment.items()
