@@ -36,9 +36,10 @@ format: setup ## put the code into its one format
 up: setup ## run the services until Ctrl-C; SCHEDULER_STATE_DIR (.state) keeps their data
 	@$(PYTHON_IN_VENV) -m devstack up
 
-lock: setup ## bring requirements.lock up to date with pyproject.toml
+lock: setup ## bring requirements.lock, and its part that production needs, up to date with pyproject.toml
 	$(PYTHON_IN_VENV) -m pip --disable-pip-version-check --quiet install uv
 	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --group dev --group bench pyproject.toml -o requirements.lock
+	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --constraint requirements.lock pyproject.toml -o deploy/requirements.lock
 
 clean: ## remove .venv, caches and the data of `make up`
 	rm -rf .venv .state .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -32,6 +32,7 @@ packages=()
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || packages+=(rabbitmq-server)
 command -v restic >/dev/null || packages+=(restic)
 command -v openssl >/dev/null || packages+=(openssl) # makes certificates for tests
+command -v systemd-analyze >/dev/null || packages+=(systemd) # checks the units of deploy/
 
 if ! suits .venv/bin/python; then
     python=${PYTHON:-$(newest_python)}

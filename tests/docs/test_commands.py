@@ -131,7 +131,7 @@ async def test_a_job_with_an_odd_id_is_triggered_and_found_as_the_product_and_th
     assert isinstance(action, ScheduleActionStartWorkflow)
     [details] = await temporal.data_converter.decode([action.static_details])  # type: ignore[list-item]  # as described
     [line] = [line for line in details.splitlines() if line.startswith("* to run it now: ")]
-    fence = re.search("(`+) ?(.*?) ?\\1$", line)
+    fence = re.search(r"(?<!`)(`+)(?!`) ?(.*?) ?(?<!`)\1(?!`)", line)  # a code span of Markdown
     assert fence
     subprocess.run(["bash", "-c", fence[2]], env=environ, check=True, capture_output=True)  # noqa: ASYNC221
     eventually(lambda: listed("workflow", f'WorkflowId STARTS_WITH "backup-{before}"', environ))
