@@ -130,20 +130,44 @@ def _numeric(address: str) -> str:
 
 
 async def _prepare(client: Client, task_queue: str) -> None:
-    """Make in the namespace what workers need there; what the API key has no right to is an administrator's to do."""
+    """Make in the namespace what workers need there, and tell what is an administrator's to do."""
+    refusal = None
     try:
         await temporal.register_search_attributes(client)
     except RPCError as error:
         if error.status == RPCStatusCode.UNAVAILABLE:
             raise
-        names = [key.name for key in SEARCH_ATTRIBUTES]
-        log.warning("search attributes not registered", needed=names, type="Keyword", error=error.message)
+        refusal = error.message
+    await _tell_missing_search_attributes(client, refusal)
     try:
         await _put_system_schedule(client, system_schedule(task_queue))
     except RPCError as error:
         if error.status == RPCStatusCode.UNAVAILABLE:
             raise
         log.warning("system schedule not made", needed=SYSTEM_SCHEDULE, error=error.message)
+
+
+async def _tell_missing_search_attributes(client: Client, refusal: str | None) -> None:
+    """Log what no job can be added without, and the command that makes it."""
+    try:
+        missing = await temporal.missing_search_attributes(client)
+    except RPCError as error:
+        if error.status == RPCStatusCode.UNAVAILABLE:
+            raise
+        if refusal:  # neither made nor looked at
+            missing = dict.fromkeys((key.name for key in SEARCH_ATTRIBUTES), "Keyword")
+            log.warning("search attributes perhaps missing", needed=missing, error=refusal, namespace=client.namespace)
+        return
+    if not missing:
+        return
+    create = "".join(f" --name {name} --type Keyword" for name in missing)
+    log.error(
+        "search attributes missing: no job can be added until an administrator has made them",
+        needed=missing,
+        namespace=client.namespace,
+        command=f"temporal operator search-attribute create --namespace {client.namespace}{create}",
+        error=refusal,
+    )
 
 
 async def _put_system_schedule(client: Client, wanted: Schedule) -> None:

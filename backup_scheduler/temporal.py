@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
     DescribeScheduleRequest,
     DescribeScheduleResponse,
     UpdateScheduleRequest,
@@ -87,6 +88,10 @@ async def connect(
         raise
 
 
+_KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+
+_CLOSED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.UNAUTHENTICATED)
+
 _UNUSABLE = {
     "PrivateKeyParseError": "TEMPORAL_TLS_CLIENT_KEY_PATH: there is no private key in PEM form in the file",
     "CertificateParseError": "TEMPORAL_TLS_CLIENT_CERT_PATH: there is no certificate in PEM form in the file",
@@ -101,13 +106,40 @@ async def register_search_attributes(client: Client) -> None:
     """
     request = AddSearchAttributesRequest(
         namespace=client.namespace,
-        search_attributes={key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD for key in SEARCH_ATTRIBUTES},
+        search_attributes=dict.fromkeys((key.name for key in SEARCH_ATTRIBUTES), _KEYWORD),
     )
     try:
         await client.operator_service.add_search_attributes(request)
     except RPCError as error:
         if error.status != RPCStatusCode.ALREADY_EXISTS:
             raise
+
+
+async def missing_search_attributes(client: Client) -> dict[str, str]:
+    """Return what an administrator has to do about search attributes: name to "Keyword", or to why it will not do.
+
+    Where the operator's interface is closed, as in Temporal Cloud, the namespace itself tells the names, but no types.
+    Raises RPCError where neither can be asked.
+    """
+    try:
+        request = ListSearchAttributesRequest(namespace=client.namespace)
+        found = dict((await client.operator_service.list_search_attributes(request)).custom_attributes)
+    except RPCError as error:
+        if error.status not in _CLOSED:
+            raise
+        namespace = await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=client.namespace)
+        )
+        found = dict.fromkeys(namespace.config.custom_search_attribute_aliases.values(), _KEYWORD)
+    return {
+        key.name: "Keyword" if key.name not in found else f"Keyword, and not {_type_name(found[key.name])}"
+        for key in SEARCH_ATTRIBUTES
+        if found.get(key.name) != _KEYWORD
+    }
+
+
+def _type_name(number: int) -> str:
+    return IndexedValueType.Name(IndexedValueType.ValueType(number)).removeprefix("INDEXED_VALUE_TYPE_").title()
 
 
 async def describe_schedule(client: Client, schedule_id: str) -> DescribeScheduleResponse:

@@ -3,6 +3,8 @@
 import socket
 from pathlib import Path
 
+import yaml
+
 from backup_scheduler.names import SEARCH_ATTRIBUTES
 from backup_scheduler.settings import VARIABLES, Settings
 from devstack import comparison, compose
@@ -27,6 +29,25 @@ def test_it_passes_every_setting_on_to_both_python_services() -> None:
 def test_containers_find_each_other_by_name() -> None:
     assert CONTAINERS["rpc"].environment["AMQP_URI"] == "amqp://guest:guest@rabbitmq:5672/"
     assert CONTAINERS["worker"].environment["TEMPORAL_ADDRESS"] == "temporal:7233"
+
+
+def test_containers_find_each_other_at_ports_that_were_moved() -> None:
+    moved = {spec.name: spec for spec in compose.read({"TEMPORAL_PORT": "17233", "AMQP_PORT": "15672"})}
+    assert moved["rpc"].environment["AMQP_URI"] == "amqp://guest:guest@rabbitmq:15672/"
+    for name in ("rpc", "worker"):
+        assert moved[name].environment["TEMPORAL_ADDRESS"] == "temporal:17233"
+    assert "--address=temporal:17233" in moved["retention"].command
+    assert "--port=17233" in moved["temporal"].command
+    assert moved["rabbitmq"].environment["RABBITMQ_NODE_PORT"] == "15672"
+
+
+def test_engines_before_25_take_the_health_checks() -> None:
+    """They refuse start_interval, which came with version 1.44 of the engine's interface."""
+    services = yaml.safe_load(compose.FILE.read_text())["services"]
+    checks = [service["healthcheck"] for service in services.values() if "healthcheck" in service]
+    assert checks
+    for check in checks:
+        assert {key for key in check if not key.startswith("x-")} <= {"test", "interval", "timeout", "start_period"}
 
 
 def test_a_worker_gets_longer_to_end_than_it_gives_its_backups() -> None:
