@@ -127,9 +127,8 @@ async def missing_search_attributes(client: Client) -> dict[str, str]:
     except RPCError as error:
         if error.status not in _CLOSED:
             raise
-        namespace = await client.workflow_service.describe_namespace(
-            DescribeNamespaceRequest(namespace=client.namespace)
-        )
+        described = DescribeNamespaceRequest(namespace=client.namespace)
+        namespace = await client.workflow_service.describe_namespace(described)
         found = dict.fromkeys(namespace.config.custom_search_attribute_aliases.values(), _KEYWORD)
     return {
         key.name: "Keyword" if key.name not in found else f"Keyword, and not {_type_name(found[key.name])}"
