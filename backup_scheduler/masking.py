@@ -25,7 +25,7 @@ _SHORTEST = 6
 _NOT_SECRET = frozenset({"guest"})
 
 _CREDENTIALS = re.compile(
-    r"""(?<=://)(?!user:password@)(?:                             # as examples have it
+    r"""(?<=://)(?!user:password@|guest:guest@)(?:                # as examples and defaults have it
         [^\s:/?\#@"'<>]*:(?!\d+[/?\#])(?:(?!://)[^\s"'<>])+(?=@)  # user:password, whatever it forgot to encode
         | [^\s:/?\#@"'<>]+(?=@)                                   # a user alone, which may be a token
     )""",

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 folder=$(realpath "${1:-.state/compose-test}")
 engine=$folder/engine # docker.io and what it needs, unpacked but not installed: an engine of the machine is left alone
 socket=$folder/docker.sock
-export TEMPORAL_PORT=27233 TEMPORAL_UI_PORT=28233 AMQP_PORT=25672 COMPOSE_PROJECT_NAME=backup-scheduler-try
+export TEMPORAL_PORT=27233 TEMPORAL_UI_PORT=28233 AMQP_PORT=35672 COMPOSE_PROJECT_NAME=backup-scheduler-try
 export DOCKER_HOST=unix://$socket DOCKER_CONFIG=$folder/config
 export PATH=$engine/usr/bin:$engine/usr/sbin:/usr/sbin:/sbin:$PATH
 unset AMQP_URI TEMPORAL_ADDRESS
@@ -25,6 +25,7 @@ if [ ! -x "$engine/usr/sbin/dockerd" ]; then
         apt-get download -qq docker.io containerd runc tini debootstrap iptables libip4tc2 libip6tc2 libxtables12 \
             libnftnl11 libnfnetlink0 libnetfilter-conntrack3)
     for package in "$folder"/packages/*.deb; do dpkg -x "$package" "$engine"; done
+    ln -sf iptables-legacy "$engine/usr/sbin/iptables" # leads containers to the engine's name server
 fi
 if [ ! -x "$folder/compose/bin/docker-compose" ]; then
     say "installing Compose"
@@ -53,7 +54,8 @@ services:
   worker: { build: { network: host } }
 YAML
 
-LD_LIBRARY_PATH=$engine/usr/lib/$(uname -m)-linux-gnu dockerd --host "$DOCKER_HOST" --data-root "$folder/data" \
+libraries=$engine/usr/lib/$(uname -m)-linux-gnu
+LD_LIBRARY_PATH=$libraries XTABLES_LIBDIR=$libraries/xtables dockerd --host "$DOCKER_HOST" --data-root "$folder/data" \
     --exec-root "$folder/exec" --pidfile "$folder/dockerd.pid" --iptables=false --bridge=none --storage-driver vfs \
     >"$folder/dockerd.log" 2>&1 &
 dockerd=$!
@@ -98,7 +100,7 @@ paths = ["/state/source"]
 repository = "/state/repository"
 password_file = "/state/password"
 TOML
-compose up --detach --wait --wait-timeout 180
+compose up --detach --wait --wait-timeout 180 >"$folder/up.log" 2>&1 || { tail -20 "$folder/up.log"; exit 1; }
 
 say "making a call and a backup"
 compose exec -T rpc python - <<'PYTHON'

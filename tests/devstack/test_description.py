@@ -3,12 +3,15 @@
 import socket
 from pathlib import Path
 
+import pytest
 import yaml
 
 from backup_scheduler.names import SEARCH_ATTRIBUTES
 from backup_scheduler.settings import VARIABLES, Settings
 from devstack import comparison, compose
+from devstack.log import LogStream
 from devstack.ports import Ports
+from devstack.running import StackInfo
 
 CONTAINERS = {spec.name: spec for spec in compose.read({})}
 
@@ -81,3 +84,25 @@ def test_a_comparison_finds_what_differs_and_leaves_out_what_changed_meanwhile(t
     assert found.same == 2
     assert found.different == ["edited", "lost", "surplus"]
     assert comparison.compare(original, restored, since=0).changed_since == ["deep/same", "edited", "link", "lost"]
+
+
+def test_only_its_owner_reads_where_the_stack_is_as_a_password_may_stand_there(tmp_path: Path) -> None:
+    info = StackInfo(
+        pid=1,
+        amqp_uri="amqp://user:s3cret@h/",
+        temporal_address="",
+        temporal_namespace="",
+        web_ui="",
+        pids={},
+        restarts={},
+    )
+    info.write(tmp_path)
+    assert (tmp_path / "stack.json").stat().st_mode & 0o777 == 0o600
+    assert StackInfo.read(tmp_path) == info
+
+
+def test_the_stack_prints_no_password(capsys: pytest.CaptureFixture[str]) -> None:
+    log = LogStream(["rpc"])
+    log.say("AMQP amqp://u:s3cret@a/;amqp://u:s3cret@b/")
+    log.line("rpc", "at \x1b[1mamqp://u:s3cret@a/")
+    assert "s3cret" not in capsys.readouterr().out

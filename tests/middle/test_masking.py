@@ -37,6 +37,7 @@ def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
         ("https://host/me@home", "https://host/me@home"),
         ("no entry for Basic dXNlcjpzM2NyZXQ= (401)", "no entry for Basic *** (401)"),
         ("such as amqp://user:password@host/", "such as amqp://user:password@host/"),
+        ("at amqp://guest:guest@localhost/", "at amqp://guest:guest@localhost/"),
         ("mail me@example.org, 12:30", "mail me@example.org, 12:30"),
         ("line 1\nhttp://u:p@h/\nline 3", "line 1\nhttp://***@h/\nline 3"),
     ],
