@@ -4,10 +4,10 @@ PYTHON_IN_VENV := .venv/bin/python
 CODE := backup_scheduler workflows activities rpc_service devstack soak worker.py bench tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak bench lint format up lock clean
+.PHONY: help setup demo compose-test test soak bench lint format up lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install missing Debian packages, and the locked Python packages into .venv (PYTHON= picks the interpreter)
 	@PYTHON="$(PYTHON)" devstack/setup.sh
@@ -17,6 +17,9 @@ demo: setup ## run the main job end to end: add a job, run it, restore its snaps
 
 test: setup ## run all tests, in two processes (ARGS= passes options to pytest; -n 0: in one)
 	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ARGS)
+
+compose-test: ## run temporal-dev.yml in containers of an engine of its own, as root; ten minutes the first time
+	@devstack/compose-test.sh
 
 soak: setup ## kill parts of a stack under load for MINUTES (10), then look for what was lost or doubled; SEED repeats one
 	@$(PYTHON_IN_VENV) -m soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)
@@ -36,9 +39,10 @@ format: setup ## put the code into its one format
 up: setup ## run the services until Ctrl-C; SCHEDULER_STATE_DIR (.state) keeps their data
 	@$(PYTHON_IN_VENV) -m devstack up
 
-lock: setup ## bring requirements.lock up to date with pyproject.toml
+lock: setup ## bring requirements.lock, and its part that production needs, up to date with pyproject.toml
 	$(PYTHON_IN_VENV) -m pip --disable-pip-version-check --quiet install uv
 	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --group dev --group bench pyproject.toml -o requirements.lock
+	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --constraint requirements.lock pyproject.toml -o deploy/requirements.lock
 
 clean: ## remove .venv, caches and the data of `make up`
 	rm -rf .venv .state .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

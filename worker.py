@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Coroutine
 from datetime import timedelta
@@ -31,6 +32,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from activities.all_jobs import AllJobs
+from activities.answers import MaskAnswers
 from activities.attempts import HEARTBEAT_INTERVAL
 from activities.http_backup import HttpBackup
 from activities.paths import PathLooks
@@ -38,7 +40,7 @@ from activities.policy_choice import PolicyLookup
 from activities.previous_run import PreviousRun
 from activities.restic_backup import ResticBackup
 from activities.restic_repository import RepositoryMaker
-from backup_scheduler import logs, settings, temporal
+from backup_scheduler import logs, masking, settings, temporal
 from backup_scheduler.errors import ConfigurationError
 from backup_scheduler.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, housekeeping_queue
 from backup_scheduler.policies import Policies
@@ -77,6 +79,7 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
             RepositoryMaker(policies, look).make_repository,
             AllJobs(client).look_after,  # for passes that a worker of an older release began
         ],
+        interceptors=[MaskAnswers()],
         max_concurrent_activities=settings.max_backups,
         max_concurrent_workflow_task_polls=_POLLS,
         nonsticky_to_sticky_poll_ratio=_POLLS_FOR_NEW_RUNS,
@@ -105,6 +108,7 @@ async def serve(settings: Settings, policies: Policies) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     runtime = _runtime(settings)
+    logs.report(settings)
     while not stop.is_set():
         try:
             if client := await _unless(stop, temporal.connect(runtime=runtime)):
@@ -118,34 +122,68 @@ async def serve(settings: Settings, policies: Policies) -> None:
 def _runtime(settings: Settings) -> Runtime:
     address = settings.metrics_address
     try:
+        bound = _numeric(address) if address else None
         return Runtime(
             telemetry=TelemetryConfig(
                 logging=LoggingConfig(
                     filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
                     forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
                 ),
-                metrics=PrometheusConfig(bind_address=address) if address else None,
+                metrics=PrometheusConfig(bind_address=bound) if bound else None,
             )
         )
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, OSError) as error:
         raise ConfigurationError(f"{PREFIX}METRICS_ADDRESS: {address!r} cannot be used: {error}") from None
 
 
+def _numeric(address: str) -> str:
+    """Return the address with the host's IP address, of which the SDK's exporter takes no name. Raises OSError."""
+    host, _, port = address.rpartition(":")
+    found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    # IPv4 first: `localhost` is both, and a Prometheus that is given 127.0.0.1 asks there.
+    family, *_, bound = min(found, key=lambda each: each[0] != socket.AF_INET)
+    return f"[{bound[0]}]:{port}" if family == socket.AF_INET6 else f"{bound[0]}:{port}"
+
+
 async def _prepare(client: Client, task_queue: str) -> None:
-    """Make in the namespace what workers need there; what the API key has no right to is an administrator's to do."""
+    """Make in the namespace what workers need there, and tell what is an administrator's to do."""
+    refusal = None
     try:
         await temporal.register_search_attributes(client)
     except RPCError as error:
         if error.status == RPCStatusCode.UNAVAILABLE:
             raise
-        names = [key.name for key in SEARCH_ATTRIBUTES]
-        log.warning("search attributes not registered", needed=names, type="Keyword", error=error.message)
+        refusal = error.message
+    await _tell_missing_search_attributes(client, refusal)
     try:
         await _put_system_schedule(client, system_schedule(task_queue))
     except RPCError as error:
         if error.status == RPCStatusCode.UNAVAILABLE:
             raise
         log.warning("system schedule not made", needed=SYSTEM_SCHEDULE, error=error.message)
+
+
+async def _tell_missing_search_attributes(client: Client, refusal: str | None) -> None:
+    """Log what no job can be added without, and the command that makes it."""
+    try:
+        missing = await temporal.missing_search_attributes(client)
+    except RPCError as error:
+        if error.status == RPCStatusCode.UNAVAILABLE:
+            raise
+        if refusal:  # neither made nor looked at
+            missing = dict.fromkeys((key.name for key in SEARCH_ATTRIBUTES), "Keyword")
+            log.warning("search attributes perhaps missing", needed=missing, error=refusal, namespace=client.namespace)
+        return
+    if not missing:
+        return
+    create = "".join(f" --name {name} --type Keyword" for name in missing)
+    log.error(
+        "search attributes missing: no job can be added until an administrator has made them",
+        needed=missing,
+        namespace=client.namespace,
+        command=f"temporal operator search-attribute create --namespace {client.namespace}{create}",
+        error=refusal,
+    )
 
 
 async def _put_system_schedule(client: Client, wanted: Schedule) -> None:
@@ -193,14 +231,18 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
 
 def main() -> int:
     """Run the worker with settings from the environment; return the exit code."""
+    masking.guard(os.environ)
+    masking.hide_netrc(os.environ)
     try:
         read = settings.load()
+        policies = Policies.of(read)
+        temporal.configuration()
         logs.configure(read)
         # An attempt's failure is logged in one line by attempts.py; the SDK would add a traceback to each.
         logging.getLogger("temporalio.activity").setLevel(logging.ERROR)
         workflow.logger.workflow_info_on_message = False
         workflow.logger.workflow_info_on_extra = False
-        asyncio.run(serve(read, Policies.of(read)))
+        asyncio.run(serve(read, policies))
     except ConfigurationError as error:
         print(f"worker: {error}", file=sys.stderr)  # noqa: T201
         return 2

@@ -13,6 +13,7 @@ from activities import http_answers, http_faults
 from activities.attempts import attempt
 from activities.http_exchange import Answer, Exchange
 from activities.http_form import form
+from backup_scheduler import masking
 from backup_scheduler.backups import BackupReport, BackupTask, Outcome
 from backup_scheduler.policies import HttpTarget, Policies
 
@@ -115,6 +116,7 @@ def _token(target: HttpTarget) -> str | None:
         return None
     try:
         token = target.token_file.read_text(encoding="ascii").strip()
+        masking.hide(token)
     except OSError as error:
         raise _lasting(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -1,11 +1,14 @@
 """Structured logs: a constant text plus keyed fields, JSON unless on a terminal."""
 
 import logging
+import os
 import sys
 
 import structlog
 
-from backup_scheduler.settings import Settings
+from backup_scheduler.settings import Settings, unknown
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 def configure(settings: Settings) -> None:
@@ -43,3 +46,10 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
+
+
+def report(settings: Settings) -> None:
+    """Log at start what is easily taken for something else: the time zone, and variables that are no settings."""
+    if strange := sorted(unknown(os.environ)):
+        _log.warning("variables that look like settings and are none", variables=strange)
+    _log.info("settings read", timezone=settings.timezone, task_queue=settings.task_queue)

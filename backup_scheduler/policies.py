@@ -23,9 +23,11 @@ from pydantic import (
     model_validator,
 )
 
+from backup_scheduler import masking
 from backup_scheduler.errors import ConfigurationError
 from backup_scheduler.patterns import is_exclude_pattern
 from backup_scheduler.settings import PREFIX, Settings
+from backup_scheduler.toml_keys import policy_table
 
 _CREDENTIALS = re.compile(r"://[^/\s]*:[^/\s]*@")
 _REPOSITORY = re.compile(r"/|(?:local|sftp|s3|gs|azure|swift|b2|rest|rclone):.")
@@ -157,6 +159,9 @@ class Policies:
     ) -> None:
         self._listed = dict(listed or {})
         self._fallback = fallback
+        for policy in (*self._listed.values(), fallback):
+            if isinstance(policy, HttpTarget):
+                masking.hide_url(policy.url.get_secret_value())
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -175,7 +180,7 @@ class Policies:
         policy = self._listed.get(name, self._fallback)
         if policy is None:
             raise ConfigurationError(
-                f"the policy {name!r} is not configured on the worker: add [policies.{name}] to its policy file "
+                f"the policy {name!r} is not configured on the worker: add {policy_table(name)} to its policy file "
                 f"({PREFIX}POLICIES), or set {PREFIX}BACKUP_URL for policies that the file does not list"
             )
         return policy
@@ -214,9 +219,11 @@ def read(path: Path) -> dict[str, HttpPolicy | ResticPolicy]:
 def _sentence(name: str, table: object, fault: Mapping[str, Any]) -> str:
     policy = f"policy {name!r}"
     if not isinstance(table, dict):
-        return f"{policy} must be a table, [policies.{name}]"
+        return f"{policy} must be a table, {policy_table(name)}"
     if fault["type"].startswith("union_tag"):
-        return f"{policy}: type must be 'http' or 'restic'"
+        dotted = next((f"{name}.{part}" for part, inner in table.items() if isinstance(inner, dict)), None)
+        hint = f"; a name with a dot is quoted: {policy_table(dotted)}" if dotted else ""
+        return f"{policy}: type must be 'http' or 'restic'{hint}"
     place = [str(part) for part in fault["loc"][1:]]  # the first is the type
     return f"{policy}: {'.'.join(place)} {_rule(fault)}" if place else f"{policy}: {_rule(fault)}"
 

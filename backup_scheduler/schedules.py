@@ -145,6 +145,15 @@ def _summary(request: BackupRequest) -> str:
     return f"Backup {_short(request.policy_name)} for {_short(request.scheduler_id)}"
 
 
+def _code(text: str) -> str:
+    """Return the text as code of Markdown, whose fence is longer than any run of backticks in it."""
+    fence = "`"
+    while fence in text:
+        fence += "`"
+    blank = " " if len(fence) > 1 else ""
+    return f"{fence}{blank}{text}{blank}{fence}"
+
+
 def _details(request: BackupRequest) -> str:
     days = "day" if request.days == 1 else f"{request.days} days"
     window = f", at a random moment of the {request.duration} h from then" if request.duration else ""
@@ -154,7 +163,7 @@ def _details(request: BackupRequest) -> str:
             f"* scheduler_id: {request.scheduler_id}",
             f"* runs every {days} at {request.start_time} {request.timezone}{window}, from {request.anchor} on",
             f"* a missed run is made up for within {request.misfire_grace_time} s",
-            f"* to run it now: `{trigger_command(request.scheduler_id)}`",
+            f"* to run it now: {_code(trigger_command(request.scheduler_id))}",
             "* to change it: the RPC service `scheduler`",
         ]
     )

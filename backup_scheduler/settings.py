@@ -1,17 +1,30 @@
-"""Settings from the environment: SCHEDULER_* are ours; TEMPORAL_* (temporal.py) and AMQP_URI belong to their fields."""
+"""Settings from the environment: SCHEDULER_* and AMQP_URI are read here, TEMPORAL_* in temporal.py."""
 
+import difflib
+import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-import tzlocal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from backup_scheduler.broker_uri import fault_of
 from backup_scheduler.errors import ConfigurationError
+from backup_scheduler.host_zone import host_zone
 
 PREFIX = "SCHEDULER_"
+
+_LONGEST_TASK_QUEUE = 200
+"""Bytes of UTF-8: Temporal's SQL stores have 255, and the SDK makes longer names of it."""
+
+_ELSEWHERE = frozenset({f"{PREFIX}STATE_DIR"})
+"""Read by `make up` alone."""
+
+_ALIKE = 0.85
+"""How much of a name must be right (by difflib) for it to be a misspelt setting and not somebody else's variable."""
 
 
 def _known_zone(name: str) -> str:
@@ -26,14 +39,35 @@ def _seconds(value: object) -> object:
     return float(value) if isinstance(value, str) else value
 
 
+def _task_queue(name: str) -> str:
+    if name != name.strip() or not name.isprintable() or not 1 <= len(name.encode()) <= _LONGEST_TASK_QUEUE:
+        raise ValueError(
+            f"must be 1 to {_LONGEST_TASK_QUEUE} bytes without control characters and outer blanks, such as 'backups'"
+        )
+    return name
+
+
+def _broker(uri: SecretStr) -> SecretStr:
+    if fault := fault_of(uri.get_secret_value()):
+        raise ValueError(fault)
+    return uri
+
+
+def _address(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or any(map(str.isspace, host)) or not (port.isascii() and port.isdecimal() and int(port) < 65536):
+        raise ValueError("must be a host and a port, such as '127.0.0.1:9464'")
+    return address
+
+
 class Settings(BaseSettings):
-    """All settings; each is read from SCHEDULER_<NAME>, an empty one counts as not set."""
+    """All settings; each is read from the variable that `variable_of` names, an empty one counts as not set."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, populate_by_name=True)
 
-    timezone: Annotated[str, AfterValidator(_known_zone)] = Field(default_factory=tzlocal.get_localzone_name)
+    timezone: Annotated[str, AfterValidator(_known_zone)] = Field(default_factory=host_zone)
     """IANA zone in which start_time is read and next_run_time is told; default: the host's own."""
-    task_queue: str = "backups"
+    task_queue: Annotated[str, AfterValidator(_task_queue)] = "backups"
     """Temporal task queue on which the RPC service asks for runs and the worker waits for them."""
     log_level: Annotated[str, Field(pattern="^(?i:debug|info|warning|error)$")] = "info"
     log_format: Annotated[str, Field(pattern="^(auto|json|console)$")] = "auto"
@@ -42,17 +76,24 @@ class Settings(BaseSettings):
     """The misfire_grace_time of calls that give none, in seconds."""
     rpc_workers: Annotated[int, Field(ge=1, le=1000)] = 50
     """Calls that one RPC process carries out at once (nameko's max_workers)."""
-    policies: Path | None = None
-    """The policy file (TOML)."""
+    policies: Annotated[Path, AfterValidator(Path.absolute)] | None = None
+    """The policy file (TOML); absolute, so that a message about it says where it was looked for."""
     backup_url: SecretStr | None = None
     """Where runs of policies that the file does not list POST to; may hold credentials."""
-    max_backups: Annotated[int, Field(ge=1)] = 100
+    max_backups: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Backups that one worker makes at once."""
-    shutdown_grace: Annotated[timedelta, BeforeValidator(_seconds)] = timedelta(seconds=30)
+    shutdown_grace: Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0), le=timedelta(days=1))] = (
+        timedelta(seconds=30)
+    )
     """How long a worker that was told to stop lets its backups go on before it hands them over; in seconds."""
 
-    metrics_address: Annotated[str, Field(pattern=r"^\S+:[0-9]{1,5}$")] | None = None
+    metrics_address: Annotated[str, AfterValidator(_address)] | None = None
     """Host and port at which a worker shows its metrics to Prometheus."""
+
+    amqp_uri: Annotated[SecretStr, AfterValidator(_broker)] = Field(
+        default=SecretStr("amqp://guest:guest@localhost:5672"), validation_alias="AMQP_URI"
+    )
+    """RabbitMQ, one node or several."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -60,13 +101,64 @@ class Settings(BaseSettings):
         return ZoneInfo(self.timezone)
 
 
+VARIABLES: Mapping[str, str] = {
+    name: str(field.validation_alias or f"{PREFIX}{name.upper()}") for name, field in Settings.model_fields.items()
+}
+"""The environment variable of each setting."""
+
+_RULES = {
+    "log_level": "must be debug, info, warning or error",
+    "log_format": "must be auto, json or console",
+    "rpc_workers": "must be a whole number from 1 to 1000",
+    "max_backups": "must be a whole number from 1 to 10000",
+    "shutdown_grace": "must be a number of seconds from 0 to 86400",
+}
+"""What would be right, where pydantic's own sentence does not say it."""
+
+
 def load() -> Settings:
     """Read the environment; raises ConfigurationError that names each variable at fault."""
+    faults = [
+        f"{name} is not a setting: {meant} is meant?"
+        for name, meant in unknown(os.environ).items()
+        if meant is not None
+    ]
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
-        faults = [
-            f"{PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_url=False, include_input=False)
-        ]
+        faults += [_sentence(str(fault["loc"][0]), fault["msg"]) for fault in error.errors(include_input=False)]
+    except ConfigurationError as error:
+        faults.append(str(error))
+    if faults:
         raise ConfigurationError("; ".join(faults)) from None
+    return settings
+
+
+def broker(uri: str) -> str:
+    """Return an AMQP URI that did not come from the environment; raises ConfigurationError as `load` does."""
+    if fault := fault_of(uri):
+        raise ConfigurationError(_sentence("amqp_uri", fault))
+    return uri
+
+
+def unknown(environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Return variables that look like settings and are none, each with the setting that is probably meant.
+
+    One that resembles none may be somebody else's: Kubernetes sets SCHEDULER_PORT and the like for a service that is
+    named `scheduler`, and a newer release may know more settings.
+    """
+    known = {*VARIABLES.values(), *_ELSEWHERE}
+    strange = [
+        name for name, value in environ.items() if name.upper().startswith(PREFIX) and value and name not in known
+    ]
+    found: dict[str, str | None] = {}
+    for name in strange:
+        alike = difflib.get_close_matches(name.upper(), known - _ELSEWHERE, n=1, cutoff=_ALIKE)
+        found[name] = alike[0] if alike else None
+    return found
+
+
+def _sentence(place: str, message: str) -> str:
+    name = place if place.isupper() else VARIABLES[place]  # pydantic names an alias as it stands
+    field = next(field for field, variable in VARIABLES.items() if variable == name)
+    return f"{name}: {_RULES.get(field, message.removeprefix('Value error, '))}"

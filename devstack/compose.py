@@ -80,7 +80,7 @@ def _spec(name: str, service: dict[str, Any]) -> ServiceSpec:
         health=check
         and HealthCheck(
             command=check["test"][1:],  # the first element is CMD
-            pause=_seconds(check["start_interval"]),
+            pause=_seconds(check["x-start-interval"]),
             patience=_seconds(check["start_period"]),
             timeout=_seconds(check["timeout"]),
         ),

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
+from backup_scheduler.masking import masked
+
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan")
 
 
 class LogStream:
-    """Prints whole lines, so that services do not break into each other's."""
+    """Prints whole lines, so that services do not break into each other's; without the secrets in them."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
@@ -23,11 +25,11 @@ class LogStream:
 
     def say(self, sentence: str, style: str = "bold") -> None:
         """Print a line of devstack itself."""
-        self._print("devstack", Text(sentence, style=style), "bold")
+        self._print("devstack", Text(masked(sentence), style=style), "bold")
 
     def line(self, name: str, line: str) -> None:
         """Print a line of a service."""
-        self._print(name, Text.from_ansi(line), self._styles.get(name, ""))
+        self._print(name, Text.from_ansi(masked(line)), self._styles.get(name, ""))
 
     def _print(self, name: str, text: Text, style: str) -> None:
         self._console.print(Text.assemble((f"{name:>{self._width}} │ ", style), text))

@@ -42,8 +42,10 @@ class StackInfo(BaseModel):
             return None
 
     def write(self, state_dir: Path) -> None:
-        """Say it, all at once: readers never see half of it."""
+        """Say it, all at once: readers never see half of it. Only its owner reads it: AMQP_URI may hold a password."""
         new = state_dir / "stack.json.new"
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600)
         new.write_text(self.model_dump_json(indent=2) + "\n")
         new.replace(state_dir / "stack.json")
 

@@ -34,6 +34,7 @@ command -v restic >/dev/null || packages+=(restic)
 [ -x /usr/lib/openssh/sftp-server ] || packages+=(openssh-sftp-server) # stands in for another machine in tests
 [ -x /usr/sbin/setcap ] || packages+=(libcap2-bin) # gives restic file capabilities in tests
 command -v openssl >/dev/null || packages+=(openssl) # makes certificates for tests
+command -v systemd-analyze >/dev/null || packages+=(systemd) # checks the units of deploy/
 
 if ! suits .venv/bin/python; then
     python=${PYTHON:-$(newest_python)}

@@ -9,20 +9,21 @@ eventlet.monkey_patch()
 
 from nameko.cli.run import run
 
-from backup_scheduler import settings
+from backup_scheduler import masking, settings
 from backup_scheduler.errors import ConfigurationError
 from rpc_service.service import SchedulerService
 
 
-def main() -> str | None:
-    """Serve until SIGTERM or Ctrl-C, calls in flight are answered first; returns what is wrong with the settings."""
+def main() -> int:
+    """Serve until SIGTERM or Ctrl-C, calls in flight are answered first; return the exit code: 2 for wrong settings."""
+    masking.guard(os.environ)
     try:
         current = settings.load()
     except ConfigurationError as error:
-        return str(error)
-    amqp_uri = os.environ.get("AMQP_URI") or "amqp://guest:guest@localhost:5672"
-    run([SchedulerService], {"AMQP_URI": amqp_uri, "max_workers": current.rpc_workers})
-    return None
+        print(f"rpc_service: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    run([SchedulerService], {"AMQP_URI": current.amqp_uri.get_secret_value(), "max_workers": current.rpc_workers})
+    return 0
 
 
 if __name__ == "__main__":

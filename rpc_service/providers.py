@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+import sys
 import time
 import uuid
 from collections.abc import Callable, Coroutine
@@ -13,8 +14,8 @@ from nameko.constants import AMQP_URI_CONFIG_KEY
 from nameko.extensions import DependencyProvider
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
-from backup_scheduler import logs, settings, temporal
-from backup_scheduler.errors import SchedulerError
+from backup_scheduler import logs, masking, settings, temporal
+from backup_scheduler.errors import ConfigurationError, SchedulerError
 from backup_scheduler.jobs import Arguments
 from backup_scheduler.replies import Reply, fail, success
 from rpc_service.bridge import Awaiter, guest_loop
@@ -98,9 +99,22 @@ class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type inf
     """Gives each worker its Call."""
 
     def bind(self, container: Any, attr_name: str) -> Self:
-        """Let AMQP_URI speak where `nameko run` was given neither --broker nor --config."""
-        if container.config.get(AMQP_URI_CONFIG_KEY) == _NAMEKO_RUN_BROKER:
-            container.config[AMQP_URI_CONFIG_KEY] = os.environ.get("AMQP_URI") or _NAMEKO_RUN_BROKER
+        """Check the settings before anything starts, however the service is started; a wrong one ends the process.
+
+        AMQP_URI speaks where `nameko run` was given neither --broker nor --config.
+        """
+        masking.guard(os.environ)
+        try:
+            current = settings.load()
+            temporal.configuration()
+            broker = container.config.get(AMQP_URI_CONFIG_KEY, _NAMEKO_RUN_BROKER)
+            if broker == _NAMEKO_RUN_BROKER:
+                broker = current.amqp_uri.get_secret_value()
+            masking.hide_url(broker)
+            container.config[AMQP_URI_CONFIG_KEY] = settings.broker(broker)
+        except ConfigurationError as error:
+            print(f"rpc_service: {error}", file=sys.stderr)  # noqa: T201 - logs are not set up yet
+            raise SystemExit(2) from None
         bound: Self = super().bind(container, attr_name)
         return bound
 
@@ -114,6 +128,8 @@ class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type inf
         current = settings.load()
         if _LOGGING not in self.container.config:  # else `nameko run` was told how to log
             logs.configure(current)
+        masking.guard({})  # handlers that came meanwhile
+        logs.report(current)
         self._wait_for = guest_loop()
         client = self._wait_for(temporal.connect(lazy=True, runtime=quiet, retry_config=RETRIES))
         self._gateway = ScheduleGateway(client, current)

@@ -158,7 +158,7 @@ def private_broker(stack: StackInfo) -> Iterator[str]:
     rabbitmqctl("delete_vhost", vhost)
 
 
-def _listens(call: Caller) -> bool:
+def listens(call: Caller) -> bool:
     try:
         call("get_job")
     except UnknownService:
@@ -193,7 +193,7 @@ def rpc_process(amqp_uri: str, temporal_address: str, *command: str) -> Iterator
     )
     try:
         with calling(amqp_uri) as call:
-            eventually(lambda: _listens(call))
+            eventually(lambda: listens(call))
         eventually(lambda: heeds_sigterm(process.pid))
         yield process
     finally:

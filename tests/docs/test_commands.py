@@ -7,10 +7,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from temporalio.client import Client, ScheduleActionStartWorkflow
 
 from devstack.running import StackInfo
 from tests.conftest import ROOT, Caller, eventually
@@ -110,6 +112,33 @@ def test_temporal_commands_work(
             return subprocess.run(words, env=environ, capture_output=True, timeout=60, check=False).returncode == 0
 
         eventually(works)
+
+
+def listed(kind: str, query: str, environ: dict[str, str]) -> list[str]:
+    words = ["temporal", kind, "list", "--output=json", f"--query={query}"]
+    found = json.loads(subprocess.run(words, env=environ, check=True, capture_output=True, text=True).stdout or "[]")
+    return [each.get("scheduleId") or each["execution"]["workflowId"] for each in found]
+
+
+@pytest.mark.parametrize("odd", ['"', "\\", "'", "`", "$HOME", " ", "%"])
+async def test_a_job_with_an_odd_id_is_triggered_and_found_as_the_product_and_the_documentation_say(
+    odd: str, call: Caller, temporal: Client, environ: dict[str, str]
+) -> None:
+    before = f"odd-{uuid.uuid4().hex[:8]}"
+    scheduler_id = f"{before}{odd}x"
+    job(call(ADD, scheduler_id, "documents", 1, "02:01", 1, 3600))
+    action = (await temporal.get_schedule_handle(scheduler_id).describe()).schedule.action
+    assert isinstance(action, ScheduleActionStartWorkflow)
+    [details] = await temporal.data_converter.decode([action.static_details])  # type: ignore[list-item]  # as described
+    [line] = [line for line in details.splitlines() if line.startswith("* to run it now: ")]
+    fence = re.search(r"(?<!`)(`+)(?!`) ?(.*?) ?(?<!`)\1(?!`)", line)  # a code span of Markdown
+    assert fence
+    subprocess.run(["bash", "-c", fence[2]], env=environ, check=True, capture_output=True)  # noqa: ASYNC221
+    eventually(lambda: listed("workflow", f'WorkflowId STARTS_WITH "backup-{before}"', environ))
+    eventually(lambda: listed("schedule", f'BackupSchedulerId STARTS_WITH "{before}"', environ) == [scheduler_id])
+    if odd not in ('"', "\\"):
+        assert listed("schedule", f'BackupSchedulerId="{scheduler_id}"', environ) == [scheduler_id]
+    call("remove_job", scheduler_id)
 
 
 def test_other_programs_that_are_named_are_there(environ: dict[str, str]) -> None:

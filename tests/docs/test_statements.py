@@ -28,7 +28,7 @@ from backup_scheduler.errors import (
 from backup_scheduler.jobs import BackupJob
 from backup_scheduler.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, SYSTEM_WORKFLOW
 from backup_scheduler.scheduled_jobs import UNREADABLE
-from backup_scheduler.settings import PREFIX, Settings
+from backup_scheduler.settings import PREFIX, VARIABLES, Settings
 from rpc_service.faults import DEADLINE
 from rpc_service.listing import LIST_DEADLINE
 from tests.conftest import ROOT
@@ -58,21 +58,23 @@ def test_every_path_of_the_project_that_is_named_exists(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_make_target_that_is_named_exists(page: str) -> None:
-    targets = set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^)make ([a-z]+)", text(page), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", text(page), re.MULTILINE))
     assert named <= targets
 
 
 def test_the_readme_lists_every_setting_with_its_default() -> None:
     listed = {row[0].strip("`"): row[1].strip("`") for row in rows("README.md", "Settings")}
-    ours = {name: value for name, value in listed.items() if name.startswith(PREFIX)}
-    assert set(ours) == {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    ours = {name: value for name, value in listed.items() if not name.startswith("TEMPORAL_")}
+    assert set(ours) == set(VARIABLES.values())
     for name, field in Settings.model_fields.items():
-        default = ours[f"{PREFIX}{name.upper()}"]
+        default = ours[VARIABLES[name]]
         if name == "timezone":
             assert default == "the host's zone"
         elif field.default is None:
             assert default == "none"
+        elif name == "amqp_uri":
+            assert default == field.default.get_secret_value()
         elif name == "shutdown_grace":
             assert float(default) == field.default.total_seconds()
         else:
@@ -81,7 +83,7 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_variable_of_ours_that_is_named_exists(page: str) -> None:
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {f"{PREFIX}STATE_DIR"}
+    known = {*VARIABLES.values(), f"{PREFIX}STATE_DIR"}
     assert set(re.findall(rf"{PREFIX}[A-Z_]*[A-Z]", text(page))) <= known | {f"{PREFIX}LOG"}  # SCHEDULER_LOG_*
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -127,18 +128,53 @@ def test_temporal_that_does_not_answer_is_a_504_within_five_seconds(call: Caller
     eventually(lambda: call("get_job", "a")["code"] == 404)
 
 
-def test_wrong_settings_end_it_with_one_sentence() -> None:
+WRONG = {
+    "a zone": (
+        {"SCHEDULER_TIMEZONE": "Mars/Olympus"},
+        "SCHEDULER_TIMEZONE: 'Mars/Olympus' is not an IANA time zone such as 'Europe/Berlin'",
+    ),
+    "a broker": (
+        {"AMQP_URI": "ampq://user:pa55word@127.0.0.1/"},
+        "AMQP_URI: must begin with amqp:// or amqps://, not ampq://, such as "
+        "'amqp://user:password@rabbitmq.example.org:5672/'",
+    ),
+    "Temporal": (
+        {"TEMPORAL_ADDRESS": "127.0.0.1:99999"},
+        "TEMPORAL_ADDRESS (or the address of a profile): must be a host and a port from 1 to 65535 without a scheme, "
+        "such as 'localhost:7233'",
+    ),
+}
+
+
+@pytest.mark.parametrize("start", [STARTS["nameko run"], STARTS["python -m rpc_service"]], ids=["nameko", "python"])
+def test_wrong_settings_end_it_with_one_sentence_and_code_2(start: list[str]) -> None:
+    started = [
+        subprocess.Popen(
+            start,
+            cwd=ROOT,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", **wrong},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for wrong, _ in WRONG.values()
+    ]
+    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in started]
+    assert ended == [(f"rpc_service: {sentence}\n", 2) for _, sentence in WRONG.values()]
+
+
+def test_a_wrong_broker_on_the_command_line_of_nameko_is_told_in_one_sentence_without_its_password() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "rpc_service"],
+        [*STARTS["nameko run"], "--broker", "amqp://user:pa#55word@127.0.0.1:5672/"],
         cwd=ROOT,
-        env={**os.environ, "SCHEDULER_TIMEZONE": "Mars/Olympus"},
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert ended.returncode == 1
-    assert ended.stderr == "SCHEDULER_TIMEZONE: 'Mars/Olympus' is not an IANA time zone such as 'Europe/Berlin'\n"
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("rpc_service: AMQP_URI: cannot be read: user and password must be percent-encoded")
+    assert "55word" not in ended.stdout + ended.stderr
 
 
 def test_a_grace_time_that_callers_leave_out_is_the_settings(

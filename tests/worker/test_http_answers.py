@@ -53,7 +53,10 @@ def answered(content_type: str = "", body: bytes = b"", status: int = 200, reaso
 )
 def test_each_kind_of_value_becomes_fields(value: Any, fields: list[str]) -> None:
     sent = encoded(form({"key": value}, "nightly"))
-    assert parse_qsl(sent, keep_blank_values=True) == [*(("key", field) for field in fields), ("policy_name", "nightly")]
+    assert parse_qsl(sent, keep_blank_values=True) == [
+        *(("key", field) for field in fields),
+        ("policy_name", "nightly"),
+    ]
 
 
 @given(st.dictionaries(texts.filter(lambda key: key != "policy_name"), scalars | st.lists(scalars | st.lists(scalars))))

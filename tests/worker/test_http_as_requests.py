@@ -50,7 +50,9 @@ STATUS = {
     "status 999": Case(ok(status=b"999 No")),
     "status 600": Case(ok(status=b"600 No")),
     "HTTP/1.0": Case(b"HTTP/1.0 200 OK\r\n\r\nok"),
-    "HTTP/1.0 that stays open": Case(b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok" + OPEN),
+    "HTTP/1.0 that stays open": Case(
+        b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok" + OPEN
+    ),
     "HTTP/0.9": Case(b"ok"),
     "HTTP/2": Case(b"HTTP/2 200 OK\r\n\r\nok"),
     "ICY": Case(b"ICY 200 OK\r\n\r\nok"),
@@ -169,7 +171,13 @@ REDIRECTS = {
         ok(b"no", b"Location: /other", b"Content-Encoding: gzip", status=b"302 Found")
     ),
     "cookies": Case(
-        to(b"/a", b"302 Found", b"Set-Cookie: one=1; Path=/", b"Set-Cookie: two=2; Path=/none", b'Set-Cookie: three="3 ,"'),
+        to(
+            b"/a",
+            b"302 Found",
+            b"Set-Cookie: one=1; Path=/",
+            b"Set-Cookie: two=2; Path=/none",
+            b'Set-Cookie: three="3 ,"',
+        ),
         {"/a": to(b"/b", b"307 T", b"Set-Cookie: one=; Max-Age=0; Path=/", b"Set-Cookie: four=4; Secure")},
     ),
     "cookies for another host": Case(to(b"http://localhost:PORT/a", b"302 Found", b"Set-Cookie: one=1")),
@@ -278,9 +286,7 @@ async def test_the_environment_and_the_url_are_heeded_as_by_requests(
     assert without_key(service.asked) == asked
 
 
-async def test_a_token_goes_before_netrc(
-    service: OddService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_a_token_goes_before_netrc(service: OddService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "netrc").write_text("default login me password simsim")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     (tmp_path / "token").write_text("sesame")

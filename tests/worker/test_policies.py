@@ -1,5 +1,6 @@
 """The policy file is checked at start, and what is wrong is named: file, policy and field."""
 
+import re
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -144,3 +145,19 @@ def test_a_backup_url_that_is_none_is_refused_without_quoting_it() -> None:
         Policies.of(Settings(backup_url=SecretStr("sesame")))
     assert str(caught.value).startswith("SCHEDULER_BACKUP_URL must be a complete URL")
     assert "sesame" not in str(caught.value)
+
+
+def test_a_dot_in_a_name_that_is_not_quoted_is_told(tmp_path: Path) -> None:
+    said = faults(tmp_path, '[policies.db.prod]\ntype = "http"\nurl = "http://h/"\n')
+    assert said.endswith(
+        """policy 'db': type must be 'http' or 'restic'; a name with a dot is quoted: [policies."db.prod"]"""
+    )
+
+
+@pytest.mark.parametrize("name", ["db.prod", "文档", "my policy", "plain"])
+def test_what_a_run_of_an_unlisted_policy_tells_to_add_is_read_as_that_policy(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Policies().find(name)
+    header = re.search(r"add (\[.*\]) to its policy file", str(caught.value))
+    assert header
+    assert set(read(written(tmp_path, f"{header[1]}\n{COMPLETE}"))) == {name}

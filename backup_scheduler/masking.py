@@ -1,0 +1,173 @@
+"""Keeps secrets out of what people read: output of the processes, failures of runs, answers that histories keep.
+
+Two nets: what looks like credentials, in every text, and the values that this process knows to be secret.
+"""
+
+import base64
+import json
+import logging
+import netrc
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+
+from temporalio.api.failure.v1 import Failure
+from temporalio.converter import DefaultFailureConverter, PayloadConverter
+
+MASK = "***"
+
+_SHORTEST = 6
+"""Characters of a value that is masked wherever it stands; a shorter one may be any word."""
+
+_NOT_SECRET = frozenset({"guest"})
+
+_CREDENTIALS = re.compile(
+    r"""(?<=://)(?!user:password@|guest:guest@)(?:                # as examples and defaults have it
+        [^\s:/?\#@"'<>]*:(?!\d+[/?\#])(?:(?!://)[^\s"'<>])+(?=@)  # user:password, whatever it forgot to encode
+        | [^\s:/?\#@"'<>]+(?=@)                                   # a user alone, which may be a token
+    )""",
+    re.VERBOSE,
+)
+_QUERY = re.compile(r"""(?P<before>://[^\s?#"'<>]*\?)[^\s#"'<>;]+""")
+_AUTHORIZATION = re.compile(r"\b(?P<scheme>Basic|Bearer) +[\w.~+/=-]{8,}")
+
+_SECRET_NAMES = re.compile(
+    r"PASSWORD$|PASSWD$|PASSPHRASE$|SECRET$|TOKEN$|KEY$|KEY_DATA$|_SAS$|SECRET_ACCESS_KEY$|^TEMPORAL_GRPC_META_"
+)
+"""Environment variables whose whole value is secret: Temporal's, and those that restic's back ends read."""
+_URL_NAMES = re.compile(r"^AMQP_URI$|^SCHEDULER_BACKUP_URL$|^RESTIC_REPOSITORY$|_PROXY$", re.IGNORECASE)
+"""Environment variables that hold URLs with credentials."""
+
+_known: set[str] = set()
+_pattern: re.Pattern[str] | None = None
+
+
+def hide(*secrets: str) -> None:
+    """Mask these values from now on, however they are quoted; one that is too short to be told from a word is not."""
+    global _pattern
+    new = {
+        form
+        for secret in secrets
+        if len(secret) >= _SHORTEST and secret not in _NOT_SECRET
+        for form in (
+            secret,
+            quote(secret, safe=""),
+            quote(secret),
+            quote_plus(secret),
+            json.dumps(secret)[1:-1],
+            json.dumps(secret, ensure_ascii=False)[1:-1],
+            repr(secret)[1:-1],
+        )
+    }
+    if new <= _known:
+        return
+    _known.update(new)
+    _pattern = re.compile("|".join(re.escape(each) for each in sorted(_known, key=len, reverse=True)))
+
+
+def hide_url(urls: str) -> None:
+    """Mask what is secret in a URL, or in several behind each other with ';' between (as AMQP_URI may be)."""
+    for url in urls.split(";"):
+        try:
+            parts = urlsplit(url)
+            user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        except ValueError:  # not a URL; whoever reads it says so
+            continue
+        _hide_password(user, password)
+        hide(parts.query, *(value for _, value in parse_qsl(parts.query)))
+
+
+def hide_environment(environ: Mapping[str, str]) -> None:
+    """Mask the values of environment variables that hold secrets."""
+    for name, value in environ.items():
+        if _URL_NAMES.search(name):
+            hide_url(value)
+        elif _SECRET_NAMES.search(name.upper()):
+            hide(value)
+
+
+def hide_netrc(environ: Mapping[str, str]) -> None:
+    """Mask the passwords that http backups may take from the user's .netrc."""
+    path = Path(environ.get("NETRC") or Path(environ.get("HOME") or "/") / ".netrc")
+    try:
+        entries = netrc.netrc(path).hosts.values()
+    except (OSError, ValueError, netrc.NetrcParseError):  # none, or none that anybody can read
+        return
+    for user, _, password in entries:
+        _hide_password(user, password or "")
+
+
+def _hide_password(user: str, password: str) -> None:
+    hide(password)
+    if password and password not in _NOT_SECRET:
+        hide(base64.b64encode(f"{user}:{password}".encode()).decode())
+
+
+def without_known(text: str) -> str:
+    """Return the text without known secrets, for texts whose URLs are somebody's data."""
+    return _pattern.sub(MASK, text) if _pattern else text
+
+
+def masked(text: str) -> str:
+    """Return the text without known secrets, credentials and queries of URLs, and what HTTP sends as Authorization."""
+    text = _AUTHORIZATION.sub(rf"\g<scheme> {MASK}", without_known(text))
+    if "://" not in text:
+        return text
+    return _QUERY.sub(rf"\g<before>{MASK}", _CREDENTIALS.sub(MASK, text))
+
+
+class MaskedStream:
+    """A text stream that masks what is written to it: log lines, tracebacks, warnings and whatever else is printed."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the text, masked."""
+        self._stream.write(masked(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write the lines, masked."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def guard(environ: Mapping[str, str]) -> None:
+    """Let nothing secret of this environment out through stdout, stderr and the log handlers that there are."""
+    hide_environment(environ)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, MaskedStream):
+            setattr(sys, name, MaskedStream(stream))
+    loggers = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
+    for handler in {handler for logger in loggers for handler in logger.handlers}:
+        if not isinstance(handler.formatter, _MaskedFormatter):
+            handler.setFormatter(_MaskedFormatter(handler.formatter or logging.Formatter()))
+
+
+class _MaskedFormatter(logging.Formatter):
+    """What another formatter makes of a record, masked: a handler may have taken its stream before it was guarded."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(self._inner.format(record))
+
+
+class MaskedFailures(DefaultFailureConverter):
+    """Masks the texts of failures, which stand in the history and the Web UI for ever."""
+
+    def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
+        """Convert an exception, its causes included."""
+        super().to_failure(exception, payload_converter, failure)
+        failure.message = masked(failure.message)
+        failure.stack_trace = masked(failure.stack_trace)

@@ -1,0 +1,128 @@
+"""Secrets are masked in every text, and the rest of it stays."""
+
+import io
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backup_scheduler import masking
+from backup_scheduler.masking import MaskedStream, hide, hide_environment, hide_url, masked
+from tests.conftest import ROOT
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masking, "_known", set())
+    monkeypatch.setattr(masking, "_pattern", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("amqp://u:p1@a:5672/;amqp://u:p2@b:5672/", "amqp://***@a:5672/;amqp://***@b:5672/"),
+        ("at amqp://u:pa#ss@a:5672/ (refused)", "at amqp://***@a:5672/ (refused)"),
+        ("at amqp://u:pa/s?s@a:5672/ (refused)", "at amqp://***@a:5672/ (refused)"),
+        ("at amqp://u:pa@ss@a:5672/ (refused)", "at amqp://***@a:5672/ (refused)"),
+        ("https://token@git.example.org/x", "https://***@git.example.org/x"),
+        ("rest:https://u:p@host:8000/r: Fatal", "rest:https://***@host:8000/r: Fatal"),
+        ("https://host/start?sig=abc&x=1 said", "https://host/start?*** said"),
+        ("https://host:8000/me@home", "https://host:8000/me@home"),
+        ("https://host/me@home", "https://host/me@home"),
+        ("no entry for Basic dXNlcjpzM2NyZXQ= (401)", "no entry for Basic *** (401)"),
+        ("such as amqp://user:password@host/", "such as amqp://user:password@host/"),
+        ("at amqp://guest:guest@localhost/", "at amqp://guest:guest@localhost/"),
+        ("mail me@example.org, 12:30", "mail me@example.org, 12:30"),
+        ("line 1\nhttp://u:p@h/\nline 3", "line 1\nhttp://***@h/\nline 3"),
+    ],
+)
+def test_credentials_and_queries_of_urls_are_masked_and_nothing_else(text: str, shown: str) -> None:
+    assert masked(text) == shown
+
+
+@given(
+    st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="\"'<>;"), min_size=1).filter(
+        lambda password: "://" not in password and not password.isdecimal()
+    )
+)
+def test_a_password_in_a_url_is_masked_even_where_it_should_have_been_encoded(password: str) -> None:
+    assert masked(f"amqp://user:{quote(password, safe='')}@host/") == "amqp://***@host/"
+    assert masked(f"amqp://user:x{password}@host/") == "amqp://***@host/"
+
+
+@given(st.text(min_size=6))
+def test_a_known_secret_is_masked_however_it_is_quoted(secret: str) -> None:
+    hide(secret)
+    for text in (secret, repr(secret), json.dumps(secret), json.dumps(secret, ensure_ascii=False), quote(secret)):
+        assert secret not in masked(f"a {text} b").replace(masking.MASK, "")
+
+
+def test_the_environment_tells_what_is_secret() -> None:
+    hide_environment(
+        {
+            "AMQP_URI": "amqp://u:broker-1@a/;amqp://u:broker%2D2@b/",
+            "TEMPORAL_API_KEY": "api-key-1",
+            "TEMPORAL_GRPC_META_AUTHORIZATION": "Bearer meta-1",
+            "AWS_SECRET_ACCESS_KEY": "aws-key-1",
+            "https_proxy": "http://u:proxy-1@proxy/",
+            "SCHEDULER_BACKUP_URL": "https://host/start?sig=signature-1",
+            "AWS_PROFILE": "production",
+            "SCHEDULER_POLICIES": "/etc/policies.toml",
+        }
+    )
+    secret = ["broker-1", "broker-2", "api-key-1", "Bearer meta-1", "aws-key-1", "proxy-1", "signature-1"]
+    assert masked(" ".join(secret)) == " ".join(["***"] * len(secret))
+    assert masked("production /etc/policies.toml guest AMQP_URI") == "production /etc/policies.toml guest AMQP_URI"
+
+
+def test_a_password_that_is_sent_as_basic_authorization_is_known_too() -> None:
+    hide_url("http://user:s3cret-word@host/")
+    assert masked("Authorization: Basic dXNlcjpzM2NyZXQtd29yZA==") == "Authorization: Basic ***"
+
+
+@pytest.fixture
+def handler() -> Iterator[logging.StreamHandler[io.StringIO]]:
+    logger = logging.getLogger("tests.masking")
+    handler = logging.StreamHandler(io.StringIO())
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+
+
+def test_a_handler_that_somebody_else_set_up_is_guarded(
+    handler: logging.StreamHandler[io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", MaskedStream(sys.stdout))
+    monkeypatch.setattr(sys, "stderr", MaskedStream(sys.stderr))
+    masking.guard({"TEMPORAL_API_KEY": "api-key-1"})
+    masking.guard({})
+    logger = logging.getLogger("tests.masking")
+    try:
+        raise ValueError("of api-key-1")
+    except ValueError:
+        logger.exception("at %s", "amqp://u:p@h")
+    assert handler.stream.getvalue().startswith("at amqp://***@h\n")
+    assert handler.stream.getvalue().endswith("ValueError: of ***\n")
+
+
+def test_a_process_that_crashes_shows_no_secret() -> None:
+    crash = (
+        "import os; from backup_scheduler import masking; masking.guard(os.environ); print('key', os.environ['KEY']);"
+        "raise RuntimeError(os.environ['KEY'] + os.environ['URL'])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", crash],
+        cwd=ROOT,
+        env={"KEY": "s3cret-word", "URL": "amqp://u:p@h"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout == "key ***\n"
+    assert ended.stderr.endswith("RuntimeError: ***amqp://***@h\n")
