@@ -140,8 +140,8 @@ async def make(restic: Restic, place: str, *, settle: bool) -> None:
         return
     if verdict is Verdict.DONE or verdict.lasting:
         raise lasting(
-            f"the repository {restic_location.public(place)} was made by two at once or over an unfinished one, and may "
-            "not open; nothing was backed up into it: remove what is there, and the next run makes it anew"
+            f"the repository {restic_location.public(place)} was made by two at once or over an unfinished one, and "
+            "may not open; nothing was backed up into it: remove what is there, and the next run makes it anew"
         )
     raise failure(verdict, code, output.texts)
 
