@@ -17,10 +17,11 @@ from temporalio.exceptions import ApplicationError
 
 from activities.http_backup import HttpBackup
 from activities.http_exchange import LONGEST_BODY, Exchange
+from activities.restic_backup import TIME_TO_STOP
 from backup_scheduler.backups import BackupReport, BackupTask, Outcome
 from backup_scheduler.policies import HttpTarget, Policies
 from tests.worker.odd_service import answer, odd_service
-from tests.worker.parts import TIME_TO_STOP, Answer, Target, a_task, answering, attempt_of
+from tests.worker.parts import Answer, Target, a_task, answering, attempt_of
 
 BAD_REDIRECT = "127.0.0.1 redirected to a URL that is not valid"
 
