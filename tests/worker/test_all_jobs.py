@@ -127,6 +127,24 @@ async def test_a_job_that_cannot_be_looked_after_is_told_of_and_keeps_no_other_f
     await asyncio.gather(*(handle.delete() for handle in (*broken.values(), unknown_zone, good)))
 
 
+async def test_a_job_of_a_newer_release_is_moved_with_what_this_one_does_not_know(temporal: Client) -> None:
+    def newer(schedule: Schedule) -> None:
+        assert isinstance(schedule.action, ScheduleActionStartWorkflow)
+        terms = temporal.data_converter.payload_converter.from_payload(schedule.action.args[0])
+        schedule.action.args = [terms | {"of_a_newer_release": ["kept"]}]
+        schedule.action.static_details = "Details as a newer release writes them"
+
+    handle = await put(temporal, newer)
+    before = (await describe_schedule(temporal, handle.id)).schedule
+    done: Pass = await ActivityEnvironment().run(AllJobs(temporal).look_after)
+    after = (await describe_schedule(temporal, handle.id)).schedule
+    await handle.delete()
+    assert handle.id in done.scheduler_ids
+    assert after.spec.interval[0].phase.ToTimedelta() != before.spec.interval[0].phase.ToTimedelta()
+    assert b"of_a_newer_release" in after.action.start_workflow.input.payloads[0].data
+    assert after.action == before.action
+
+
 @pytest.mark.parametrize("reached", [0, 1])
 async def test_a_pass_fails_only_if_it_reached_no_job(
     temporal: Client, monkeypatch: pytest.MonkeyPatch, reached: int

@@ -174,15 +174,15 @@ def test_any_answer_survives_its_way_through_temporal(body: bytes, kind: str, ch
     ("encoding", "body", "unpacked"),
     [
         ("", b"ok", b"ok"),
-        ("GZIP", gzip.compress(b"ok"), b"ok"),
+        ("GZIP", gzip.compress(b"ok", mtime=0), b"ok"),
         ("deflate", zlib.compress(b"ok", wbits=-15), b"ok"),
-        ("gzip, deflate", zlib.compress(gzip.compress(b"ok")), b"ok"),
+        ("gzip, deflate", zlib.compress(gzip.compress(b"ok", mtime=0)), b"ok"),
         ("gzip", b"ok", b"ok"),
         ("gzip", b"", b""),
         ("br", b"\x0b", b"\x0b"),
         ("rot13", b"ok", b"ok"),
-        ("gzip", gzip.compress(bytes(1 << 20)), bytes(LONGEST_BODY + 1)),
-        ("gzip, gzip", gzip.compress(gzip.compress(bytes(1 << 20))), bytes(LONGEST_BODY + 1)),
+        ("gzip", gzip.compress(bytes(1 << 20), mtime=0), bytes(LONGEST_BODY + 1)),
+        ("gzip, gzip", gzip.compress(gzip.compress(bytes(1 << 20), mtime=0), mtime=0), bytes(LONGEST_BODY + 1)),
     ],
 )
 def test_a_body_is_unpacked_as_far_as_it_can_be(encoding: str, body: bytes, unpacked: bytes) -> None:
@@ -191,7 +191,7 @@ def test_a_body_is_unpacked_as_far_as_it_can_be(encoding: str, body: bytes, unpa
 
 def test_what_of_a_damaged_body_can_be_unpacked_is_kept() -> None:
     text = random.Random(1).randbytes(9_000).hex().encode()
-    whole = gzip.compress(text)
+    whole = gzip.compress(text, mtime=0)
     damaged = whole[:6_000] + b"\xff" * 100 + whole[6_100:]
     kept = unpack(damaged, "gzip")
     assert len(kept) > 3_000
