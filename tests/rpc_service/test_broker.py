@@ -33,19 +33,19 @@ class Old:
 """
 
 
+def rabbitmqctl(stack: StackInfo, *args: str) -> str:
+    environ = psutil.Process(stack.pids["rabbitmq"]).environ()
+    command = ["rabbitmqctl", "-q", *args]
+    return subprocess.run(command, env=environ, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
 @pytest.fixture
 def broker_limit(stack: StackInfo) -> Iterator[Callable[[int], None]]:
     """Sets how many bytes a message may have on channels that are opened from now on."""
-    environ = psutil.Process(stack.pids["rabbitmq"]).environ()
-
-    def evaluate(expression: str) -> str:
-        command = ["rabbitmqctl", "-q", "eval", expression]
-        return subprocess.run(command, env=environ, check=True, capture_output=True, text=True, timeout=60).stdout
-
-    before = evaluate("rabbit_misc:get_env(rabbit, max_message_size, 134217728).").strip()
+    before = rabbitmqctl(stack, "eval", "rabbit_misc:get_env(rabbit, max_message_size, 134217728).").strip()
 
     def limit(size: int | str) -> None:
-        evaluate(f"application:set_env(rabbit, max_message_size, {size}).")
+        rabbitmqctl(stack, "eval", f"application:set_env(rabbit, max_message_size, {size}).")
 
     yield limit
     limit(before)
@@ -165,3 +165,15 @@ def test_processes_of_the_service_do_not_take_one_another_for_another_service(
         for output in (one, other):
             assert not output.of("another service")
             assert not output.of("cannot look")
+
+
+def test_a_user_who_may_make_no_other_queue_can_run_the_service(stack: StackInfo, private_broker: str) -> None:
+    vhost = private_broker.rpartition("/")[2]
+    # What callers make is their own affair.
+    rabbitmqctl(
+        stack, "set_permissions", "-p", vhost, "guest", r"^(rpc-scheduler|nameko-rpc|rpc\.reply.*)$", ".*", ".*"
+    )
+    with a_service(private_broker, stack) as output, calling(private_broker) as call:
+        eventually(lambda: output.of("cannot look for other services on our queue"))
+        assert_fails(call("get_job", "nobody"), 404)
+        assert len(output.of("cannot look for other services on our queue")) == 1
