@@ -79,7 +79,7 @@ def read_answer(answer: Answer, body: bytes) -> HttpAnswer:
 
 def describe(host: str, answer: Answer, body: bytes) -> str:
     """Say in a sentence what a service answered, with the beginning of its unpacked body as text."""
-    sentence = f"{host} answered {answer.status} {answer.reason}".rstrip()
+    sentence = f"{host} answered {answer.status} {_utf_8(answer.reason)}".rstrip()
     kind, charset = _kind(answer)
     text = _text(body[:LONGEST_BODY], charset)
     if kind == "text/html" or text.lstrip()[:1] == "<":
@@ -101,6 +101,14 @@ def _text(body: bytes, charset: str) -> str:
     except (LookupError, ValueError):  # not a charset, or not one of text
         text = body.decode(errors="replace")
     return encodable(text)
+
+
+def _utf_8(header: str) -> str:
+    """Read a text of a header, which http.client takes for Latin-1, as UTF-8 where it is that."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 def _not_json(constant: str) -> JsonValue:

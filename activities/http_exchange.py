@@ -14,6 +14,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 
+from activities.http_trust import trusting
+
 # It logs whole URLs, which may hold a key.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
@@ -134,6 +136,17 @@ class _Adapter(HTTPAdapter):
     def __init__(self, exchange: Exchange) -> None:
         super().__init__()
         self._exchange = exchange
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: bool | str | None, cert: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        host, pool = super().build_connection_pool_key_attributes(request, True, cert)
+        if host["scheme"] == "https":
+            pool["ssl_context"] = trusting(verify)
+        return host, pool
+
+    def cert_verify(self, *_: Any) -> None:
+        """Leave it to the context."""
 
     def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
         pool = super().get_connection_with_tls_context(*arguments, **options)

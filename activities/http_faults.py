@@ -74,7 +74,8 @@ def _chain(error: BaseException) -> list[BaseException]:
     chain = [error]
     while True:
         last = chain[-1]
-        behind = (getattr(last, "reason", None), *last.args, last.__cause__, last.__context__)
+        context = None if last.__suppress_context__ else last.__context__
+        behind = (getattr(last, "reason", None), *last.args, last.__cause__, context)
         inner = next((each for each in behind if isinstance(each, BaseException) and each not in chain), None)
         if inner is None:
             return chain

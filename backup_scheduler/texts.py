@@ -8,7 +8,7 @@ from pydantic import BeforeValidator
 LONGEST = 2000
 """Characters that are kept; a failure with all its texts has to fit into a history."""
 
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_UNSEEN = re.compile(r" ?[{0}][ {0}]*".format(r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"))
 """Control characters, line ends, and what turns the direction of writing around."""
 _CREDENTIALS = re.compile(r"://[^\s\"']*@")
 
