@@ -143,7 +143,7 @@ async def test_the_system_schedule_explains_itself_and_is_not_a_job(call: Caller
     )
     for method in ONE_ID:
         assert_fails(call(method, SYSTEM_SCHEDULE), 404)
-    for method in (ADD, MODIFY):
-        assert_fails(call(method, SYSTEM_SCHEDULE, *TERMS), 404)
+    assert_fails(call(MODIFY, SYSTEM_SCHEDULE, *TERMS), 404)
+    assert_fails(call(ADD, SYSTEM_SCHEDULE, *TERMS), 400)
     assert SYSTEM_SCHEDULE not in {job["job_id"] for job in call("get_jobs")["description"]}
     assert (await temporal.get_schedule_handle(SYSTEM_SCHEDULE).describe()).schedule == description.schedule
