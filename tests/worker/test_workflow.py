@@ -83,7 +83,8 @@ async def test_a_restic_run_tells_snapshot_and_sizes(temporal: Client, restic: R
         result = await handle.result()
         assert (result.outcome, result.files, result.bytes_processed) == (Outcome.COMPLETED, 2, 9)
         details = await details_shown(handle)
-    assert f"- snapshot: `{result.snapshot_id}`\n- files: 2\n- size: 9 bytes" in details
+    assert f"- snapshot: `{result.snapshot_id}`\n- repository: `{restic.repository}`\n- files: 2\n" in details
+    assert "- size: 9 bytes" in details
 
 
 async def test_a_target_that_refuses_fails_the_run_with_a_result_in_its_details(
