@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 CODE := backup_scheduler workflows activities rpc_service devstack soak worker.py bench tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo compose-test test soak bench lint format up lock clean
+.PHONY: help setup demo compose-test test test-restic soak bench lint format up lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ demo: setup ## run the main job end to end: add a job, run it, restore its snaps
 
 test: setup ## run all tests, in two processes (ARGS= passes options to pytest; -n 0: in one)
 	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ARGS)
+
+test-restic: setup ## run the tests of the restic engine with newer releases of restic, built from source (ARGS= as above)
+	@tests/restic/test.sh $(ARGS)
 
 compose-test: ## run temporal-dev.yml in containers of an engine of its own, as root; ten minutes the first time
 	@devstack/compose-test.sh

@@ -123,7 +123,8 @@ def test_restic_of_a_worker_with_the_units_capability_reads_every_file_and_ends_
         assert worker.stdout
         assert worker.stdout.readline().startswith("0 "), "init"
         assert worker.stdout.readline().startswith("0 "), "the file of root alone"
-        [restic] = eventually(lambda: [child for child in Process(worker.pid).children(recursive=True) if child.name() == "restic"])
+        below = Process(worker.pid)
+        [restic] = eventually(lambda: [each for each in below.children(recursive=True) if each.name() == "restic"])
         assert restic.uids().effective == int(NOBODY)
     finally:
         worker.kill()

@@ -284,7 +284,8 @@ async def test_a_repository_that_is_locked_is_waited_for(tmp_path: Path) -> None
         text = await eventually(refused)
         another.send_signal(signal.SIGINT)  # it removes its lock
         assert (await result).outcome is Outcome.COMPLETED
-    assert text.startswith("the repository is locked by another restic process, such as prune")
+    assert text.startswith("the repository is locked by another restic process: exclusively by user ")
+    assert f"pid {another.pid}, since" in text
 
 
 def _made(folder: Path) -> Path:

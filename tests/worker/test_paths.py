@@ -108,7 +108,8 @@ async def test_when_all_threads_hang_the_next_look_fails_at_once_and_names_the_p
         await look(hung_folder.parent, Path.lstat)
     assert time.monotonic() - began < SOON.total_seconds()
     assert str(caught.value) == (
-        f"the worker cannot look at {hung_folder.parent}, because too many others do not answer: {others[0]}, {others[1]}"
+        f"the worker cannot look at {hung_folder.parent}, because too many others do not answer: "
+        f"{others[0]}, {others[1]}"
     )
 
 
@@ -128,15 +129,19 @@ async def test_a_folder_that_hangs_below_a_path_may_be_excluded(
     assert (await made(policy)).outcome is Outcome.COMPLETED
 
 
-async def test_a_file_system_that_gave_up_is_told_and_tried_again(restic: Restic, tmp_path: Path) -> None:
+@pytest.fixture
+def dead_folder(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "dead"
     folder.mkdir()
     rights = [] if os.geteuid() == 0 else ["sudo", "-n"]
     dead = HANGS.replace("&& exec sleep 1000", "")
     subprocess.run([*rights, "sh", "-c", dead, "sh", str(folder)], check=True, capture_output=True)
-    try:
-        error = await refused(restic.policy(paths=[folder]))
-    finally:
-        subprocess.run([*rights, "umount", "--lazy", str(folder)], check=True)
+    yield folder
+    subprocess.run([*rights, "umount", "--lazy", str(folder)], check=True)
+
+
+async def test_a_file_system_that_gave_up_is_told_and_tried_again(restic: Restic, dead_folder: Path) -> None:
+    folder = dead_folder
+    error = await refused(restic.policy(paths=[folder]))
     assert not error.non_retryable
     assert error.message == f"the worker cannot read {folder}: Transport endpoint is not connected"

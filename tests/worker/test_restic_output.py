@@ -41,7 +41,7 @@ from activities.restic_output import (
         (2, "panic", Verdict.UNKNOWN),
         (130, "", Verdict.UNKNOWN),
         (-9, "", Verdict.UNKNOWN),
-        (127, "setpriv: failed to execute restic", Verdict.UNKNOWN),
+        (127, "not found", Verdict.UNKNOWN),
     ],
 )  # fmt: skip
 def test_an_exit_code_and_texts_have_one_verdict(exit_code: int, text: str, verdict: Verdict) -> None:
@@ -49,8 +49,9 @@ def test_an_exit_code_and_texts_have_one_verdict(exit_code: int, text: str, verd
 
 
 def test_only_what_a_person_must_mend_is_not_tried_again() -> None:
-    lasting = {verdict for verdict in Verdict if verdict.lasting}
-    assert lasting == {Verdict.WRONG_PASSWORD, Verdict.NO_SPACE, Verdict.DAMAGED, Verdict.NO_PERMISSION}
+    passing = {verdict for verdict in Verdict if not verdict.lasting}
+    made = {Verdict.DONE, Verdict.INCOMPLETE, Verdict.NO_REPOSITORY, Verdict.REPOSITORY_EXISTS}
+    assert passing == {*made, Verdict.LOCKED, Verdict.UNKNOWN}
 
 
 def test_a_failure_is_explained_in_our_words_and_restics_without_credentials() -> None:
@@ -80,7 +81,7 @@ def test_snapshots_are_found_among_other_lines() -> None:
 @pytest.mark.parametrize(
     ("read", "text"),
     [
-        ({"error": {"Op": "open", "Path": "/x", "Err": 13}, "item": "/x"}, "open /x"),
+        ({"error": {"Op": "open", "Path": "/x", "Err": 13}, "item": "/x"}, "open /x: permission denied"),
         ({"error": {"message": "open /x: permission denied"}, "item": "/x"}, "open /x: permission denied"),
         ({"error": {}, "item": "/x"}, "/x: could not be read"),
         ({"error": "odd"}, "odd"),
