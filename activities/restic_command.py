@@ -98,7 +98,8 @@ class Output:
             if text is None and read is not None and self._on_message:
                 self._on_message(read)
             elif text := text or raw:
-                self.texts = [*self.texts[1 - _MOST_TEXTS :], text]
+                lines = [line.strip() for line in text.splitlines()]  # a message may have a stack trace in it
+                self.texts = [*self.texts, *lines][-_MOST_TEXTS:]
                 if self.on_text:
                     self.on_text(text)
 

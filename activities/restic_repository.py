@@ -36,6 +36,8 @@ _JUST_NOW: Final = timedelta(minutes=1)
 _ID = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY = re.compile(r"(?:[0-9a-f]{64}|config)-tmp-\d+")
 """What restic writes before it gives it its name; harmless, it is not read."""
+_REFUSAL = "repository already contains keys"
+"""Of `init` from 0.18 on, where there is a key and no config."""
 _KEY = {"created", "username", "hostname", "kdf", "N", "r", "p", "salt", "data"}
 _LARGEST_KEY = 64 * 1024
 _FOLDERS = ("data", "index", "keys", "locks", "snapshots")
@@ -130,7 +132,11 @@ async def make(restic: Restic, place: str, *, settle: bool) -> None:
     if folder:
         await asyncio.to_thread(clear_for_repository, folder)
     verdict, output, code = await restic(["init"])
-    if verdict not in (Verdict.DONE, Verdict.REPOSITORY_EXISTS):  # another worker may have made it meanwhile
+    unfinished = any(_REFUSAL in text for text in output.texts)
+    if not unfinished and verdict not in (
+        Verdict.DONE,
+        Verdict.REPOSITORY_EXISTS,
+    ):  # another may have made it meanwhile
         raise failure(verdict, code, output.texts)
     if settle:
         await asyncio.sleep(_SETTLED.total_seconds())
@@ -138,7 +144,7 @@ async def make(restic: Restic, place: str, *, settle: bool) -> None:
     keys = [text for text in output.texts if _ID.fullmatch(text)]
     if verdict is Verdict.DONE and len(keys) == 1:
         return
-    if verdict is Verdict.DONE or verdict.lasting:
+    if verdict is Verdict.DONE or verdict.lasting or unfinished:
         raise lasting(
             f"the repository {restic_location.public(place)} was made by two at once or over an unfinished one, and "
             "may not open; nothing was backed up into it: remove what is there, and the next run makes it anew"
