@@ -4,7 +4,6 @@ import html
 import io
 import json
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from email.message import Message
 from email.utils import parsedate_to_datetime
@@ -48,13 +47,6 @@ def unpack(body: bytes, content_encoding: str) -> bytes:
     except DecodeError:
         return bytes(unpacked) or body
     return bytes(unpacked[: LONGEST_BODY + 1])
-
-
-def hide(body: bytes, secrets: Iterable[str]) -> bytes:
-    """Take secrets that a service sent back out of a body."""
-    for secret in secrets:
-        body = body.replace(secret.encode(), b"***")
-    return body
 
 
 def read_answer(answer: Answer, body: bytes) -> HttpAnswer:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -23,8 +23,6 @@ _HEARTBEAT_INTERVAL = timedelta(seconds=5)
 _LAST_WORDS = 2
 """Seconds in which an exchange that was cut tells what it had read."""
 
-_SHORTEST_KEY = 8
-"""Characters of a value in a URL that is taken for a secret; shorter ones, such as `full`, stand in answers, too."""
 
 
 class HttpBackup:
@@ -65,7 +63,6 @@ async def _ask(target: HttpTarget, task: BackupTask) -> BackupReport:
         sentence, passing = http_faults.explain(error, exchange, host)
         raise (_passing if passing else _lasting)(sentence) from None
     body = http_answers.unpack(answer.body, answer.headers.get("Content-Encoding", ""))
-    body = http_answers.hide(body, _secrets(url, token))
     if 200 <= answer.status < 400:
         return _report(answer, body, host)
     sentence = http_answers.describe(host, answer, body)
@@ -124,14 +121,6 @@ def _token(target: HttpTarget) -> str | None:
     if not token.isprintable() or not token:
         raise _lasting(f"the token_file {target.token_file} does not hold a token: one line of ASCII text")
     return token
-
-
-def _secrets(url: str, token: str | None) -> list[str]:
-    """Return what must not stand in a text, should a service send it back."""
-    parts = urlsplit(url)
-    password = parts.password or ""
-    values = [value for _, value in parse_qsl(parts.query) if len(value) >= _SHORTEST_KEY]
-    return [secret for secret in (token, password, unquote(password), parts.query, *values) if secret]
 
 
 def _time_left() -> timedelta:

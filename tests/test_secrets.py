@@ -12,16 +12,20 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
 import pytest
+import pytest_asyncio
 from google.protobuf.message import Message
-from temporalio.client import Client
+from temporalio.client import Client, ScheduleUpdate
+from temporalio.service import RPCError
 
+from backup_scheduler.names import SYSTEM_SCHEDULE, SYSTEM_WORKFLOW
+from backup_scheduler.schedules import system_schedule
 from backup_scheduler.temporal import describe_schedule
 from devstack.running import StackInfo
 from tests.conftest import ROOT, ZONE, calling, eventually, listens
@@ -261,6 +265,17 @@ def as_text(message: Message) -> str:
     return message.SerializeToString().decode(errors="replace")
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def _passes_stay_with_the_stack(temporal: Client) -> AsyncIterator[None]:
+    """The worker that started last takes the passes over all jobs to its task queue: give them back."""
+    yield
+    await temporal.get_schedule_handle(SYSTEM_SCHEDULE).update(lambda _: ScheduleUpdate(system_schedule("backups")))
+    async for run in temporal.list_workflows(f"WorkflowType = '{SYSTEM_WORKFLOW}' AND ExecutionStatus = 'Running'"):
+        with suppress(RPCError):  # it has just ended
+            await temporal.get_workflow_handle(run.id, run_id=run.run_id).terminate()
+
+
+@pytest.mark.usefixtures("_passes_stay_with_the_stack")
 async def test_no_secret_of_any_setting_is_written_anywhere(
     stack: StackInfo, temporal: Client, marked_broker: str, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.http_answers import describe, heeded, hide, read_answer, retry_after, unpack
+from activities.http_answers import describe, heeded, read_answer, retry_after, unpack
 from activities.http_exchange import LONGEST_BODY, Answer
 from activities.http_form import form
 from backup_scheduler.backups import HttpAnswer
@@ -222,7 +222,3 @@ def test_any_body_is_unpacked_or_left(body: bytes, encoding: str) -> None:
 )
 def test_a_refusal_is_told_with_the_beginning_of_its_body(content_type: str, body: bytes, sentence: str) -> None:
     assert describe("h", answered(content_type, status=400, reason="Bad"), body) == sentence
-
-
-def test_secrets_that_are_sent_back_are_hidden() -> None:
-    assert hide(b"no token sesame for ?key=abc", ["sesame", "key=abc"]) == b"no token *** for ?***"
