@@ -24,7 +24,6 @@ _LAST_WORDS = 2
 """Seconds in which an exchange that was cut tells what it had read."""
 
 
-
 class HttpBackup:
     """Asks a backup service for a backup."""
 
