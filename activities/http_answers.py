@@ -14,7 +14,8 @@ from urllib3.exceptions import DecodeError
 
 from activities.http_exchange import LONGEST_BODY, Answer
 from backup_scheduler.backups import BackupReport, HttpAnswer, Outcome
-from backup_scheduler.texts import clean, encodable, redact
+from backup_scheduler.masking import masked
+from backup_scheduler.texts import clean, encodable
 
 _PASSING = frozenset({408, 429})
 _SHORTEST_DELAY = timedelta(seconds=1)
@@ -76,7 +77,8 @@ def describe(host: str, answer: Answer, body: bytes) -> str:
     text = _text(body[:LONGEST_BODY], charset)
     if kind == "text/html" or text.lstrip()[:1] == "<":
         text = html.unescape(_MARKUP.sub(" ", text))
-    excerpt = clean(" ".join(redact(text).split()), _LONGEST_EXCERPT)
+    # Before it is cut: half of a secret is not known any more.
+    excerpt = clean(" ".join(masked(text).split()), _LONGEST_EXCERPT)
     return f"{sentence}: {excerpt}" if excerpt else sentence
 
 

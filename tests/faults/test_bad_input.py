@@ -17,7 +17,7 @@ from tests.faults.figures import tell_of_input
 from tests.faults.processes import RpcProcess, Servers, rpc_processes
 
 CALLERS = 3
-CALLS = 20_000
+CALLS = 6_000
 WARM_UP = 1_500
 ROOM_TO_GROW = 20 * 2**20
 """Bytes: what allocators and caches may take after the warm-up; 20,000 calls that leak 1 KiB each take as much."""
