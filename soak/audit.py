@@ -177,12 +177,14 @@ def timed_runs(runs: Runs, timed: Iterable[TimedSchedule]) -> Tally:
     """Every nominal time has exactly one run."""
     tally = Tally()
     for each in timed:
-        due = each.due()
         there = Counter(runs.by_schedule[schedule_id(each.scheduler_id)])
+        either = set(each.open()) & set(there)
+        due = {*each.due(), *either}
         tally.expected += len(due)
         tally.found += there.total()
-        tally.lost += sorted(set(due) - set(there))
-        tally.doubled += sorted(set(there) - set(due)) + [id_ for id_, number in there.items() if number > 1]
+        tally.either += len(either)
+        tally.lost += sorted(due - set(there))
+        tally.doubled += sorted(set(there) - due) + [id_ for id_, number in there.items() if number > 1]
         tally.wrong += [fault for id_ in there if (fault := runs.fault(id_))]
     return tally
 

@@ -180,7 +180,7 @@ class Soak:
         timed_runs = audit.timed_runs(runs, timed.all)
         triggered_runs = audit.triggered_runs(runs, jobs)
         of_restic = {id_ for job in restic for id_ in runs.by_schedule[schedule_id(job.scheduler_id)]}
-        due = {id_ for each in timed.all for id_ in each.due()}
+        due = {id_ for each in timed.all for id_ in (*each.due(), *each.open())}
         repeated = audit.at_target(
             runs, target, lambda id_: timed_runs if id_ in due else triggered_runs, set(runs.by_id) - of_restic
         )

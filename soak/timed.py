@@ -27,6 +27,8 @@ class TimedSchedule:
     first_run: datetime
     end: datetime | None = None
     """No run is due after it; None until it is decided."""
+    settled: datetime | None = None
+    """When Temporal had taken the end over: one that was just killed may take longer than until the end."""
 
     def schedule(self, task_queue: str) -> Schedule:
         """Return the schedule of a job with these times."""
@@ -52,7 +54,20 @@ class TimedSchedule:
 
     def due(self) -> list[str]:
         """Return the workflow ids of all runs that have to be there."""
-        return [f"{workflow_id(self.scheduler_id)}-{time:%Y-%m-%dT%H:%M:%SZ}" for time in self.times()]
+        return [self._id(time) for time in self.times()]
+
+    def open(self) -> list[str]:
+        """Return the workflow ids of runs that may be there, as Temporal did not know yet that they are not due."""
+        time = (self.times() or [self.first_run - self.every])[-1] + self.every
+        settled = self.settled or self.first_run
+        ids = []
+        while time <= settled:
+            ids.append(self._id(time))
+            time += self.every
+        return ids
+
+    def _id(self, time: datetime) -> str:
+        return f"{workflow_id(self.scheduler_id)}-{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
 class TimedSchedules:
@@ -83,3 +98,4 @@ class TimedSchedules:
             handle = self._client.get_schedule_handle(schedule_id(timed.scheduler_id))
             while (await handle.describe()).schedule.spec.end_at != timed.end:
                 await handle.update(lambda _, wanted=wanted: ScheduleUpdate(wanted))  # type: ignore[misc]
+            timed.settled = datetime.now(UTC)

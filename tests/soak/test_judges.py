@@ -128,6 +128,15 @@ def test_runs_that_came_due_are_compared_one_by_one(there: list[str], lost: int,
     assert (len(tally.lost), len(tally.doubled), len(tally.wrong)) == (lost, doubled, wrong)
 
 
+def test_a_run_that_temporal_started_before_it_knew_the_end_may_be_there() -> None:
+    end = FIRST + timedelta(seconds=7.5)
+    timed = TimedSchedule("timed", timedelta(seconds=5), FIRST, end, settled=FIRST + timedelta(seconds=11))
+    for there, either in ((DUE, 1), (DUE[:2], 0)):
+        tally = audit.timed_runs(runs("timed", *map(run, there)), [timed])
+        assert (tally.expected, tally.found, tally.either) == (len(there), len(there), either)
+        assert not tally.lost + tally.doubled + tally.wrong
+
+
 def test_runs_of_one_job_that_go_on_at_once_are_named() -> None:
     assert not runs("job", run("a"), run("b", start=1)).at_once([])
     both = runs("job", run("a"), run("b", start=0.9))
