@@ -15,8 +15,8 @@ setup: ## install missing Debian packages, and the locked Python packages into .
 demo: setup ## run the main job end to end: add a job, run it, restore its snapshot, change and remove it
 	@$(PYTHON_IN_VENV) -m devstack demo
 
-test: setup ## run all tests, in two processes (ARGS= passes options to pytest; -n 0: in one)
-	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ARGS)
+test: setup ## run all tests, in three processes (ARGS= passes options to pytest; -n 0: in one)
+	@$(PYTHON_IN_VENV) -m pytest -n 3 $(ARGS)
 
 test-restic: setup ## run the tests of the restic engine with newer releases of restic, built from source (ARGS= as above)
 	@tests/restic/test.sh $(ARGS)

@@ -36,8 +36,8 @@ Reply = dict[str, Any]
 Caller = Callable[..., Reply]
 
 
-class InTwoProcesses(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type information
-    """What stays together with `pytest -n 2`: the tests of a file, and all of tests/faults.
+class InFewProcesses(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type information
+    """Keeps the tests of a file together in one process of `pytest -n 3`, and all of tests/faults.
 
     Those share servers, and what they kill and how much they ask for is enough for one process.
     """
@@ -47,9 +47,9 @@ class InTwoProcesses(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no
         return FAULTS if path.startswith(FAULTS) else path
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InTwoProcesses:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InFewProcesses:
     config.option.loadscopereorder = False
-    return InTwoProcesses(config, log)
+    return InFewProcesses(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
