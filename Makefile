@@ -1,7 +1,7 @@
 # Each command sets up what it needs by itself (devstack/setup.sh); `make` alone lists them.
 
 PYTHON_IN_VENV := .venv/bin/python
-CODE := backup_scheduler workflows activities rpc_service devstack soak worker.py bench tests
+CODE := backup_scheduler workflows activities rpc_service devstack lab worker.py tests
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo compose-test test test-restic soak bench lint format up lock clean
@@ -25,10 +25,10 @@ compose-test: ## run temporal-dev.yml in containers of an engine of its own, as 
 	@devstack/compose-test.sh
 
 soak: setup ## kill parts of a stack under load for MINUTES (10), then look for what was lost or doubled; SEED repeats one
-	@$(PYTHON_IN_VENV) -m soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(PYTHON_IN_VENV) -m lab.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: setup ## measure beside the bare SDK and the replaced service, in under 15 minutes (ARGS= picks benchmarks)
-	@$(PYTHON_IN_VENV) -m bench $(ARGS)
+	@$(PYTHON_IN_VENV) -m lab.bench $(ARGS)
 
 lint: setup ## check style and types
 	$(PYTHON_IN_VENV) -m ruff check $(CODE)

@@ -32,20 +32,22 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from activities.all_jobs import AllJobs
-from activities.answers import MaskAnswers
 from activities.attempts import HEARTBEAT_INTERVAL
-from activities.http_backup import HttpBackup
+from activities.http.backup import HttpBackup
+from activities.mask_answers import MaskAnswers
 from activities.paths import PathLooks
-from activities.policy_choice import PolicyLookup
+from activities.policy_lookup import PolicyLookup
 from activities.previous_run import PreviousRun
-from activities.restic_backup import ResticBackup
-from activities.restic_repository import RepositoryMaker
-from backup_scheduler import logs, masking, settings, temporal
-from backup_scheduler.errors import ConfigurationError
-from backup_scheduler.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, housekeeping_queue
-from backup_scheduler.policies import Policies
-from backup_scheduler.schedules import system_schedule
+from activities.restic.backup import ResticBackup
+from activities.restic.repositories import RepositoryMaker
+from backup_scheduler import logs, masking, settings
+from backup_scheduler.contract.errors import ConfigurationError
+from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, housekeeping_queue
+from backup_scheduler.jobs.to_schedule import system_schedule
+from backup_scheduler.policies.file import Policies
 from backup_scheduler.settings import PREFIX, Settings
+from backup_scheduler.temporal.client import configuration, connect
+from backup_scheduler.temporal.namespace import missing_search_attributes, register_search_attributes
 from workflows.all_jobs import LookAfterJobsWorkflow
 from workflows.backup import BackupWorkflow
 from workflows.make_repository import MakeRepositoryWorkflow
@@ -111,7 +113,7 @@ async def serve(settings: Settings, policies: Policies) -> None:
     logs.report(settings)
     while not stop.is_set():
         try:
-            if client := await _unless(stop, temporal.connect(runtime=runtime)):
+            if client := await _unless(stop, connect(runtime=runtime)):
                 await _work(client, settings, policies, stop)
         except (RuntimeError, RPCError) as error:
             log.warning("Temporal cannot be reached, trying again", error=str(error), seconds=_PAUSE)
@@ -149,7 +151,7 @@ async def _prepare(client: Client, task_queue: str) -> None:
     """Make in the namespace what workers need there, and tell what is an administrator's to do."""
     refusal = None
     try:
-        await temporal.register_search_attributes(client)
+        await register_search_attributes(client)
     except RPCError as error:
         if error.status == RPCStatusCode.UNAVAILABLE:
             raise
@@ -166,7 +168,7 @@ async def _prepare(client: Client, task_queue: str) -> None:
 async def _tell_missing_search_attributes(client: Client, refusal: str | None) -> None:
     """Log what no job can be added without, and the command that makes it."""
     try:
-        missing = await temporal.missing_search_attributes(client)
+        missing = await missing_search_attributes(client)
     except RPCError as error:
         if error.status == RPCStatusCode.UNAVAILABLE:
             raise
@@ -236,7 +238,7 @@ def main() -> int:
     try:
         read = settings.load()
         policies = Policies.of(read)
-        temporal.configuration()
+        configuration()
         logs.configure(read)
         # An attempt's failure is logged in one line by attempts.py; the SDK would add a traceback to each.
         logging.getLogger("temporalio.activity").setLevel(logging.ERROR)

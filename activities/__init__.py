@@ -1,1 +1,1 @@
-"""What a run does: each module holds one kind of backup, with all that it touches outside."""
+"""The activities of runs: one package for each engine, and what all engines share."""

@@ -1,21 +1,21 @@
 """The pass over all jobs: keeps them at their wall-clock start_time, and reports runs that Temporal has dropped."""
 
-import asyncio
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 from zoneinfo import ZoneInfoNotFoundError
 
 import structlog
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from backup_scheduler.errors import BrokenJob
-from backup_scheduler.scheduled_jobs import ALL_JOBS, Losses, ScheduledJob
-from backup_scheduler.temporal import describe_schedule, move_schedule
-from backup_scheduler.timing import phase
+from backup_scheduler.contract.errors import BrokenJob
+from backup_scheduler.jobs.from_schedule import Losses, ScheduledJob
+from backup_scheduler.jobs.timing import phase
+from backup_scheduler.temporal.lists import for_each_job
+from backup_scheduler.temporal.stored_jobs import StoredJob, read_job
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -40,8 +40,8 @@ class Pass(BaseModel):
     """Runs that came due while as many waited as Temporal keeps (1,000 for a job), since the jobs were made."""
     runs_missed_catchup: int = 0
     """Occurrences too old to be made up for, since the jobs were made; Temporal may count one again."""
-    losers: list[str] = []
-    """The scheduler_ids of jobs with runs that were dropped."""
+    dropped_jobs: Annotated[list[str], Field(alias="losers")] = []
+    """The scheduler_ids of jobs with dropped runs; the alias is its name in the results of earlier passes."""
     failed: int = 0
     """Jobs that are not kept at their start_time, because they are broken or could not be asked for."""
     failures: dict[str, str] = {}
@@ -80,33 +80,25 @@ class AllJobs:
         told: dict[str, Losses] = {}
         failures: dict[str, str] = {}
         out_of_reach = 0
-        places = asyncio.Semaphore(_AT_ONCE)
 
         async def look_at(schedule_id: str) -> None:
             nonlocal out_of_reach
-            async with places:
-                try:
-                    await self._look_after(schedule_id, done, told)
-                except Exception as error:  # whatever it is, the other jobs have nothing to do with it
-                    failures[schedule_id] = _reason(error)
-                    out_of_reach += isinstance(error, RPCError)
+            try:
+                await self._look_after(schedule_id, done, told)
+            except Exception as error:  # whatever it is, the other jobs have nothing to do with it
+                failures[schedule_id] = _reason(error)
+                out_of_reach += isinstance(error, RPCError)
             done.looked_at += 1
             activity.heartbeat(done.looked_at)
 
-        broken_off = None
-        async with asyncio.TaskGroup() as group:
-            try:
-                async for entry in await self._client.list_schedules(ALL_JOBS):
-                    group.create_task(look_at(entry.id))
-            except RPCError as error:
-                broken_off = _reason(error)
+        broken_off = await for_each_job(self._client, _AT_ONCE, look_at)
         self._tell(failures)
         done.failed = len(failures)
         done.failures = dict(list(failures.items())[:_MOST_NAMED])
         self._told = told
         _measure(done)
         if broken_off is not None:
-            raise ApplicationError(f"the list of jobs broke off after {done.looked_at}: {broken_off}")
+            raise ApplicationError(f"the list of jobs broke off after {done.looked_at}: {_reason(broken_off)}")
         if 0 < out_of_reach == done.looked_at:
             schedule_id, reason = next(iter(failures.items()))
             raise ApplicationError(f"none of {out_of_reach} jobs could be reached; {schedule_id!r}: {reason}")
@@ -115,7 +107,7 @@ class AllJobs:
     async def _look_after(self, schedule_id: str, done: Pass, told: dict[str, Losses]) -> None:
         """Look after one job; raises whatever keeps it from that."""
         try:
-            job = ScheduledJob.read(schedule_id, await describe_schedule(self._client, schedule_id))
+            job = await read_job(self._client, schedule_id)
             if job is None:
                 return
             told[schedule_id] = job.losses
@@ -127,7 +119,7 @@ class AllJobs:
                 return
             # A change made meanwhile wins; the next pass looks at what it left.
             offset = phase(first_run, job.request.every)
-            await move_schedule(self._client, schedule_id, job.told, offset, first_run)
+            await StoredJob(self._client, job.request.scheduler_id).move(job, offset, first_run)
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:  # removed since it was listed
                 return
@@ -142,7 +134,7 @@ class AllJobs:
         done.runs_dropped += losses.dropped
         done.runs_missed_catchup += losses.missed_catchup
         if losses.dropped:
-            done.losers = [*done.losers, scheduler_id][:_MOST_NAMED]
+            done.dropped_jobs = [*done.dropped_jobs, scheduler_id][:_MOST_NAMED]
         known = self._told.get(job.schedule_id, Losses())
         if losses.dropped > known.dropped:
             _log.error(

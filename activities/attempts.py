@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from backup_scheduler.backups import BackupTask
+from backup_scheduler.runs.task import BackupTask
 from backup_scheduler.texts import clean
 
 HEARTBEAT_INTERVAL = timedelta(seconds=1)

@@ -6,7 +6,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from backup_scheduler.temporal import describe_schedule
+from backup_scheduler.temporal.stored_jobs import describe_schedule
 
 STOPPED = frozenset(
     {WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.TIMED_OUT}

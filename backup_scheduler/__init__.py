@@ -1,1 +1,1 @@
-"""The middle that the RPC side and the worker side share: pure functions and models, no I/O but `temporal.connect`."""
+"""The middle that the RPC side and the worker side share: one package for each subject, no nameko, no eventlet."""

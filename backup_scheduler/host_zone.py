@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import tzlocal
 
-from backup_scheduler.errors import ConfigurationError
+from backup_scheduler.contract.errors import ConfigurationError
 
 _AHEAD = timedelta(days=3 * 365)
 """How far both are compared: rules of daylight saving show within a year, announced changes of them later."""

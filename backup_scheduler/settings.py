@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backup_scheduler.broker_uri import fault_of
-from backup_scheduler.errors import ConfigurationError
+from backup_scheduler.contract.errors import ConfigurationError
 from backup_scheduler.host_zone import host_zone
 
 PREFIX = "SCHEDULER_"

@@ -20,8 +20,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 
-from backup_scheduler import names, temporal
-from backup_scheduler.backups import BackupResult
+from backup_scheduler.jobs import names
+from backup_scheduler.runs.results import BackupResult
+from backup_scheduler.temporal.client import connect
 from devstack import comparison
 from devstack.compose import FILE
 from devstack.errors import StackError
@@ -122,7 +123,7 @@ async def _run_now(stack: StackInfo) -> BackupResult:
     os.environ["TEMPORAL_ADDRESS"] = stack.temporal_address
     os.environ["TEMPORAL_NAMESPACE"] = stack.temporal_namespace
     os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
-    client = await temporal.connect()
+    client = await connect()
     async with asyncio.timeout(_PATIENCE):
         run = await _trigger(client)
         link = f"{stack.web_ui}/namespaces/{stack.temporal_namespace}/workflows/{run.id}/{run.run_id}/history"

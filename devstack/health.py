@@ -11,7 +11,9 @@ import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from backup_scheduler import names, settings, temporal
+from backup_scheduler import settings
+from backup_scheduler.jobs import names
+from backup_scheduler.temporal.client import connect
 
 _PATIENCE = 5
 _PAUSE = 0.1
@@ -38,7 +40,7 @@ async def _pollers_missing() -> str | None:
     from temporalio.api.taskqueue.v1 import TaskQueue
     from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 
-    client = await temporal.connect()
+    client = await connect()
     queue = settings.load().task_queue
     for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
         request = DescribeTaskQueueRequest(

@@ -10,7 +10,7 @@ eventlet.monkey_patch()
 from nameko.cli.run import run
 
 from backup_scheduler import masking, settings
-from backup_scheduler.errors import ConfigurationError
+from backup_scheduler.contract.errors import ConfigurationError
 from rpc_service.service import SchedulerService
 
 

@@ -16,8 +16,8 @@ from kombu.serialization import dumps
 from nameko.constants import PERSISTENT
 from nameko.messaging import QueueConsumer, QueueConsumerStopped
 
-from backup_scheduler.errors import ReplyTooLarge
-from backup_scheduler.replies import Reply, fail
+from backup_scheduler.contract.errors import ReplyTooLarge
+from backup_scheduler.contract.replies import Reply, fail
 from rpc_service.presence import Presence
 
 _log = structlog.stdlib.get_logger(__name__)

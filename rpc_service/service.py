@@ -1,16 +1,17 @@
 """The nameko service `scheduler`: start it with `python -m rpc_service` or `nameko run rpc_service.service`.
 
-The methods take whatever comes and judge it themselves, because nameko answers a call that does not fit a method's
-signature with an exception. The arguments are those of BackupJob and JobId, by position or by name.
+The methods take all arguments and check them themselves: nameko answers a call that does not fit a signature with an
+exception. The arguments are those of BackupJob and JobId, by position or by name.
 """
 
 from typing import Any
 
-from backup_scheduler.jobs import Arguments, BackupJob, JobId
-from backup_scheduler.names import SERVICE
-from backup_scheduler.replies import Reply
+from backup_scheduler.contract.arguments import Arguments, JobId
+from backup_scheduler.contract.methods import SERVICE
+from backup_scheduler.contract.replies import Reply
+from backup_scheduler.jobs.terms import BackupJob
+from rpc_service.calls import Call, Calls
 from rpc_service.entrypoint import rpc
-from rpc_service.providers import Call, Calls
 
 
 class SchedulerService:
@@ -26,7 +27,7 @@ class SchedulerService:
             BackupJob,
             args,
             kwargs,
-            lambda jobs, job: jobs.add(job, self.call.mark(job), again=self.call.redelivered),
+            lambda jobs, job: jobs.add(job, self.call.request_id(job), redelivered=self.call.redelivered),
         )
 
     @rpc
@@ -36,7 +37,7 @@ class SchedulerService:
             BackupJob,
             args,
             kwargs,
-            lambda jobs, job: jobs.modify(job, self.call.mark(job), again=self.call.redelivered),
+            lambda jobs, job: jobs.modify(job, self.call.request_id(job), redelivered=self.call.redelivered),
         )
 
     @rpc
@@ -56,7 +57,9 @@ class SchedulerService:
             JobId,
             args,
             kwargs,
-            lambda jobs, job: jobs.remove(job.scheduler_id, self.call.mark(job), again=self.call.redelivered),
+            lambda jobs, job: jobs.remove(
+                job.scheduler_id, self.call.request_id(job), redelivered=self.call.redelivered
+            ),
         )
 
     @rpc

@@ -2,12 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,10 +23,13 @@ from nameko.exceptions import UnknownService
 from nameko.standalone.rpc import ClusterRpcProxy
 from temporalio.client import Client, ScheduleHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from backup_scheduler.jobs import names
 from devstack.running import StackInfo, running_stack
+from tests.support.worker_parts import Restic, Target, backup_service, binary
 
 ROOT = Path(__file__).parent.parent
 FAULTS = "tests/faults/"
@@ -141,6 +145,41 @@ def scheduler_id(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def schedule(temporal: Client, scheduler_id: str) -> ScheduleHandle:
     return temporal.get_schedule_handle(scheduler_id)
+
+
+@pytest.fixture(scope="session")
+async def temporal_server() -> AsyncIterator[WorkflowEnvironment]:
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=binary("temporal"),
+        data_converter=pydantic_data_converter,
+        search_attributes=list(names.SEARCH_ATTRIBUTES),
+    ) as environment:
+        yield environment
+
+
+@pytest.fixture
+def new_restic(tmp_path: Path) -> Restic:
+    return Restic(tmp_path)
+
+
+@pytest.fixture(scope="session")
+async def made_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    restic = Restic(tmp_path_factory.mktemp("template"))
+    await restic("init")
+    return restic.repository
+
+
+@pytest.fixture
+def restic(new_restic: Restic, made_repository: Path) -> Restic:
+    """An empty repository; a copy, because restic takes seconds on purpose to make one."""
+    shutil.copytree(made_repository, new_restic.repository)
+    return new_restic
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[Target]:
+    async with backup_service() as target:
+        yield target
 
 
 @pytest.fixture

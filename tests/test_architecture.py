@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backup_scheduler.names import SERVICE
+from backup_scheduler.contract.methods import SERVICE
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("backup_scheduler", "workflows", "activities", "rpc_service", "worker", "devstack", "soak", "bench")

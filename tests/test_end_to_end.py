@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleHandle
 
-from backup_scheduler.backups import BackupResult, Outcome
-from backup_scheduler.names import OUTCOME, SCHEDULER_ID
+from backup_scheduler.jobs.names import OUTCOME, SCHEDULER_ID
+from backup_scheduler.runs.results import BackupResult, Outcome
 from tests.conftest import ZONE, BackupEndpoint, Caller
 from tests.rpc_service.test_methods import ADD, job
 

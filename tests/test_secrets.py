@@ -24,12 +24,12 @@ from google.protobuf.message import Message
 from temporalio.client import Client, ScheduleUpdate
 from temporalio.service import RPCError
 
-from backup_scheduler.names import SYSTEM_SCHEDULE, SYSTEM_WORKFLOW
-from backup_scheduler.schedules import system_schedule
-from backup_scheduler.temporal import describe_schedule
+from backup_scheduler.jobs.names import SYSTEM_SCHEDULE, SYSTEM_WORKFLOW
+from backup_scheduler.jobs.to_schedule import system_schedule
+from backup_scheduler.temporal.stored_jobs import describe_schedule
 from devstack.running import StackInfo
 from tests.conftest import ROOT, ZONE, calling, eventually, listens
-from tests.worker.test_worker_process import unused_port
+from tests.worker.test_process import unused_port
 
 MARK = "mArKeD"
 Running = tuple[subprocess.Popen[bytes], Path]

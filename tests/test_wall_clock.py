@@ -17,15 +17,15 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 
-from backup_scheduler.backups import BackupRequest
-from backup_scheduler.jobs import BackupJob
-from backup_scheduler.names import SYSTEM_SCHEDULE
-from backup_scheduler.schedules import Aim, schedule_for, search_attributes, system_schedule
-from backup_scheduler.timing import phase
+from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
+from backup_scheduler.jobs.request import BackupRequest
+from backup_scheduler.jobs.terms import BackupJob
+from backup_scheduler.jobs.timing import phase
+from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes, system_schedule
 from devstack.running import StackInfo
 from tests.conftest import Caller
-from tests.middle.v1_schedule import V1Schedule
 from tests.rpc_service.test_methods import ADD, MODIFY, ONE_ID, TERMS, assert_fails
+from tests.support.v1_schedule import V1Schedule
 
 
 async def job_off_by_an_hour(
@@ -58,7 +58,7 @@ async def put_off(
         misfire_grace_time=60,
     )
     request = BackupRequest.of(job, zone, local.date() - timedelta(days=2))
-    schedule = schedule_for(Aim(request, off), "nobody's")
+    schedule = schedule_for(Alignment(request, off), "nobody's")
     schedule.state.paused = paused
     handle = await temporal.create_schedule(scheduler_id, schedule, search_attributes=search_attributes(request))
     async with asyncio.timeout(60):

@@ -9,7 +9,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.all_jobs import AllJobs, Pass
-    from backup_scheduler import names
+    from backup_scheduler.jobs import names
 
 PASS_RETRIES: Final = RetryPolicy(
     initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=1), maximum_attempts=5

@@ -6,9 +6,9 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.restic_backup import TIME_TO_STOP
-    from activities.restic_repository import TIME_TO_MAKE, RepositoryMaker
-    from backup_scheduler import names
+    from activities.restic.backup import TIME_TO_STOP
+    from activities.restic.repositories import TIME_TO_MAKE, RepositoryMaker
+    from backup_scheduler.jobs import names
 
 ONCE: Final = RetryPolicy(maximum_attempts=1)
 """A failure goes to the runs that wait; their next attempts ask anew."""

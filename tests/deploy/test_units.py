@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from psutil import Process
 
-from activities.restic_command import STOP_TIME
-from backup_scheduler import settings, temporal
+from activities.restic.commands import STOP_TIME
+from backup_scheduler import settings
 from backup_scheduler.settings import Settings
+from backup_scheduler.temporal.client import configuration
 from tests.conftest import ROOT, eventually
-from tests.faults.processes import LEAVES_WITHIN
+from tests.support.processes import LEAVES_WITHIN
 
 DEPLOY = ROOT / "deploy"
 UNITS = ("backup-rpc.service", "backup-worker.service")
@@ -72,7 +73,7 @@ def test_the_example_of_settings_is_taken_by_both_processes(monkeypatch: pytest.
             if not name.startswith("TEMPORAL_TLS"):  # files that are not there
                 monkeypatch.setenv(name, "".join(shlex.split(value)))
     assert settings.load().timezone == "Europe/Berlin"
-    assert temporal.configuration()["target_host"] == "temporal.example.org:7233"
+    assert configuration()["target_host"] == "temporal.example.org:7233"
 
 
 def test_production_installs_a_part_of_what_is_tested() -> None:
@@ -86,14 +87,14 @@ def test_production_installs_a_part_of_what_is_tested() -> None:
 
 BACKUP = """
 import asyncio, os, sys
-from activities import restic_command
+from activities.restic import commands
 folder = sys.argv[1]
 environ = {"PATH": os.environ["PATH"], "RESTIC_REPOSITORY": folder + "/repository", "RESTIC_PASSWORD": "p",
            "RESTIC_CACHE_DIR": folder + "/cache"}
 async def main():
     for arguments in (["init"], ["backup", sys.argv[2]], ["backup", "--limit-upload=1", "/usr/lib"]):
-        output = restic_command.Output()
-        code = await restic_command.run(arguments, environ, output)
+        output = commands.Output()
+        code = await commands.run(arguments, environ, output)
         print(code, output.texts, flush=True)
 asyncio.run(main())
 """

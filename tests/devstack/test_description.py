@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from backup_scheduler.names import SEARCH_ATTRIBUTES
+from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES
 from backup_scheduler.settings import VARIABLES, Settings
 from devstack import comparison, compose
 from devstack.log import LogStream

@@ -16,8 +16,8 @@ from temporalio.client import Client, ScheduleActionStartWorkflow
 
 from devstack.running import StackInfo
 from tests.conftest import ROOT, Caller, eventually
-from tests.docs.pages import PAGES, blocks, commands
 from tests.rpc_service.test_methods import ADD, job
+from tests.support.pages import PAGES, blocks, commands
 
 BIN = Path(sys.executable).parent
 JOB = "docs-job"

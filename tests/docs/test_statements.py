@@ -12,9 +12,7 @@ import pytest
 import yaml
 from temporalio.envconfig import ClientConfigProfile
 
-from backup_scheduler import policies
-from backup_scheduler.backups import Outcome
-from backup_scheduler.errors import (
+from backup_scheduler.contract.errors import (
     BrokenJob,
     JobExists,
     JobNotFound,
@@ -25,14 +23,16 @@ from backup_scheduler.errors import (
     TemporalTimeout,
     TemporalUnavailable,
 )
-from backup_scheduler.jobs import BackupJob
-from backup_scheduler.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, SYSTEM_WORKFLOW
-from backup_scheduler.scheduled_jobs import UNREADABLE
+from backup_scheduler.jobs.from_schedule import UNREADABLE
+from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, SYSTEM_WORKFLOW
+from backup_scheduler.jobs.terms import BackupJob
+from backup_scheduler.policies.file import read
+from backup_scheduler.runs.results import Outcome
 from backup_scheduler.settings import PREFIX, VARIABLES, Settings
-from rpc_service.faults import DEADLINE
-from rpc_service.listing import LIST_DEADLINE
+from rpc_service.gateway.faults import DEADLINE
+from rpc_service.gateway.listing import LIST_DEADLINE
 from tests.conftest import ROOT
-from tests.docs.pages import PAGES, anchors, blocks, commands, links, prose, rows, text
+from tests.support.pages import PAGES, anchors, blocks, commands, links, prose, rows, text
 from tests.test_architecture import METHODS
 
 APIS = ("docs/api.md", "docs/api.zh.md")
@@ -105,7 +105,7 @@ def test_the_policy_file_that_is_shown_is_the_example_and_is_valid() -> None:
     example = ROOT / "examples/policies.toml"
     [shown] = [block for language, block in blocks("README.md") if language == "toml"]
     assert shown.strip() == example.read_text().strip()
-    assert set(policies.read(example)) == set(tomllib.loads(shown)["policies"])
+    assert set(read(example)) == set(tomllib.loads(shown)["policies"])
 
 
 @pytest.mark.parametrize("page", APIS)

@@ -7,7 +7,7 @@ import pytest_asyncio
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from tests.faults.processes import Servers
+from tests.support.processes import Servers
 
 
 @pytest.fixture(scope="package")

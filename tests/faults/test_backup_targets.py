@@ -20,12 +20,12 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from backup_scheduler.backups import BackupResult, Outcome
-from backup_scheduler.names import OUTCOME
-from backup_scheduler.temporal import register_search_attributes
-from tests.faults.processes import Servers
-from tests.faults.runs import WorkerProcess, write_policies
-from tests.worker.parts import (
+from backup_scheduler.jobs.names import OUTCOME
+from backup_scheduler.runs.results import BackupResult, Outcome
+from backup_scheduler.temporal.namespace import register_search_attributes
+from tests.support.processes import Servers
+from tests.support.runs import WorkerProcess, write_policies
+from tests.support.worker_parts import (
     Answer,
     Restic,
     Runs,

@@ -12,9 +12,9 @@ from kombu import Connection, Exchange, Producer
 from nameko.standalone.rpc import ClusterRpcProxy
 
 from tests.conftest import eventually
-from tests.faults.callers import ADD, FIRST, MODIFY, RpcClient
-from tests.faults.figures import tell_of_input
-from tests.faults.processes import RpcProcess, Servers, rpc_processes
+from tests.support.callers import ADD, FIRST, MODIFY, RpcClient
+from tests.support.figures import tell_of_input
+from tests.support.processes import RpcProcess, Servers, rpc_processes
 
 CALLERS = 3
 CALLS = 3_000

@@ -11,10 +11,10 @@ from urllib.parse import quote, unquote
 
 from temporalio.client import Client
 
-from backup_scheduler.backups import Outcome
-from backup_scheduler.names import workflow_id
-from tests.faults.processes import Servers
-from tests.faults.runs import (
+from backup_scheduler.jobs.names import workflow_id
+from backup_scheduler.runs.results import Outcome
+from tests.support.processes import Servers
+from tests.support.runs import (
     Job,
     Run,
     WorkerProcess,
@@ -27,7 +27,7 @@ from tests.faults.runs import (
     runs_of,
     write_policies,
 )
-from tests.worker.parts import Target, answering, backup_service, eventually
+from tests.support.worker_parts import Target, answering, backup_service, eventually
 
 LONG = 600
 """Runs: more than come due before the test ends the job."""

@@ -20,13 +20,13 @@ from temporalio.client import (
     WorkflowFailureError,
 )
 
-from backup_scheduler.backups import Outcome
-from backup_scheduler.jobs import BackupJob
-from backup_scheduler.names import SYSTEM_SCHEDULE
-from backup_scheduler.schedules import Aim, schedule_for, search_attributes
+from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
+from backup_scheduler.jobs.terms import BackupJob
+from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes
+from backup_scheduler.runs.results import Outcome
 from devstack.ports import Ports
-from tests.faults.processes import Servers
-from tests.faults.runs import (
+from tests.support.processes import Servers
+from tests.support.runs import (
     Run,
     WorkerProcess,
     all_closed,
@@ -36,7 +36,7 @@ from tests.faults.runs import (
     runs_of,
     write_policies,
 )
-from tests.worker.parts import Runs, a_request, backup_service, eventually, worker_with
+from tests.support.worker_parts import Runs, a_request, backup_service, eventually, worker_with
 
 BUFFER = 1000
 """Runs of one schedule that Temporal lets wait."""
@@ -94,9 +94,9 @@ async def test_runs_that_temporal_drops_are_logged_and_measured(
         duration=0,
         misfire_grace_time=60,
     )
-    aim = Aim.at(datetime.now(UTC), job, "UTC")
+    alignment = Alignment.at(datetime.now(UTC), job, "UTC")
     handle = await temporal.create_schedule(
-        scheduler_id, schedule_for(aim, "nobody's"), search_attributes=search_attributes(aim.request)
+        scheduler_id, schedule_for(alignment, "nobody's"), search_attributes=search_attributes(alignment.request)
     )
     await _crowd(handle)
     info = (await handle.describe()).raw_description.info

@@ -8,10 +8,10 @@ import uuid
 from temporalio.client import Client
 
 from tests.conftest import eventually
-from tests.faults.callers import ADD, FIRST, MODIFY, SECOND, RpcClient, crowd
-from tests.faults.figures import tell
-from tests.faults.histories import assert_explained
-from tests.faults.processes import RpcProcess, Servers, rpc_processes, serving
+from tests.support.callers import ADD, FIRST, MODIFY, SECOND, RpcClient, crowd
+from tests.support.figures import tell
+from tests.support.histories import assert_explained
+from tests.support.processes import RpcProcess, Servers, rpc_processes, serving
 
 RESTARTS = 3
 CALLERS = 8

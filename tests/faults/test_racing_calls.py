@@ -7,10 +7,10 @@ from collections import Counter
 
 from temporalio.client import Client
 
-from tests.faults.callers import ADD, MODIFY, RpcClient, Terms, crowd
-from tests.faults.figures import tell
-from tests.faults.histories import assert_explained
-from tests.faults.processes import Servers, rpc_processes
+from tests.support.callers import ADD, MODIFY, RpcClient, Terms, crowd
+from tests.support.figures import tell
+from tests.support.histories import assert_explained
+from tests.support.processes import Servers, rpc_processes
 
 JOBS = 8
 CALLERS = 6

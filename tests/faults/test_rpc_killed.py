@@ -10,11 +10,11 @@ from contextlib import ExitStack
 
 from temporalio.client import Client
 
-from tests.faults.audit import Standing, all_standing, times_made
-from tests.faults.callers import ADD, FIRST, MODIFY, SECOND, Call, RpcClient, crowd
-from tests.faults.doors import Door
-from tests.faults.figures import tell
-from tests.faults.processes import RpcProcess, Servers, rpc_processes, serving
+from tests.support.audit import Standing, all_standing, times_made
+from tests.support.callers import ADD, FIRST, MODIFY, SECOND, Call, RpcClient, crowd
+from tests.support.doors import Door
+from tests.support.figures import tell
+from tests.support.processes import RpcProcess, Servers, rpc_processes, serving
 
 ROUNDS = 2
 EACH = 6

@@ -11,10 +11,10 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from tests.conftest import eventually
-from tests.faults.callers import ADD, FIRST, MODIFY, SECOND, Crowd, RpcClient, crowd
-from tests.faults.figures import tell
-from tests.faults.histories import assert_explained
-from tests.faults.processes import Servers, rpc_processes
+from tests.support.callers import ADD, FIRST, MODIFY, SECOND, Crowd, RpcClient, crowd
+from tests.support.figures import tell
+from tests.support.histories import assert_explained
+from tests.support.processes import Servers, rpc_processes
 
 KILLS = 3
 CALLERS = 8

@@ -14,10 +14,10 @@ from urllib.parse import quote
 from aiohttp import web
 from temporalio.client import Client, WorkflowHandle
 
-from backup_scheduler.backups import BackupResult, Outcome
-from tests.faults.processes import Servers
-from tests.faults.runs import WorkerProcess, figures, write_policies
-from tests.worker.parts import Restic, Runs, a_request, backup_service, eventually
+from backup_scheduler.runs.results import BackupResult, Outcome
+from tests.support.processes import Servers
+from tests.support.runs import WorkerProcess, figures, write_policies
+from tests.support.worker_parts import Restic, Runs, a_request, backup_service, eventually
 
 FOLDERS = 3
 SERVICES = 4

@@ -22,5 +22,5 @@ for module in tests/restic/*/; do
     fi
     echo "test-restic: restic $version"
     PATH="$folder/bin:$PATH" RESTIC_VERSION=$version .venv/bin/python -m pytest -n 2 -q \
-        tests/worker/test_restic_*.py tests/faults/test_worker_killed.py "$@"
+        tests/activities/restic tests/faults/test_worker_killed.py "$@"
 done

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kombu import Connection, Exchange, Producer, Queue
 
-from backup_scheduler.names import SYSTEM_SCHEDULE
+from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
 from devstack.running import StackInfo
 from tests.conftest import Caller, eventually
 from tests.rpc_service.test_methods import ADD, MODIFY, ONE_ID, TERMS, assert_fails, job

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from kombu import Connection, Queue
 
-from backup_scheduler.names import SERVICE
+from backup_scheduler.contract.methods import SERVICE
 from devstack.running import StackInfo
 from tests.conftest import Caller, Reply, calling, eventually, rpc_process
 from tests.rpc_service.test_bad_calls import Wire

@@ -6,13 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from temporalio.client import Client, ScheduleHandle
 
-from backup_scheduler.errors import (
-    JobExists,
-    JobNotFound,
-)
-from backup_scheduler.schedules import CALL, Aim, mark_of, schedule_for, search_attributes
-from backup_scheduler.temporal import had_memo, was_deleted_by
-from rpc_service.gateway import ScheduleGateway
+from backup_scheduler.contract.errors import JobExists, JobNotFound
+from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes
+from backup_scheduler.temporal.stored_jobs import StoredJob
+from rpc_service.gateway.jobs import ScheduleGateway
 from tests.rpc_service.test_gateway import SETTINGS, a_job
 
 
@@ -35,7 +32,7 @@ async def test_an_add_that_was_cut_short_before_it_aimed_anew_does_so_when_it_co
 ) -> None:
     missed = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
     job = a_job(scheduler_id, f"{missed:%H:%M}")
-    too_late = Aim.at(missed - timedelta(minutes=1), job, "UTC")
+    too_late = Alignment.at(missed - timedelta(minutes=1), job, "UTC")
     attributes = search_attributes(too_late.request)
     await temporal.create_schedule(
         scheduler_id, schedule_for(too_late, "backups"), memo={"call": "one"}, search_attributes=attributes
@@ -58,7 +55,7 @@ async def test_a_remove_that_comes_again_and_finds_nothing_says_that_it_may_have
     with pytest.raises(JobNotFound, match=r"^no job has the scheduler_id '[^']+'$"):
         await gateway.remove(scheduler_id, "gone")
     with pytest.raises(JobNotFound, match="may have removed it"):
-        await gateway.remove(scheduler_id, "gone", again=True)
+        await gateway.remove(scheduler_id, "gone", redelivered=True)
 
 
 @pytest.mark.parametrize("odd", ["plain", "it's", 'a "b"', "back\\slash", "100%"])
@@ -68,14 +65,14 @@ async def test_an_add_that_comes_again_does_not_bring_back_a_job_that_was_remove
     name = f"{odd}-{scheduler_id}"
     made = await gateway.add(a_job(name), "one")
     await gateway.remove(name, "gone")
-    while not await had_memo(temporal, name, CALL, "one"):  # the index of workflows lags
+    while not await StoredJob(temporal, name).was_made_by("one"):  # the index of workflows lags
         await asyncio.sleep(0.05)
-    assert await gateway.add(a_job(name), "one", again=True) == made | {"next_run_time": None}
+    assert await gateway.add(a_job(name), "one", redelivered=True) == made | {"next_run_time": None}
     with pytest.raises(JobNotFound):
         await gateway.get(name)
-    await gateway.add(a_job(name), "other", again=True)
+    await gateway.add(a_job(name), "other", redelivered=True)
     with pytest.raises(JobExists):
-        await gateway.add(a_job(name), "one", again=True)
+        await gateway.add(a_job(name), "one", redelivered=True)
 
 
 async def test_a_remove_that_comes_again_leaves_a_job_that_was_added_since(
@@ -84,12 +81,14 @@ async def test_a_remove_that_comes_again_leaves_a_job_that_was_added_since(
     await gateway.add(a_job(scheduler_id), "one")
     await gateway.remove(scheduler_id, "gone")
     added = await gateway.add(a_job(scheduler_id, policy_name="next"), "two")
-    while not await was_deleted_by(temporal, scheduler_id, mark_of("gone")):  # the index of workflows lags
+    while not await StoredJob(temporal, scheduler_id).was_deleted_by("gone"):  # the index of workflows lags
         await asyncio.sleep(0.05)
     with pytest.raises(JobNotFound, match="added since"):
-        await gateway.remove(scheduler_id, "gone", again=True)
+        await gateway.remove(scheduler_id, "gone", redelivered=True)
     assert await gateway.get(scheduler_id) == added
-    assert (await gateway.remove(scheduler_id, "cut short before it removed", again=True))["job_id"] == scheduler_id
+    assert (await gateway.remove(scheduler_id, "cut short before it removed", redelivered=True))[
+        "job_id"
+    ] == scheduler_id
 
 
 async def test_a_modify_that_comes_again_does_not_undo_one_that_came_after_it(
@@ -98,7 +97,7 @@ async def test_a_modify_that_comes_again_does_not_undo_one_that_came_after_it(
     await gateway.add(a_job(scheduler_id), "one")
     await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier")
     later = await gateway.modify(a_job(scheduler_id, policy_name="later"), "later")
-    assert await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier", again=True) == later
+    assert await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier", redelivered=True) == later
 
 
 async def test_the_same_change_asked_for_anew_is_made_though_its_call_has_the_same_name(

@@ -3,26 +3,23 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleHandle, ScheduleUpdate
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
-from backup_scheduler.backups import BackupRequest
-from backup_scheduler.errors import (
-    SchedulerError,
-    TemporalOverloaded,
-    TemporalTimeout,
-    TemporalUnavailable,
-)
-from backup_scheduler.jobs import BackupJob
-from backup_scheduler.scheduled_jobs import ScheduledJob
-from backup_scheduler.schedules import Aim, schedule_for, search_attributes
+from backup_scheduler.contract.errors import SchedulerError, TemporalOverloaded, TemporalTimeout, TemporalUnavailable
+from backup_scheduler.jobs.description import Description
+from backup_scheduler.jobs.from_schedule import ScheduledJob
+from backup_scheduler.jobs.request import BackupRequest
+from backup_scheduler.jobs.terms import BackupJob
+from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
-from backup_scheduler.temporal import describe_schedule, replace_schedule
+from backup_scheduler.temporal.stored_jobs import StoredJob
 from devstack.running import StackInfo
-from rpc_service.gateway import Description, ScheduleGateway
+from rpc_service.gateway.jobs import ScheduleGateway
 
 SETTINGS = Settings(timezone="UTC")
 
@@ -38,20 +35,20 @@ def a_job(scheduler_id: str, start_time: str = "02:01", policy_name: str = "docu
     )
 
 
-class Overtaken(ScheduleGateway):
-    """Something happens between its first look at a job and what it does then."""
+def overtaken(client: Client, happens: Callable[[], Awaitable[None]]) -> ScheduleGateway:
+    """A gateway that something happens to between its first look at a job and its change."""
 
-    def __init__(self, client: Client, happens: Callable[[], Awaitable[None]]) -> None:
-        super().__init__(client, SETTINGS)
-        self._happens = happens
-        self._looked = False
+    class Overtaken(StoredJob):
+        is_first = True
 
-    async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:
-        seen = await super()._describe(handle, scheduler_id)
-        if not self._looked:
-            self._looked = True
-            await self._happens()
-        return seen
+        async def read(self) -> ScheduledJob | None:
+            current = await super().read()
+            if self.is_first:
+                self.is_first = False
+                await happens()
+            return current
+
+    return ScheduleGateway(client, SETTINGS, stored_job=Overtaken)
 
 
 @pytest.fixture
@@ -96,18 +93,18 @@ async def test_new_terms_leave_out_the_window_that_is_open_already(temporal: Cli
         assert (await handle.describe()).info.next_action_times[0] >= tomorrow
 
 
-def daily(scheduler_id: str, first_run: datetime) -> Aim:
+def daily(scheduler_id: str, first_run: datetime) -> Alignment:
     job = a_job(scheduler_id).model_copy(update={"days": 1, "duration": 20})
-    return Aim(BackupRequest.of(job, "UTC", first_run.date()), first_run)
+    return Alignment(BackupRequest.of(job, "UTC", first_run.date()), first_run)
 
 
 async def test_a_job_that_is_removed_before_its_add_is_answered_was_made(temporal: Client, scheduler_id: str) -> None:
-    class Interrupted(ScheduleGateway):
-        async def _create(self, aim: Aim, call: str) -> None:
-            await super()._create(aim, call)
+    class Interrupted(StoredJob):
+        async def create(self, *arguments: Any) -> None:
+            await super().create(*arguments)
             await ScheduleGateway(temporal, SETTINGS).remove(scheduler_id, "gone")
 
-    made = await Interrupted(temporal, SETTINGS).add(a_job(scheduler_id), "one")
+    made = await ScheduleGateway(temporal, SETTINGS, stored_job=Interrupted).add(a_job(scheduler_id), "one")
     assert (made["job_id"], made["kwargs"]["policy_name"]) == (scheduler_id, "documents")
     assert made["next_run_time"] is None
 
@@ -126,12 +123,12 @@ async def test_a_job_that_is_removed_before_its_add_is_answered_was_made(tempora
 async def test_what_a_server_in_trouble_says_becomes_a_503_or_504(
     temporal: Client, scheduler_id: str, status: RPCStatusCode, message: str, becomes: type[SchedulerError]
 ) -> None:
-    class Troubled(ScheduleGateway):
-        async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:
+    class Troubled(StoredJob):
+        async def read(self) -> ScheduledJob | None:
             raise RPCError(message, status, b"")
 
     with pytest.raises(becomes, match="get_job tells whether it did") as caught:
-        await Troubled(temporal, SETTINGS).get(scheduler_id)
+        await ScheduleGateway(temporal, SETTINGS, stored_job=Troubled).get(scheduler_id)
     assert caught.value.code in (503, 504)
 
 
@@ -161,17 +158,19 @@ async def test_changes_of_one_job_asked_for_at_once_are_made_one_after_the_other
 async def test_a_modify_that_another_one_overtakes_is_not_made_again(
     gateway: ScheduleGateway, temporal: Client, scheduler_id: str
 ) -> None:
-    class OvertakenAfterwards(ScheduleGateway):
-        looks = 0
+    class OvertakenAfterwards(StoredJob):
+        reads = 0
 
-        async def _describe(self, handle: ScheduleHandle, scheduler_id: str) -> ScheduledJob:
-            self.looks += 1
-            if self.looks == 2:  # its own change is made, and not looked at yet
+        async def read(self) -> ScheduledJob | None:
+            self.reads += 1
+            if self.reads == 2:  # its own change is made, and not confirmed yet
                 await gateway.modify(a_job(scheduler_id, policy_name="later"), "later")
-            return await super()._describe(handle, scheduler_id)
+            return await super().read()
 
     await gateway.add(a_job(scheduler_id), "one")
-    told = await OvertakenAfterwards(temporal, SETTINGS).modify(a_job(scheduler_id, policy_name="earlier"), "earlier")
+    told = await ScheduleGateway(temporal, SETTINGS, stored_job=OvertakenAfterwards).modify(
+        a_job(scheduler_id, policy_name="earlier"), "earlier"
+    )
     assert told["kwargs"]["policy_name"] == "later"
     assert (await gateway.get(scheduler_id))["kwargs"]["policy_name"] == "later"
 
@@ -183,7 +182,7 @@ async def test_a_modify_that_another_one_comes_before_is_made_after_it(
         await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier")
 
     await gateway.add(a_job(scheduler_id), "one")
-    told = await Overtaken(temporal, another_modifies).modify(a_job(scheduler_id, policy_name="later"), "later")
+    told = await overtaken(temporal, another_modifies).modify(a_job(scheduler_id, policy_name="later"), "later")
     assert told["kwargs"]["policy_name"] == "later"
     assert (await gateway.get(scheduler_id)) == told
 
@@ -196,7 +195,7 @@ async def test_a_modify_that_changes_the_next_job_of_the_same_id_says_that_it_di
         await gateway.add(a_job(scheduler_id, policy_name="next"), "next")
 
     await gateway.add(a_job(scheduler_id), "one")
-    told = await Overtaken(temporal, another_makes_the_next).modify(
+    told = await overtaken(temporal, another_makes_the_next).modify(
         a_job(scheduler_id, policy_name="changed"), "changed"
     )
     assert told["kwargs"]["policy_name"] == "changed"
@@ -228,12 +227,14 @@ async def test_a_schedule_that_was_changed_since_it_was_seen_is_not_replaced(
     temporal: Client, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
     first_run = datetime.now(UTC) + timedelta(hours=1)
-    aim = daily(scheduler_id, first_run)
-    await temporal.create_schedule(scheduler_id, schedule_for(aim, "nobody's"))
-    seen = await describe_schedule(temporal, scheduler_id)
+    alignment = daily(scheduler_id, first_run)
+    await temporal.create_schedule(scheduler_id, schedule_for(alignment, "nobody's"))
+    stored = StoredJob(temporal, scheduler_id)
+    seen = await stored.read()
+    assert seen is not None
     await schedule.pause()
-    replacement, attributes = schedule_for(aim, "somebody's"), search_attributes(aim.request)
-    await replace_schedule(temporal, scheduler_id, seen, replacement, attributes)
+    replacement, attributes = schedule_for(alignment, "somebody's"), search_attributes(alignment.request)
+    await stored.replace(seen, replacement, attributes)
     standing = await schedule.describe()
     assert standing.schedule.state.paused
     assert isinstance(standing.schedule.action, ScheduleActionStartWorkflow)

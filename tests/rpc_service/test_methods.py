@@ -16,8 +16,8 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from backup_scheduler.backups import BackupRequest
-from backup_scheduler.names import POLICY_NAME, SCHEDULER_ID, workflow_id
+from backup_scheduler.jobs.names import POLICY_NAME, SCHEDULER_ID, workflow_id
+from backup_scheduler.jobs.request import BackupRequest
 from tests.conftest import ZONE, Caller, Reply, eventually
 
 ADD = "add_scheduler_start_backup_job_by_interval"

@@ -15,16 +15,12 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
-from backup_scheduler.errors import (
-    ListTimeout,
-    NamespaceNotFound,
-    SearchAttributesMissing,
-)
-from backup_scheduler.names import SEARCH_ATTRIBUTES
+from backup_scheduler.contract.errors import ListTimeout, NamespaceNotFound, SearchAttributesMissing
+from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES
 from devstack.running import StackInfo
-from rpc_service.gateway import ScheduleGateway
-from tests.faults.doors import Door
+from rpc_service.gateway.jobs import ScheduleGateway
 from tests.rpc_service.test_gateway import SETTINGS, a_job
+from tests.support.doors import Door
 
 
 @pytest_asyncio.fixture(loop_scope="session")

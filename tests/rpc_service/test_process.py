@@ -16,8 +16,8 @@ import pytest
 
 from devstack.running import StackInfo
 from tests.conftest import ROOT, Caller, calling, eventually, rpc_process
-from tests.faults.doors import Door as HeldDoor
 from tests.rpc_service.test_methods import ADD, MODIFY, TERMS, assert_fails, job
+from tests.support.doors import Door as HeldDoor
 
 STARTS = {
     "python -m rpc_service": [sys.executable, "-m", "rpc_service"],

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from backup_scheduler.errors import SchedulerError
-from backup_scheduler.jobs import JobId
+from backup_scheduler.contract.arguments import JobId
+from backup_scheduler.contract.errors import SchedulerError
+from backup_scheduler.jobs.description import Description
 from backup_scheduler.settings import Settings
+from rpc_service.calls import Call
 from rpc_service.entrypoint import REDELIVERED
-from rpc_service.gateway import Description, ScheduleGateway
-from rpc_service.providers import Call
+from rpc_service.gateway.jobs import ScheduleGateway
 
 
 async def fails(gateway: ScheduleGateway, job: JobId) -> Description:

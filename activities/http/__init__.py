@@ -1,0 +1,1 @@
+"""The http engine: backups that another service makes on request."""

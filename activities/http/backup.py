@@ -1,0 +1,139 @@
+"""Backups that another service makes: one POST request, whose answer is the result."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, urlsplit
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.attempts import attempt
+from activities.http import answers, faults
+from activities.http.exchange import Answer, Exchange
+from activities.http.form import form
+from backup_scheduler import masking
+from backup_scheduler.policies.file import Policies
+from backup_scheduler.policies.http import HttpTarget
+from backup_scheduler.runs.results import BackupReport, Outcome
+from backup_scheduler.runs.task import BackupTask
+
+_HEARTBEAT_INTERVAL = timedelta(seconds=5)
+"""There is no progress to tell, so this only bounds how soon a cancellation arrives."""
+
+_LAST_WORDS = 2
+"""Seconds in which an exchange that was cut tells what it had read."""
+
+
+class HttpBackup:
+    """Asks a backup service for a backup."""
+
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+
+    @activity.defn
+    async def http_backup(self, task: BackupTask) -> BackupReport:
+        """POST the job's url_kwargs and policy_name; an answer with a status of 200 to 399 is success.
+
+        Faults that may pass are left to Temporal to try again, others fail for good.
+        """
+        target = self._policies.find(task.request.policy_name)
+        if not isinstance(target, HttpTarget):
+            raise _lasting(f"the policy {task.request.policy_name!r} is not of type http any more")
+        async with attempt(task, "waiting for the answer of the backup service", _HEARTBEAT_INTERVAL):
+            return await _ask(target, task)
+
+
+async def _ask(target: HttpTarget, task: BackupTask) -> BackupReport:
+    began = time.monotonic()
+    masking.hide_url(target.url.get_secret_value())
+    url, token, limit = target.url.get_secret_value(), _token(target), target.timeout.total_seconds()
+    host = urlsplit(url).hostname or url
+    exchange = Exchange(
+        url,
+        form(task.request.url_kwargs, task.request.policy_name),
+        # Lets a service tell a repeated request of one occurrence from the next occurrence.
+        {"Idempotency-Key": quote(task.occurrence, safe="")},
+        token,
+    )
+    try:
+        answer = await _within(limit, exchange)
+    except TimeoutError:
+        raise _passing(f"{host} did not answer completely within {limit:g} s") from None
+    except Exception as error:  # of requests, urllib3, http.client and ssl, which have no base of their own
+        sentence, passing = faults.explain(error, exchange, host)
+        raise (_passing if passing else _lasting)(sentence) from None
+    body = answers.unpack(answer.body, answer.headers.get("Content-Encoding", ""))
+    if 200 <= answer.status < 400:
+        return _report(answer, body, host)
+    sentence = answers.describe(host, answer, body)
+    if not answers.passes(answer.status):
+        raise _lasting(sentence)
+    delay = answers.retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
+    left = _time_left() - timedelta(seconds=time.monotonic() - began)
+    raise _passing(sentence, delay and answers.heeded(delay, left, target.timeout))
+
+
+async def _within(limit: float, exchange: Exchange) -> Answer:
+    """Carry an exchange out; it is cut after `limit` seconds, and when this is cancelled.
+
+    It has a thread of its own, which may stay behind where nothing can be cut, in the search for a host's address:
+    threads that wait there must not take the place of others. Raises TimeoutError when not even a status was read.
+    """
+    thread = ThreadPoolExecutor(1, thread_name_prefix="http")
+    posting = asyncio.get_running_loop().run_in_executor(thread, exchange.post, limit + _LAST_WORDS)
+    thread.shutdown(wait=False)
+    try:
+        if (await asyncio.wait([posting], timeout=limit))[0]:
+            return posting.result()
+        exchange.cut(f"it was not complete within {limit:g} s")
+        await asyncio.wait([posting], timeout=_LAST_WORDS)
+        if not posting.done() or posting.exception():
+            raise TimeoutError
+        return posting.result()
+    finally:
+        exchange.cut("given up")
+        posting.cancel()
+
+
+def _report(answer: Answer, body: bytes, host: str) -> BackupReport:
+    report = BackupReport(
+        outcome=Outcome.COMPLETED,
+        message=f"{host} answered {answer.status}",
+        answer=answers.read_answer(answer, body),
+    )
+    if answer.fault:
+        # The service has taken the request: asked again, it would make the backup again.
+        report.outcome = Outcome.COMPLETED_WITH_WARNINGS
+        report.warnings = [f"the answer broke off after {len(answer.body):,} bytes: {faults.reason(answer.fault)}"]
+    return report
+
+
+def _token(target: HttpTarget) -> str | None:
+    if target.token_file is None:
+        return None
+    try:
+        token = target.token_file.read_text(encoding="ascii").strip()
+        masking.hide(token)
+    except OSError as error:
+        raise _lasting(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        token = ""
+    if not token.isprintable() or not token:
+        raise _lasting(f"the token_file {target.token_file} does not hold a token: one line of ASCII text")
+    return token
+
+
+def _time_left() -> timedelta:
+    info = activity.info()
+    assert info.schedule_to_close_timeout  # noqa: S101  # the workflow sets it
+    return info.scheduled_time + info.schedule_to_close_timeout - info.started_time  # all by the server's clock
+
+
+def _passing(sentence: str, delay: timedelta | None = None) -> ApplicationError:
+    return ApplicationError(sentence, type="BackupTargetUnavailable", next_retry_delay=delay)
+
+
+def _lasting(sentence: str) -> ApplicationError:
+    return ApplicationError(sentence, type="BackupTargetRefused", non_retryable=True)

@@ -1,0 +1,34 @@
+"""What activities return, without secrets: a backup service may answer with the very request that it was sent."""
+
+from typing import Any
+
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from backup_scheduler.masking import without_known
+from backup_scheduler.runs.results import BackupReport
+
+
+class MaskAnswers(Interceptor):
+    """Masks known secrets in reports of backups, which stand in the history for ever."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """Put the masking behind every activity."""
+        return _Masking(super().intercept_activity(next))
+
+
+class _Masking(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        returned = await super().execute_activity(input)
+        if isinstance(returned, BackupReport):
+            return type(returned).model_validate(_masked(returned.model_dump(mode="json")))
+        return returned
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_known(value)
+    if isinstance(value, list):
+        return [_masked(each) for each in value]
+    if isinstance(value, dict):
+        return {without_known(name): _masked(each) for name, each in value.items()}
+    return value

@@ -1,0 +1,1 @@
+"""The restic engine: snapshots of files of the worker's machine in a restic repository."""

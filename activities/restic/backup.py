@@ -1,0 +1,178 @@
+"""Backups by restic: one snapshot for each occurrence, however often it is tried."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from temporalio import activity
+
+from activities.attempts import Attempt, Progress, attempt, kept
+from activities.paths import PathLooks
+from activities.restic import commands, locations, repositories, worth
+from activities.restic.failures import failure, lasting, passing
+from activities.restic.messages import (
+    MOST_WARNINGS,
+    complaint,
+    report_of_found,
+    report_of_new,
+    snapshots,
+    twins,
+)
+from activities.restic.processes import StartedRestic
+from activities.restic.session import Session
+from activities.restic.sources import Sources, look_at
+from activities.restic.verdicts import Verdict
+from backup_scheduler.policies.file import Policies
+from backup_scheduler.policies.restic import ResticPolicy
+from backup_scheduler.runs.results import BackupReport
+from backup_scheduler.runs.task import BackupTask
+
+TIME_TO_STOP: Final = commands.STOP_TIME + timedelta(seconds=30)
+"""Time between the end of an attempt and Temporal's own limit: restic may take STOP_TIME, the rest is spare."""
+
+
+class ResticBackup:
+    """Backs up the paths of restic policies."""
+
+    def __init__(self, policies: Policies, look: PathLooks | None = None) -> None:
+        self._policies = policies
+        self._look = look or PathLooks()
+
+    @activity.defn
+    async def restic_backup(self, task: BackupTask) -> BackupReport:
+        """Back up the policy's paths into its repository, unless an earlier attempt has done so.
+
+        Ends by itself before Temporal's limits, for an attempt and for all of them: Temporal would end the run while
+        restic still works, and the job's next run could begin beside it.
+        """
+        policy = self._policies.find(task.request.policy_name)
+        if not isinstance(policy, ResticPolicy):
+            raise lasting(f"the policy {task.request.policy_name!r} is not of type restic any more")
+        info = activity.info()
+        assert info.start_to_close_timeout  # noqa: S101  # the workflow sets it
+        assert info.schedule_to_close_timeout  # noqa: S101  # the workflow sets it
+        # Temporal's times, not the policy's, which may have changed since; and all by the server's clock.
+        limit = info.start_to_close_timeout - TIME_TO_STOP
+        left = info.scheduled_time + info.schedule_to_close_timeout - TIME_TO_STOP - info.started_time
+        async with attempt(task, "looking for what is to be backed up") as current:
+            try:
+                async with asyncio.timeout(min(limit, left).total_seconds()):
+                    return await self._back_up(policy, task, current, kept(StartedRestic))
+            except TimeoutError:
+                late = f", of which {_hours(left)} were left when a worker took it" if left < limit else ""
+                raise lasting(f"the backup did not end within its time limit of {_hours(limit)}{late}") from None
+
+    async def _back_up(
+        self, policy: ResticPolicy, task: BackupTask, current: Attempt, earlier: Sequence[StartedRestic]
+    ) -> BackupReport:
+        """Settle with `earlier`, the restic processes of earlier attempts, then find or make the snapshot."""
+        current.keep(*earlier)
+        sources = await look_at(policy, self._look)
+        env = commands.environment(policy, dict(os.environ))
+        session = Session(env, current, locations.local(sources.repository))
+        doubts = await session.aftermath.settle(earlier)
+        current.keep()
+        occurrence = _Occurrence(policy, task, current, session, sources)
+        report = await occurrence.snapshot()
+        report.repository = occurrence.repository
+        if activity.info().attempt > 1:
+            doubts += await occurrence.twins()
+        return worth.judged(report, policy, sources.empty, task, doubts)
+
+
+class _Occurrence:
+    """The snapshot of one occurrence in one repository."""
+
+    def __init__(
+        self, policy: ResticPolicy, task: BackupTask, current: Attempt, session: Session, sources: Sources
+    ) -> None:
+        self._policy = policy
+        self._task = task
+        self._attempt = current
+        self._session = session
+        self._sources = sources
+        self._host = policy.host or socket.gethostname()
+        self._warnings: list[str] = []
+        self._summary: dict[str, Any] = {}
+        self.repository = locations.public(sources.repository)
+        """Location of the repository, without credentials."""
+
+    async def snapshot(self) -> BackupReport:
+        """Find the snapshot of an earlier attempt, or make one; a missing repository is made first."""
+        command = commands.snapshots_of(self._task)
+        remark = ""
+        verdict, output, code = await self._session.look("looking for a snapshot of an earlier attempt", command)
+        if verdict is Verdict.NO_REPOSITORY:
+            if gone := worth.gone(self.repository, self._task, code, output.texts):
+                raise gone
+            self._attempt.step("making the repository")
+            await repositories.see_to(self._sources.repository, self._task.request.policy_name, self._session.init)
+            remark = "; the repository was made on this first use"
+            verdict, output, code = await self._session.look("looking for a snapshot of an earlier attempt", command)
+        if verdict is not Verdict.DONE:
+            raise failure(verdict, code, output.texts)
+        if earlier := snapshots(output.texts):
+            return await self._found(earlier[0])
+        return await self._made(remark)
+
+    async def twins(self) -> list[str]:
+        """Name the snapshots of this run where there are several: an earlier attempt went on without its worker."""
+        _, output, _ = await self._session.look(
+            "looking for snapshots of other attempts", commands.snapshots_of(self._task)
+        )
+        return twins(snapshots(output.texts))
+
+    async def _found(self, snapshot: dict[str, Any]) -> BackupReport:
+        report = report_of_found(snapshot)
+        if report.files is None:  # before 0.17
+            sizes: list[int] = []
+
+            def count(entry: dict[str, Any]) -> None:
+                if entry.get("type") == "file":
+                    sizes.append(int(entry.get("size", 0)))
+
+            verdict, output, code = await self._session.look(
+                "counting what an earlier attempt saved", ["ls", "--json", str(snapshot["id"])], count
+            )
+            if verdict is not Verdict.DONE:
+                raise failure(verdict, code, output.texts)
+            report.files, report.bytes_processed = len(sizes), sum(sizes)
+        return report
+
+    async def _made(self, remark: str) -> BackupReport:
+        arguments = commands.backup_arguments(self._policy, self._task, self._host, self._sources.paths)
+        verdict, output, code = await self._session.back_up(arguments, self._heed)
+        if verdict not in (Verdict.DONE, Verdict.INCOMPLETE):
+            raise failure(verdict, code, [*output.texts, *self._warnings])
+        snapshot_id = self._summary.get("snapshot_id")
+        if not snapshot_id:
+            # The next attempt finds the snapshot by its tag.
+            raise passing("restic did not name the snapshot that it made")
+        if verdict is Verdict.INCOMPLETE and not self._warnings:
+            self._warnings = output.texts[:MOST_WARNINGS] or ["restic did not say what"]
+        warnings = self._warnings if verdict is Verdict.INCOMPLETE else []
+        return report_of_new(snapshot_id, self._summary, warnings, remark)
+
+    def _heed(self, message: dict[str, Any]) -> None:
+        match message.get("message_type"):
+            case "status":
+                self._attempt.progress = Progress(
+                    step="backing up",
+                    percent=round(100 * message.get("percent_done", 0), 1),
+                    files_done=message.get("files_done", 0),
+                    files_total=message.get("total_files", 0),
+                    bytes_done=message.get("bytes_done", 0),
+                    bytes_total=message.get("total_bytes", 0),
+                )
+            case "summary":
+                self._summary = message
+            case "error" if len(self._warnings) < MOST_WARNINGS:
+                self._warnings.append(complaint(message))
+
+
+def _hours(duration: timedelta) -> str:
+    seconds = max(int(duration.total_seconds()), 0)
+    return f"{seconds / 3600:.4g} h" if seconds >= 3600 else f"{seconds} s"

@@ -1,0 +1,23 @@
+"""How a restic backup fails: for good, or for an attempt."""
+
+from temporalio.exceptions import ApplicationError
+
+from activities.restic.verdicts import Verdict, explain
+
+_TYPE = "ResticFailed"
+
+
+def passing(sentence: str) -> ApplicationError:
+    """Make the failure of an attempt after which another one may succeed."""
+    return ApplicationError(sentence, type=_TYPE)
+
+
+def lasting(sentence: str) -> ApplicationError:
+    """Make a failure after which no attempt can succeed until a person did something."""
+    return ApplicationError(sentence, type=_TYPE, non_retryable=True)
+
+
+def failure(verdict: Verdict, exit_code: int, texts: list[str]) -> ApplicationError:
+    """Make the failure of a command of restic."""
+    sentence = explain(verdict, exit_code, texts)
+    return lasting(sentence) if verdict.lasting else passing(sentence)

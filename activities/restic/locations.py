@@ -1,0 +1,59 @@
+"""Where a policy's repository is."""
+
+import posixpath
+import re
+from pathlib import Path
+
+from activities.paths import PathLooks
+from activities.restic.failures import lasting
+from backup_scheduler.policies.restic import ResticPolicy
+from backup_scheduler.texts import redact
+
+_DISKS = {"btrfs", "ext2", "ext3", "ext4", "exfat", "f2fs", "overlay", "tmpfs", "vfat", "xfs", "zfs"}
+"""File systems of one machine, as /proc/self/mountinfo names them."""
+_REMOTE = re.compile(r"(?!local:)[a-z0-9]+:")
+
+
+async def read(policy: ResticPolicy, look: PathLooks) -> str:
+    """Return the location as restic reads it; raises PathHangsError when a local one does not answer, and OSError."""
+    location = policy.repository
+    if location is None:
+        assert policy.repository_file  # noqa: S101  # a policy has one of both
+        location = (await look(policy.repository_file, _text)).strip()
+        if not location:
+            raise lasting(f"the repository_file {policy.repository_file} is empty")
+    if folder := local(location):
+        await look(folder, Path.exists)
+    return location
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def local(location: str) -> Path | None:
+    """Return the folder of a local repository."""
+    return Path(location.removeprefix("local:")) if location and not _REMOTE.match(location) else None
+
+
+def public(location: str) -> str:
+    """Return the location as people may read it, without credentials; the same for each way to write it."""
+    if folder := local(location):
+        return posixpath.normpath(str(folder))
+    if location.startswith("rclone:") and "," in location:  # options, secrets among them, between comma and colon
+        location = f"{location.partition(',')[0]}:{location.rpartition(':')[2]}"
+    location = redact(location).replace("://***@", "://")
+    return re.split(r"[?#]", location)[0].rstrip("/")
+
+
+def on_a_disk(folder: Path) -> bool:
+    """Whether only this machine's processes can write into a folder: it is not on a file system of the network."""
+    kinds: dict[str, str] = {}
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        before, _, after = line.partition(" - ")
+        kinds[before.split()[4]] = after.split()[0]  # the last one mounted there is the one that is seen
+    # The kernel writes blanks in names as \040 there: such a mount is not found, and its parent must not answer for it.
+    if any("\\" in mount for mount in kinds):
+        return False
+    place = folder.resolve()
+    return next((kinds[str(p)] for p in (place, *place.parents) if str(p) in kinds), "") in _DISKS

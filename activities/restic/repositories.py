@@ -1,0 +1,230 @@
+"""Makes repositories: one at a time, never over anything that restic did not make."""
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from temporalio import activity
+from temporalio.client import WorkflowFailureError
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+
+from activities.paths import PathHangsError, PathLooks
+from activities.restic import commands, locations
+from activities.restic.commands import Output
+from activities.restic.failures import failure, lasting, passing
+from activities.restic.verdicts import Verdict, judge
+from backup_scheduler.jobs import names
+from backup_scheduler.policies.file import Policies
+from backup_scheduler.policies.restic import ResticPolicy
+
+TIME_TO_MAKE: Final = timedelta(minutes=5)
+"""For `init` and the look at what it made; over a slow line it takes seconds."""
+
+_SETTLED: Final = timedelta(seconds=3)
+"""`init` looks whether there is a repository and writes a second later: after this, one begun with ours has ended."""
+
+_JUST_NOW: Final = timedelta(minutes=1)
+_ID = re.compile(r"[0-9a-f]{64}")
+_TEMPORARY = re.compile(r"(?:[0-9a-f]{64}|config)-tmp-\d+")
+"""What restic writes before it gives it its name; harmless, it is not read."""
+_REFUSAL = "repository already contains keys"
+"""Of `init` from 0.18 on, where there is a key and no config."""
+_KEY = {"created", "username", "hostname", "kdf", "N", "r", "p", "salt", "data"}
+_LARGEST_KEY = 64 * 1024
+_FOLDERS = ("data", "index", "keys", "locks", "snapshots")
+_OF_THE_DISK = "lost+found"
+
+Restic = Callable[[Sequence[str]], Awaitable[tuple[Verdict, Output, int]]]
+"""Runs restic with these arguments."""
+
+
+class RepositoryMaker:
+    """Makes the repositories of restic policies."""
+
+    def __init__(self, policies: Policies, look: PathLooks) -> None:
+        self._policies = policies
+        self._look = look
+
+    @activity.defn
+    async def make_repository(self, policy_name: str) -> None:
+        """Make a policy's repository if there is none; only MakeRepositoryWorkflow asks for it."""
+        policy = self._policies.find(policy_name)
+        if not isinstance(policy, ResticPolicy):
+            raise lasting(f"the policy {policy_name!r} is not of type restic any more")
+        env = commands.environment(policy, dict(os.environ))
+
+        async def restic(arguments: Sequence[str]) -> tuple[Verdict, Output, int]:
+            output = Output()
+            exit_code = await commands.run(arguments, env, output)
+            return judge(exit_code, output.texts), output, exit_code
+
+        try:
+            place = await locations.read(policy, self._look)
+            async with asyncio.timeout(TIME_TO_MAKE.total_seconds()):
+                await make(restic, place, settle=True)
+        except TimeoutError:
+            raise passing(f"the repository could not be made within {TIME_TO_MAKE}") from None
+        except PathHangsError as error:
+            raise passing(str(error)) from None
+        except OSError as error:
+            raise cannot_be_made(error) from None
+        except asyncio.CancelledError:
+            details = activity.cancellation_details()
+            if details is None or not details.worker_shutdown:
+                raise
+            raise passing("the worker was stopped while it made the repository") from None
+
+
+def cannot_be_made(error: OSError) -> ApplicationError:
+    """Make the failure of a repository whose folder cannot be made or read."""
+    return lasting(f"the repository cannot be made: {error.filename}: {error.strerror}")
+
+
+async def see_to(place: str, policy_name: str, restic: Restic) -> None:
+    """Have a repository made; raises ApplicationError when it is not there then.
+
+    On a disk of this machine the kernel lets one make it at a time, elsewhere Temporal does: the workflow that makes it
+    has an id for each repository, so all runs that want one wait for the same.
+    """
+    folder = locations.local(place)
+    try:
+        if folder:
+            async with alone_in(folder):
+                if await asyncio.to_thread(locations.on_a_disk, folder):
+                    return await make(restic, place, settle=False)
+    except OSError as error:
+        raise cannot_be_made(error) from None
+    handle = await activity.client().start_workflow(
+        names.REPOSITORY_WORKFLOW,
+        policy_name,
+        id=names.repository_workflow_id(digest(place)),
+        task_queue=activity.info().task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary="Makes a restic repository",
+    )
+    try:
+        await handle.result()
+    except WorkflowFailureError as error:
+        cause: BaseException | None = error.cause
+        while cause is not None and not isinstance(cause, ApplicationError):
+            cause = cause.__cause__
+        if cause is None:
+            raise passing("the repository was not made: the workflow that makes it was ended") from None
+        raise (lasting if cause.non_retryable else passing)(f"the repository was not made: {cause.message}") from None
+
+
+async def make(restic: Restic, place: str, *, settle: bool) -> None:
+    """Make a repository and look that it is whole: it has one key and opens.
+
+    Two `init` at once both succeed, and the repository has two keys then, of which only one opens it, or none. `settle`
+    waits before the look for one that nothing here keeps out. The caller sees to it that there is no other of its own.
+    """
+    folder = locations.local(place)
+    if folder:
+        await asyncio.to_thread(clear_for_repository, folder)
+    verdict, output, code = await restic(["init"])
+    unfinished = any(_REFUSAL in text for text in output.texts)
+    if not unfinished and verdict not in (
+        Verdict.DONE,
+        Verdict.REPOSITORY_EXISTS,
+    ):  # another may have made it meanwhile
+        raise failure(verdict, code, output.texts)
+    if settle:
+        await asyncio.sleep(_SETTLED.total_seconds())
+    verdict, output, code = await restic(["list", "keys"])
+    keys = [text for text in output.texts if _ID.fullmatch(text)]
+    if verdict is Verdict.DONE and len(keys) == 1:
+        return
+    if verdict is Verdict.DONE or verdict.lasting or unfinished:
+        raise lasting(
+            f"the repository {locations.public(place)} was made by two at once or over an unfinished one, and "
+            "may not open; nothing was backed up into it: remove what is there, and the next run makes it anew"
+        )
+    raise failure(verdict, code, output.texts)
+
+
+def digest(place: str) -> str:
+    """Return a name for a repository's location that is the same for all who mean it, and tells no secret."""
+    folder = locations.local(place)
+    meant = str(folder.resolve()) if folder else locations.public(place)
+    return hashlib.sha256(meant.encode()).hexdigest()[:32]
+
+
+def clear_for_repository(folder: Path) -> None:
+    """Take the key away that an `init` that was killed left; raise ApplicationError when anything else is there.
+
+    restic itself does not look: over old data it would make a repository that does not open that data any more, and
+    with an old key of the same password one that does not open at all.
+    """
+    if not folder.exists() or (folder / "config").exists():  # another worker has just made it; `init` will say so
+        return
+    keys, others = [], []
+    for path in sorted(folder.iterdir()):
+        if path.name in _FOLDERS and path.is_dir() and not path.is_symlink():
+            continue
+        if path.name != _OF_THE_DISK and not _TEMPORARY.fullmatch(path.name):
+            others.append(path.name)
+    for path in sorted([*(folder / "keys").glob("*"), *(folder / "locks").glob("*")] if not others else []):
+        if path.parent.name == "keys" and _is_key(path):
+            keys.append(path)
+        elif not _TEMPORARY.fullmatch(path.name):
+            others.append(f"{path.parent.name}/{path.name}")
+    if others:
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        raise lasting(
+            f"the folder {folder} is no restic repository and holds other things ({', '.join(others[:3])}{more}): name "
+            "an empty folder, or one that does not exist yet, as the repository"
+        )
+    if any(path.is_file() for kind in ("data", "index", "snapshots") for path in (folder / kind).rglob("*")):
+        raise lasting(f"the repository is damaged: {folder} holds data but no config file")
+    for key in keys:
+        if abs(time.time() - key.stat().st_mtime) < _JUST_NOW.total_seconds():
+            raise passing(f"the repository {folder} is just being made by another process, or by one that was killed")
+    for key in keys:  # of nothing: there is no data
+        key.unlink()
+
+
+def _is_key(path: Path) -> bool:
+    if not _ID.fullmatch(path.name) or path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST_KEY:
+        return False
+    content = path.read_bytes()
+    try:
+        key = json.loads(content)
+    except ValueError:
+        return False
+    # The name of each file of a repository is the digest of its content.
+    return isinstance(key, dict) and key.keys() >= _KEY and hashlib.sha256(content).hexdigest() == path.name
+
+
+@asynccontextmanager
+async def alone_in(folder: Path) -> AsyncIterator[None]:
+    """Wait until no other worker on this machine is in here with the same folder, which is made where missing.
+
+    Two `restic init` of 0.14 at once leave a local repository that does not open (5 of 12 times). The kernel frees the
+    lock of a worker that is killed.
+    """
+    await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await asyncio.sleep(0.1)
+            except OSError:  # some file systems of the network have no such locks: the caller knows other means there
+                break
+            else:
+                break
+        yield
+    finally:
+        os.close(descriptor)

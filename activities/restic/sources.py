@@ -1,0 +1,150 @@
+"""What a restic policy names on the worker's machine, looked at before each attempt.
+
+restic itself saves a link instead of what it points to, and an empty folder where a disk is not mounted, and calls both
+success. 0.14 skips a path that does not exist.
+"""
+
+import errno
+import os
+import re
+import shlex
+import shutil
+import stat
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from activities.paths import PathHangsError, PathLooks
+from activities.restic import locations
+from activities.restic.failures import lasting, passing
+from backup_scheduler.policies.restic import ResticPolicy
+
+_LONGEST_SEARCH: Final = 5
+"""Seconds for which a file is looked for in folders; after that restic finds out whether there is one."""
+
+_MISSING: Final = (errno.ENOENT, errno.ENOTDIR)
+_REFUSED: Final = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What restic is to save, and where to."""
+
+    paths: list[str]
+    """The policy's paths, and what those point to that are links."""
+    empty: list[str]
+    """Those in which there is no file."""
+    repository: str
+    """restic's location, which may hold credentials."""
+
+
+async def look_at(policy: ResticPolicy, look: PathLooks) -> Sources:
+    """Look at everything that the policy names; raises ApplicationError with what keeps restic from working."""
+    try:
+        if not await look(Path("restic"), shutil.which):
+            raise lasting("restic is not installed on the worker's machine")
+        if missing := [str(path) for path in policy.require if not await look(path, _exists)]:
+            raise lasting(f"the policy requires what is not there: {', '.join(missing)}: a disk that is not mounted?")
+        if missing := [str(path) for path in policy.paths if not await look(path, _exists)]:
+            raise lasting(f"not on the worker's machine: {', '.join(missing)}")
+        targets = {path: await look(path, _target) for path in policy.paths}
+        empty = [str(path) for path, target in targets.items() if not await look(target, _holds_a_file)]
+        if len(empty) == len(targets) and not policy.allow_empty:
+            raise lasting(
+                f"there is no file to save in {', '.join(empty)}: a disk that is not mounted? "
+                "(allow_empty = true in the policy says that this may be)"
+            )
+        await _look_at_the_password(policy, look)
+        repository = await locations.read(policy, look)
+    except PathHangsError as error:
+        raise passing(str(error)) from None
+    except OSError as error:
+        raise _failure(error) from None
+    links = [str(target) for path, target in targets.items() if target != path]
+    return Sources([*map(str, policy.paths), *links], [] if policy.allow_empty else empty, repository)
+
+
+async def _look_at_the_password(policy: ResticPolicy, look: PathLooks) -> None:
+    if policy.password_file is not None and not await look(policy.password_file, _holds_text):
+        raise lasting(f"the password file {policy.password_file} is empty")
+    if policy.password_command is not None:
+        try:
+            program = Path(shlex.split(policy.password_command)[0])
+        except (ValueError, IndexError):  # restic says what it thinks of it
+            return
+        if not await look(program, shutil.which):
+            raise lasting(f"password_command names a program that is not on the worker's machine: {program}")
+
+
+def _failure(error: OSError) -> Exception:
+    sentence = f"the worker cannot read {error.filename}: {os.strerror(error.errno or errno.EIO)}"
+    return lasting(sentence) if error.errno in (*_MISSING, *_REFUSED) else passing(sentence)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.lstat()
+    except OSError as error:
+        if error.errno in _MISSING:
+            return False
+        raise
+    return True
+
+
+def _target(path: Path) -> Path:
+    """Return what a link points to in the end, and any other path as it is; links in its folders are for restic."""
+    if not path.is_symlink():
+        return path
+    try:
+        return path.resolve(strict=True)
+    except FileNotFoundError:
+        raise lasting(
+            f"{path} is a link to {path.readlink()}, which is not there: a disk that is not mounted?"
+        ) from None
+    except (RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ELOOP:
+            raise
+        raise lasting(f"{path} is a link that leads back to itself") from None
+
+
+def _holds_a_file(path: Path) -> bool:
+    """Tell whether a file is in here; restic counts files alone, not folders, links, pipes or devices.
+
+    Also true when that cannot be known soon, or at all: restic complains of what it cannot read. Other file systems
+    in here are not looked at: one that hangs may be excluded.
+    """
+    if not path.is_dir():
+        return stat.S_ISREG(path.stat().st_mode)
+    deadline = time.monotonic() + _LONGEST_SEARCH
+    mounts = _mount_points()
+    folders = [os.path.realpath(path)]
+    unknown = False
+    try:
+        while folders and time.monotonic() < deadline:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        return True
+                    if entry.path in mounts:
+                        unknown = True
+                    elif entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+    except OSError:
+        return True
+    return unknown or bool(folders)
+
+
+def _mount_points() -> set[str]:
+    """Return where file systems are mounted, without asking these; proc(5) writes blanks and the like in octal."""
+    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    return {re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), line.split(" ")[4]) for line in lines}
+
+
+def _holds_text(path: Path) -> bool:
+    """Tell whether a file can be read and is not blank; a pipe may be read once only, so it is restic's."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        return True
+    with path.open("rb") as file:
+        return bool(file.read(1 << 16).strip())

@@ -1,0 +1,38 @@
+"""The description of a job in a reply (docs/api.md)."""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from backup_scheduler.jobs.terms import BackupJob
+
+Description = dict[str, Any]
+
+
+def describe_job(job: BackupJob, zone: ZoneInfo, next_run: datetime | None) -> Description:
+    """Describe a job (contract); a paused or removed job has no next run."""
+    return {
+        "job_id": job.scheduler_id,
+        "func": "start_backup",
+        "args": [],
+        "kwargs": {
+            "policy_name": job.policy_name,
+            "duration": job.duration,
+            "start_time": job.start_time,
+            **job.url_kwargs,
+        },
+        "misfire_grace_time": job.misfire_grace_time,
+        "next_run_time": next_run and next_run.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"),
+    }
+
+
+def describe_broken_job(scheduler_id: str) -> Description:
+    """Describe a job without readable terms: the same keys, and only the id has a value."""
+    return {
+        "job_id": scheduler_id,
+        "func": "start_backup",
+        "args": [],
+        "kwargs": {"policy_name": None, "duration": None, "start_time": None},
+        "misfire_grace_time": None,
+        "next_run_time": None,
+    }

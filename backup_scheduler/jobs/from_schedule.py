@@ -1,0 +1,201 @@
+"""Temporal Schedule to job; to_schedule.py is the way there."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Self, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import ScheduleOverlapPolicy
+from temporalio.api.schedule.v1 import IntervalSpec
+from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from backup_scheduler.contract.errors import BrokenJob
+from backup_scheduler.jobs.alignment import CurrentSchedule
+from backup_scheduler.jobs.names import BACKUP_WORKFLOW, workflow_id
+from backup_scheduler.jobs.names import schedule_id as schedule_id_of
+from backup_scheduler.jobs.request import BackupRequest
+from backup_scheduler.jobs.timing import nearest_start, start_on
+from backup_scheduler.jobs.to_schedule import CHANGED_BY, MADE_BY, MADE_FOR, mark_of
+
+_converter: Final = pydantic_data_converter.payload_converter
+
+T = TypeVar("T")
+
+UNREADABLE: Final = "its schedule holds no terms that can be read: remove it with remove_job, then add it anew"
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Runs that could not start when they were due; sums since the job was made."""
+
+    waiting: int = 0
+    """Runs that now wait for the run before."""
+    dropped: int = 0
+    """Runs that came due while as many waited as Temporal keeps."""
+    missed_catchup: int = 0
+    """Occurrences too old to be made up for; Temporal may count one again (Temporal fact)."""
+
+
+@dataclass(frozen=True)
+class ScheduledJob:
+    """A job in Temporal.
+
+    It reads Temporal's own message: the SDK's description converts all fields, also those that nobody here needs, for a
+    seventh of the CPU time of a `get_job`.
+    """
+
+    request: BackupRequest
+    schedule_id: str
+    description: DescribeScheduleResponse
+
+    @classmethod
+    def read(cls, schedule_id: str, description: DescribeScheduleResponse) -> Self | None:
+        """Read the job of a schedule; None for a schedule that is not a job of ours.
+
+        Raises BrokenJob for a schedule that was made for a job and holds no terms that can be read.
+        """
+        action = description.schedule.action.start_workflow
+        request = _request_in(action)
+        if request is not None and schedule_id_of(request.scheduler_id) == schedule_id:
+            return cls(request, schedule_id, description)
+        made_for = _decoded(description.memo.fields.get(MADE_FOR), str)
+        if made_for is not None and schedule_id_of(made_for) == schedule_id:
+            raise BrokenJob(made_for, UNREADABLE)
+        return None
+
+    @property
+    def broken(self) -> str | None:
+        """Difference between the schedule and the terms of the job, as a sentence; None where there is none.
+
+        The offset does not count: clock changes move it (`realigned`).
+        """
+        spec, policies = self.description.schedule.spec, self.description.schedule.policies
+        calendars = spec.calendar or spec.structured_calendar or spec.cron_string
+        excluded = spec.exclude_calendar or spec.exclude_structured_calendar
+        intervals = [interval.interval.ToTimedelta() for interval in spec.interval]
+        changed = {
+            "times": calendars or excluded or spec.HasField("end_time") or intervals != [self.request.every],
+            "jitter": spec.jitter.ToTimedelta() != self.request.window,
+            "overlap policy": policies.overlap_policy != ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
+            "catch-up window": policies.catchup_window.ToTimedelta() != self.request.catch_up_window,
+            "number of runs": self.description.schedule.state.limited_actions,
+        }
+        if not any(changed.values()):
+            return None
+        parts = ", ".join(part for part, is_changed in changed.items() if is_changed)
+        return f"its schedule was changed by other means ({parts}): modify_start_backup_job_by_interval mends it"
+
+    @property
+    def created_at(self) -> datetime:
+        """When Temporal made the schedule, by its own clock."""
+        return _moment(self.description.info.create_time)
+
+    @property
+    def in_force_since(self) -> datetime:
+        """When Temporal took over the terms, by its own clock."""
+        info = self.description.info
+        return _moment(info.update_time) if info.HasField("update_time") else self.created_at
+
+    @property
+    def task_queue(self) -> str:
+        """Where the job's runs wait for a worker."""
+        return self._action.task_queue.name
+
+    @property
+    def losses(self) -> Losses:
+        """Runs that waited or were lost."""
+        info = self.description.info
+        return Losses(info.buffer_size, info.buffer_dropped, info.missed_catchup_window)
+
+    @property
+    def paused(self) -> bool:
+        """Nothing starts while paused."""
+        return self.description.schedule.state.paused
+
+    @property
+    def changed_by(self) -> list[str]:
+        """Marks of the requests that changed the job last."""
+        # None after an update by the CLI, for instance.
+        return _decoded(self._action.header.fields.get(CHANGED_BY), list[str]) or []
+
+    def was_made_by(self, request_id: str) -> bool:
+        """Tell whether a request made the job."""
+        return _decoded(self.description.memo.fields.get(MADE_BY), str) == request_id
+
+    def was_changed_by(self, request_id: str) -> bool:
+        """Tell whether a request changed the job; later requests may have changed it again.
+
+        A control call can get lost without an error (Temporal fact). The terms alone do not tell a lost change from one
+        that was overtaken, and to repeat an overtaken one would undo later changes.
+        """
+        return mark_of(request_id) in self.changed_by
+
+    def realigned(self, now: datetime) -> datetime | None:
+        """Return the next run after a move to the wall-clock start_time.
+
+        None where no move is due, and as long as a move could skip or repeat a run (alignment.py). The job must not be
+        `broken`. Raises ZoneInfoNotFoundError where this machine does not know its zone.
+        """
+        request, schedule = self.request, self.description.schedule
+        current = CurrentSchedule(
+            every=self._interval.interval.ToTimedelta(),
+            offset=self._interval.phase.ToTimedelta(),
+            window=schedule.spec.jitter.ToTimedelta(),
+            catch_up_window=schedule.policies.catchup_window.ToTimedelta(),
+            starts=self._starts,
+            paused=self.paused,
+        )
+        days = (request.anchor, request.days, request.wall_time, request.zone)
+        return current.moved(lambda nominal: nearest_start(*days, nominal), now)
+
+    @property
+    def came_too_late(self) -> bool:
+        """Whether the terms came into force only after their first run was due.
+
+        Nothing would make up for that run, so the job has to be aligned anew from `in_force_since`.
+        """
+        opens = start_on(self.request.anchor, self.request.wall_time, self.request.zone)
+        closes = opens + self.request.window
+        return self.in_force_since >= opens and not any(opens <= time <= closes for time in self._starts)
+
+    def next_run(self, now: datetime) -> datetime | None:
+        """Return the start of the next run, jitter included; Temporal may list past times (Temporal fact)."""
+        return None if self.paused else next((time for time in self._starts if time > now), None)
+
+    @property
+    def _action(self) -> NewWorkflowExecutionInfo:
+        return self.description.schedule.action.start_workflow
+
+    @property
+    def _interval(self) -> IntervalSpec:
+        [interval] = self.description.schedule.spec.interval
+        return interval
+
+    @property
+    def _starts(self) -> list[datetime]:
+        return [_moment(time) for time in self.description.info.future_action_times]
+
+
+def _moment(time: Timestamp) -> datetime:
+    return time.ToDatetime(UTC)
+
+
+def _decoded(payload: Payload | None, kind: type[T]) -> T | None:
+    """Decode a payload; None where there is none, or where it holds something else."""
+    if payload is None:
+        return None
+    try:
+        decoded: T = _converter.from_payload(payload, kind)
+    except Exception:  # pydantic's, the SDK's and json's errors: anybody can write a schedule
+        return None
+    return decoded
+
+
+def _request_in(action: NewWorkflowExecutionInfo) -> BackupRequest | None:
+    if action.workflow_type.name != BACKUP_WORKFLOW or len(action.input.payloads) != 1:
+        return None
+    request = _decoded(action.input.payloads[0], BackupRequest)
+    return request if request and action.workflow_id == workflow_id(request.scheduler_id) else None

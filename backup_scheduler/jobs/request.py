@@ -1,0 +1,40 @@
+"""The request of a run: the terms of its job, with zone and first day."""
+
+from datetime import date
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from pydantic import ConfigDict
+
+from backup_scheduler.jobs.terms import BackupJob
+
+
+class BackupRequest(BackupJob):
+    """The one argument of BackupWorkflow: the terms of a job, and what gives its right times for ever.
+
+    It is in the action of the schedule and in the history of each run, readable in the Web UI.
+    """
+
+    model_config = ConfigDict(extra="ignore")  # a newer RPC service may talk to an older worker
+
+    timezone: str
+    """IANA name of the zone in which start_time is read; a job keeps its first zone (contract).
+
+    Any name can be read: a run needs no zone, and machines know different ones.
+    """
+    anchor: date
+    """Local date of the first run; runs fall on every `days`-th day from it."""
+
+    @classmethod
+    def of(cls, job: BackupJob, timezone: str, anchor: date) -> Self:
+        """Bind the terms of a job to a zone and a first day."""
+        return cls(**job.model_dump(), timezone=timezone, anchor=anchor)
+
+    def job(self) -> BackupJob:
+        """Return the terms as the caller gave them."""
+        return BackupJob(**self.model_dump(include=set(BackupJob.model_fields)))
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which start_time is read; raises ZoneInfoNotFoundError where this machine does not know it."""
+        return ZoneInfo(self.timezone)

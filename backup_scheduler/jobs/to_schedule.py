@@ -1,0 +1,171 @@
+"""BackupJob to Temporal Schedule; from_schedule.py is the way back."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Self
+from zoneinfo import ZoneInfo
+
+from temporalio.client import (
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleState,
+)
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from backup_scheduler.jobs.names import (
+    BACKUP_WORKFLOW,
+    POLICY_NAME,
+    SCHEDULER_ID,
+    SYSTEM_SCHEDULE,
+    SYSTEM_WORKFLOW,
+    bounded,
+    trigger_command,
+    workflow_id,
+)
+from backup_scheduler.jobs.request import BackupRequest
+from backup_scheduler.jobs.terms import BackupJob
+from backup_scheduler.jobs.timing import first_run, phase
+
+LONGEST_RUN: Final = timedelta(days=31)
+"""Time from the last possible start of a run to its end by Temporal: longer than any policy allows a backup, so such a
+run has hung, and it must not hold up the next one for ever."""
+
+MADE_FOR: Final = "scheduler_id"
+"""Memo key of the job that a schedule was made for. A memo never changes: it names the job of a spoilt schedule."""
+
+MADE_BY: Final = "call"
+"""Memo key of the request that made a schedule; a redelivered request finds its own schedule by it."""
+
+CHANGED_BY: Final = "backup-scheduler-calls"
+"""Header of the action with the marks of the requests that changed a schedule last; people do not see headers."""
+
+_MARKS_KEPT: Final = 8
+"""Kept marks; more than eight changes never land before one is confirmed."""
+
+_converter: Final = pydantic_data_converter.payload_converter
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The times of a job, decided at one moment."""
+
+    request: BackupRequest
+    first_run: datetime
+
+    @classmethod
+    def at(cls, now: datetime, job: BackupJob, timezone: str) -> Self:
+        """Align a job with the next start_time after `now` on the clock of the zone (contract)."""
+        zone = ZoneInfo(timezone)
+        first = first_run(job.wall_time, zone, now)
+        return cls(BackupRequest.of(job, timezone, first.astimezone(zone).date()), first)
+
+
+def schedule_for(
+    alignment: Alignment, task_queue: str, request_id: str = "", changed_by: Sequence[str] = ()
+) -> Schedule:
+    """Make the schedule of a job.
+
+    `request_id` names the request that asks for it. An update passes the marks of earlier requests in `changed_by`:
+    they have to last.
+    """
+    request = alignment.request
+    action = ScheduleActionStartWorkflow(
+        BACKUP_WORKFLOW,
+        request,
+        id=workflow_id(request.scheduler_id),
+        task_queue=task_queue,
+        execution_timeout=request.window + request.catch_up_window + LONGEST_RUN,
+        typed_search_attributes=search_attributes(request),
+        static_summary=_summary(request),
+        static_details=_details(request),
+    )
+    if marks := [*changed_by, *([mark_of(request_id)] if request_id else [])]:
+        action.headers = {CHANGED_BY: _converter.to_payload(marks[-_MARKS_KEPT:])}
+    return Schedule(
+        action=action,
+        spec=ScheduleSpec(
+            intervals=[ScheduleIntervalSpec(every=request.every, offset=phase(alignment.first_run, request.every))],
+            start_at=alignment.first_run,  # else new terms would start a run in a window that is open already
+            jitter=request.window,
+        ),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ALL, catchup_window=request.catch_up_window),
+        state=ScheduleState(note=_summary(request)),
+    )
+
+
+def memo_for(request: BackupRequest, request_id: str) -> dict[str, str]:
+    """Make the memo of a job's schedule; `request_id` names the request that makes it."""
+    return {MADE_FOR: request.scheduler_id, MADE_BY: request_id}
+
+
+def mark_of(request_id: str) -> str:
+    """Return the short mark of a request that a schedule keeps."""
+    return hashlib.sha256(request_id.encode()).hexdigest()[:16]
+
+
+def system_schedule(task_queue: str) -> Schedule:
+    """Make the system schedule; every hour, so that a pass follows a clock change long before the next daily run."""
+    summary = "Keeps backup jobs at their start_time when clocks change, and reports lost runs"
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            SYSTEM_WORKFLOW,
+            id=SYSTEM_SCHEDULE,
+            task_queue=task_queue,
+            execution_timeout=timedelta(hours=1),
+            static_summary=summary,
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(hours=1))]),
+        # A pass heeds all clock changes before it: one pass makes up for all missed ones.
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=1)),
+        state=ScheduleState(note=summary),
+    )
+
+
+def search_attributes(request: BackupRequest) -> TypedSearchAttributes:
+    """Return the search attributes by which people find the schedule of a job and its runs."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(SCHEDULER_ID, bounded(request.scheduler_id)),
+            SearchAttributePair(POLICY_NAME, bounded(request.policy_name)),
+        ]
+    )
+
+
+def _short(text: str) -> str:
+    # The server takes 400 bytes of summary; two names of up to 200 characters of 4 bytes each could be longer.
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+def _summary(request: BackupRequest) -> str:
+    return f"Backup {_short(request.policy_name)} for {_short(request.scheduler_id)}"
+
+
+def _code(text: str) -> str:
+    """Return the text as code of Markdown, whose fence is longer than any run of backticks in it."""
+    fence = "`"
+    while fence in text:
+        fence += "`"
+    blank = " " if len(fence) > 1 else ""
+    return f"{fence}{blank}{text}{blank}{fence}"
+
+
+def _details(request: BackupRequest) -> str:
+    days = "day" if request.days == 1 else f"{request.days} days"
+    window = f", at a random moment of the {request.duration} h from then" if request.duration else ""
+    return "\n".join(
+        [
+            f"* policy: {request.policy_name}",
+            f"* scheduler_id: {request.scheduler_id}",
+            f"* runs every {days} at {request.start_time} {request.timezone}{window}, from {request.anchor} on",
+            f"* a missed run is made up for within {request.misfire_grace_time} s",
+            f"* to run it now: {_code(trigger_command(request.scheduler_id))}",
+            "* to change it: the RPC service `scheduler`",
+        ]
+    )

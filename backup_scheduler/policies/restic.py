@@ -1,0 +1,70 @@
+"""Policies of the restic engine."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, ClassVar, Final, Literal, Self
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from backup_scheduler.policies.fields import AbsolutePath, Policy, Text, Timeout
+from backup_scheduler.policies.patterns import is_exclude_pattern
+
+_CREDENTIALS: Final = re.compile(r"://[^/\s]*:[^/\s]*@")
+_REPOSITORY: Final = re.compile(r"/|(?:local|sftp|s3|gs|azure|swift|b2|rest|rclone):.")
+
+
+def _pattern(pattern: str) -> str:
+    if not is_exclude_pattern(pattern):
+        raise ValueError("is not a pattern that restic knows: a [ needs its ], and a backslash something behind it")
+    return pattern
+
+
+def _part(number: float) -> float:
+    if not 0 <= number <= 1:
+        raise ValueError("must be a number from 0 (never warn) to 1")
+    return number
+
+
+class ResticPolicy(Policy):
+    """`type = "restic"`: folders and files of the worker's machine, backed up into a restic repository."""
+
+    engine: ClassVar[str] = "restic"
+
+    type: Literal["restic"]
+    paths: Annotated[tuple[AbsolutePath, ...], Field(min_length=1)]
+    """What is backed up; a run fails when one of them does not exist. Of a link, also what it points to."""
+    require: tuple[AbsolutePath, ...] = ()
+    """What has to exist for a backup to be made, such as a file on a disk that may not be mounted."""
+    allow_empty: bool = False
+    """Whether a backup without any file is a success."""
+    shrink_warning: Annotated[float, AfterValidator(_part)] = 0.5
+    """A backup with less than this part of the files or bytes of the run before is one with warnings; 0: never."""
+    repository: Annotated[str, Field(pattern=_REPOSITORY)] | None = None
+    """An absolute path or a restic location such as 's3:https://s3.example.org/bucket'; made on first use."""
+    repository_file: AbsolutePath | None = None
+    """A file that holds the repository's location, for locations with credentials."""
+    password_file: AbsolutePath | None = None
+    password_command: Text | None = None
+    """A command that prints the repository's password."""
+    exclude: tuple[Annotated[Text, AfterValidator(_pattern)], ...] = ()
+    """Patterns as for `restic backup --exclude`."""
+    host: Text | None = None
+    """Under which host name snapshots are filed; default: the worker's own."""
+    cache_dir: AbsolutePath | None = None
+    """restic's cache; default: restic's own choice."""
+    timeout: Timeout = timedelta(hours=24)
+    """For one attempt, after which the backup is not tried again; in seconds."""
+
+    @field_validator("repository")
+    @classmethod
+    def _without_credentials(cls, repository: str | None) -> str | None:
+        if repository and _CREDENTIALS.search(repository):
+            raise ValueError("must not hold a password: put the location into a file and name it as repository_file")
+        return repository
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        for first, second in (("repository", "repository_file"), ("password_file", "password_command")):
+            if (getattr(self, first) is None) == (getattr(self, second) is None):
+                raise ValueError(f"exactly one of {first} and {second} must be given")
+        return self

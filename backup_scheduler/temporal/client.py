@@ -1,0 +1,83 @@
+"""The one place that makes a client of Temporal, from Temporal's own settings."""
+
+import dataclasses
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.runtime import Runtime
+from temporalio.service import RetryConfig
+
+from backup_scheduler.contract.errors import ConfigurationError
+from backup_scheduler.masking import MaskedFailures
+
+DATA_CONVERTER: Final = dataclasses.replace(pydantic_data_converter, failure_converter_class=MaskedFailures)
+"""Pydantic models as JSON, and no secret in the text of a failure."""
+
+_DEFAULT_ADDRESS = "localhost:7233"
+_TOML_PLACE = re.compile(r"TOML parse error (at line \d+, column \d+)")
+_TRUTH_VALUES = ("true", "false", "1", "0")
+
+
+_UNUSABLE = {
+    "PrivateKeyParseError": "TEMPORAL_TLS_CLIENT_KEY_PATH: there is no private key in PEM form in the file",
+    "CertificateParseError": "TEMPORAL_TLS_CLIENT_CERT_PATH: there is no certificate in PEM form in the file",
+}
+"""What no attempt to connect will heal, by what the SDK's Rust core calls it."""
+
+
+def configuration() -> ClientConnectConfig:
+    """Read Temporal's own settings: TEMPORAL_ADDRESS, _NAMESPACE, _API_KEY, _TLS_* and profiles.
+
+    Raises ConfigurationError that names what is wrong, and never quotes what may be a key.
+    """
+    file = os.environ.get("TEMPORAL_CONFIG_FILE")
+    if file and not Path(file).exists():  # the SDK goes on without it
+        raise ConfigurationError(f"TEMPORAL_CONFIG_FILE: there is no file {file!r}")
+    tls = os.environ.get("TEMPORAL_TLS", "")
+    if tls and tls.lower() not in _TRUTH_VALUES:  # the SDK takes anything else for not set
+        raise ConfigurationError(f"TEMPORAL_TLS: must be true or false, not {tls!r}")
+    try:
+        config = ClientConfig.load_client_connect_config()
+    except (RuntimeError, ValueError, OSError) as error:
+        # What the SDK says of a file that is not TOML has the line in it, which may be the one with the key.
+        place = _TOML_PLACE.search(str(error))
+        reason = f"the file with profiles is not as it should be {place[1]}" if place else str(error)
+        raise ConfigurationError(f"Temporal's settings (TEMPORAL_*) cannot be read: {reason}") from None
+    address = config.setdefault("target_host", _DEFAULT_ADDRESS)
+    if not _is_address(address):
+        raise ConfigurationError(
+            "TEMPORAL_ADDRESS (or the address of a profile): must be a host and a port from 1 to 65535 without a "
+            f"scheme, such as {_DEFAULT_ADDRESS!r}"
+        )
+    return config
+
+
+def _is_address(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    right_host = re.fullmatch(r"\[[0-9a-fA-F:.%]+\]|[^\s:/@\[\]?#]+", host) is not None
+    return right_host and port.isascii() and port.isdecimal() and 0 < int(port) < 65536
+
+
+async def connect(
+    *, lazy: bool = False, runtime: Runtime | None = None, retry_config: RetryConfig | None = None
+) -> Client:
+    """Connect as Temporal's own settings say.
+
+    A lazy client connects with its first call, so it can be made while Temporal is down. Raises ConfigurationError
+    when the settings are wrong and RuntimeError when Temporal cannot be reached.
+    """
+    try:
+        return await Client.connect(
+            **configuration(), data_converter=DATA_CONVERTER, lazy=lazy, runtime=runtime, retry_config=retry_config
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"Temporal's settings (TEMPORAL_*) cannot be used: {error}") from None
+    except RuntimeError as error:
+        if unusable := next((sentence for sign, sentence in _UNUSABLE.items() if sign in str(error)), None):
+            raise ConfigurationError(unusable) from None
+        raise

@@ -1,0 +1,57 @@
+"""The search attributes of a namespace, without which no job can be added or found."""
+
+from typing import Final
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES
+
+_KEYWORD: Final = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+
+_CLOSED: Final = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.UNAUTHENTICATED)
+
+
+async def register_search_attributes(client: Client) -> None:
+    """Register the search attributes in the client's namespace; harmless where they are.
+
+    Raises RPCError where an API key has no right to: Temporal Cloud wants them made with `tcld` or in its UI.
+    """
+    request = AddSearchAttributesRequest(
+        namespace=client.namespace,
+        search_attributes=dict.fromkeys((key.name for key in SEARCH_ATTRIBUTES), _KEYWORD),
+    )
+    try:
+        await client.operator_service.add_search_attributes(request)
+    except RPCError as error:
+        if error.status != RPCStatusCode.ALREADY_EXISTS:
+            raise
+
+
+async def missing_search_attributes(client: Client) -> dict[str, str]:
+    """Return what an administrator has to do about search attributes: name to "Keyword", or to why it will not do.
+
+    Where the operator's interface is closed, as in Temporal Cloud, the namespace itself tells the names, but no types.
+    Raises RPCError where neither can be asked.
+    """
+    try:
+        request = ListSearchAttributesRequest(namespace=client.namespace)
+        found = dict((await client.operator_service.list_search_attributes(request)).custom_attributes)
+    except RPCError as error:
+        if error.status not in _CLOSED:
+            raise
+        described = DescribeNamespaceRequest(namespace=client.namespace)
+        namespace = await client.workflow_service.describe_namespace(described)
+        found = dict.fromkeys(namespace.config.custom_search_attribute_aliases.values(), _KEYWORD)
+    return {
+        key.name: "Keyword" if key.name not in found else f"Keyword, and not {_type_name(found[key.name])}"
+        for key in SEARCH_ATTRIBUTES
+        if found.get(key.name) != _KEYWORD
+    }
+
+
+def _type_name(number: int) -> str:
+    return IndexedValueType.Name(IndexedValueType.ValueType(number)).removeprefix("INDEXED_VALUE_TYPE_").title()

@@ -1,0 +1,146 @@
+"""A job in Temporal: its schedule is read, replaced, moved and deleted by Temporal's own messages."""
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from temporalio.api.schedule import v1 as schedule_messages
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import (
+    DeleteScheduleRequest,
+    DescribeScheduleRequest,
+    DescribeScheduleResponse,
+    GetWorkflowExecutionHistoryReverseRequest,
+    ListWorkflowExecutionsRequest,
+    UpdateScheduleRequest,
+)
+from temporalio.client import Client, Schedule
+from temporalio.common import TypedSearchAttributes
+from temporalio.converter import encode_search_attributes
+
+from backup_scheduler.jobs.from_schedule import ScheduledJob
+from backup_scheduler.jobs.names import schedule_id
+from backup_scheduler.jobs.to_schedule import MADE_BY, mark_of
+
+_SCHEDULER_WORKFLOW: Final = "temporal-sys-scheduler:"
+"""Prefix of the id of the server's workflow that is a schedule; the schedule's id follows."""
+
+_MOST_EARLIER: Final = 100
+"""Earlier schedules of one id that are looked through, the latest first."""
+
+
+async def describe_schedule(client: Client, schedule_id: str) -> DescribeScheduleResponse:
+    """Describe a schedule; the answer is right straight after a call (Temporal fact). Raises RPCError."""
+    request = DescribeScheduleRequest(namespace=client.namespace, schedule_id=schedule_id)
+    return await client.workflow_service.describe_schedule(request, retry=True)
+
+
+async def read_job(client: Client, schedule_id: str) -> ScheduledJob | None:
+    """Read the job of a schedule; None for a schedule that is not a job of ours. Raises BrokenJob and RPCError."""
+    return ScheduledJob.read(schedule_id, await describe_schedule(client, schedule_id))
+
+
+class StoredJob:
+    """The schedule of one job, by the job's scheduler_id. Every method raises RPCError."""
+
+    def __init__(self, client: Client, scheduler_id: str) -> None:
+        self._client = client
+        self.scheduler_id = scheduler_id
+        self.schedule_id = schedule_id(scheduler_id)
+        self._handle = client.get_schedule_handle(self.schedule_id)
+
+    async def read(self) -> ScheduledJob | None:
+        """Read the job; None where no job of ours has the id. Raises BrokenJob for terms that cannot be read."""
+        job = await read_job(self._client, self.schedule_id)
+        return job if job is not None and job.request.scheduler_id == self.scheduler_id else None
+
+    async def create(self, schedule: Schedule, memo: Mapping[str, str], attributes: TypedSearchAttributes) -> None:
+        """Create the schedule. Raises ScheduleAlreadyRunningError where the id is taken."""
+        await self._client.create_schedule(self.schedule_id, schedule, memo=memo, search_attributes=attributes)
+
+    async def replace(self, current: ScheduledJob, schedule: Schedule, attributes: TypedSearchAttributes) -> None:
+        """Replace the schedule unless it has changed since `current` was read; a pause stays.
+
+        Temporal drops an update that comes too late without an error (Temporal fact): read the job again. The SDK's own
+        `update` sends no conflict token, so it would undo a pause that came between.
+        """
+        wanted = await schedule._to_proto(self._client)  # the SDK's only way to encode one
+        if current.paused:  # else the update would resume the job
+            wanted.state.paused = True
+            wanted.state.notes = current.description.schedule.state.notes
+        request = self._update(current, wanted)
+        encode_search_attributes(attributes, request.search_attributes)
+        await self._client.workflow_service.update_schedule(request, retry=True)
+
+    async def move(self, current: ScheduledJob, offset: timedelta, start_at: datetime) -> None:
+        """Give the one interval of the schedule another offset and start, unless it has changed since.
+
+        Everything else stays, also fields that only a newer release knows.
+        """
+        request = self._update(current, current.description.schedule)
+        [interval] = request.schedule.spec.interval
+        interval.phase.FromTimedelta(offset)
+        request.schedule.spec.start_time.FromDatetime(start_at)
+        await self._client.workflow_service.update_schedule(request, retry=True)
+
+    def _update(self, current: ScheduledJob, wanted: schedule_messages.Schedule) -> UpdateScheduleRequest:
+        return UpdateScheduleRequest(
+            namespace=self._client.namespace,
+            schedule_id=self.schedule_id,
+            schedule=wanted,
+            conflict_token=current.description.conflict_token,
+            identity=self._client.identity,
+            request_id=str(uuid.uuid4()),
+        )
+
+    async def pause(self, note: str) -> None:
+        """Pause the schedule."""
+        await self._handle.pause(note=note)
+
+    async def unpause(self, note: str) -> None:
+        """Unpause the schedule."""
+        await self._handle.unpause(note=note)
+
+    async def delete(self, request_id: str) -> None:
+        """Delete the schedule; the request that did it can be found again (`was_deleted_by`)."""
+        request = DeleteScheduleRequest(
+            namespace=self._client.namespace,
+            schedule_id=self.schedule_id,
+            identity=f"{self._client.identity} {mark_of(request_id)}",
+        )
+        await self._client.workflow_service.delete_schedule(request, retry=True)
+
+    async def was_deleted_by(self, request_id: str) -> bool:
+        """Tell whether this request deleted an earlier schedule of the job; False may be wrong."""
+        mark = mark_of(request_id)
+        for earlier in await self._earlier_schedules():
+            last_event = GetWorkflowExecutionHistoryReverseRequest(
+                namespace=self._client.namespace, execution=earlier.execution, maximum_page_size=1
+            )
+            found = await self._client.workflow_service.get_workflow_execution_history_reverse(last_event, retry=True)
+            for event in found.history.events:  # its identity is of the call that ended the schedule
+                if event.workflow_execution_terminated_event_attributes.identity.endswith(mark):
+                    return True
+        return False
+
+    async def was_made_by(self, request_id: str) -> bool:
+        """Tell whether this request made the schedule or an earlier one of the job; False may be wrong."""
+        wanted = self._client.data_converter.payload_converter.to_payload(request_id)
+        return any(each.memo.fields.get(MADE_BY) == wanted for each in await self._earlier_schedules())
+
+    async def _earlier_schedules(self) -> Sequence[WorkflowExecutionInfo]:
+        """Return the latest schedules of this id, deleted ones included.
+
+        A schedule is a workflow of the server's own, kept for the namespace's retention. The index of workflows lags,
+        and it has no schedules of the newer engine (CHASM).
+        """
+        workflow_id = f"{_SCHEDULER_WORKFLOW}{self.schedule_id}"
+        findable = re.split(r'["\\]', workflow_id)[0]  # a query never finds more of an id than that (Temporal fact)
+        quoted = findable.replace("'", "''")
+        operator = "=" if findable == workflow_id else " STARTS_WITH "
+        query = f"WorkflowId{operator}'{quoted}' AND TemporalNamespaceDivision='TemporalScheduler'"
+        request = ListWorkflowExecutionsRequest(namespace=self._client.namespace, query=query, page_size=_MOST_EARLIER)
+        listed = await self._client.workflow_service.list_workflow_executions(request, retry=True)
+        return [each for each in listed.executions if each.execution.workflow_id == workflow_id]

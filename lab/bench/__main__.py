@@ -1,0 +1,68 @@
+"""Command line: `python -m bench [calls burst crash outage backups growth] [--rounds N] [--tiny] ...`."""
+
+import argparse
+import math
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+from rich.console import Console
+
+from lab.bench import backups, burst, calls, charts, crash, document, growth, outage
+from lab.bench.plan import Plan
+from lab.bench.results import FOLDER, Machine, Result
+
+BENCHMARKS: dict[str, tuple[ModuleType, float]] = {
+    "calls": (calls, 200),
+    "burst": (burst, 150),
+    "crash": (crash, 60),
+    "outage": (outage, 60),
+    "backups": (backups, 40),
+    "growth": (growth, 60),
+}
+"""Each with the seconds that its rounds may take: all together stay below a quarter of an hour."""
+
+
+def main() -> int:
+    """Run benchmarks one after the other; each leaves its result as soon as it has it."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="which; default: all")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--most-jobs", type=int, default=1_000, help="the most in growth and outage")
+    parser.add_argument("--all-rounds", action="store_true", help="however long they take")
+    parser.add_argument("--tiny", action="store_true", help="only try whether the benchmarks work")
+    parser.add_argument("--results", type=Path, default=FOLDER, help="where figures and charts go")
+    given = parser.parse_args()
+    if given.tiny and given.results == FOLDER:
+        parser.error("--tiny measures nothing that is worth keeping: give --results another folder")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever was started is ended
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    for name in given.names or BENCHMARKS:
+        benchmark, seconds = BENCHMARKS[name]
+        plan = Plan(
+            rounds=given.rounds,
+            longest=math.inf if given.all_rounds else seconds,
+            tiny=given.tiny,
+            most_jobs=given.most_jobs,
+        )
+        machine, began = Machine.here(), time.monotonic()
+        measured = benchmark.measure(plan)
+        tables = benchmark.tables(measured)
+        Result(machine=machine, tables=tables, measured=measured.model_dump()).write(name, given.results)
+        for chart, drawn in benchmark.draw(measured).items():
+            charts.write(drawn, given.results / f"{chart}.svg")
+        for table in tables:
+            table.print(console)
+        console.print(f"{name}: {time.monotonic() - began:.0f} s\n", style="dim")
+    if given.results == FOLDER:
+        document.document()
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # a client of Temporal can crash while the interpreter shuts down

@@ -1,0 +1,93 @@
+"""One call after the other, by RPC and straight through the SDK in turns: what RPC adds to one call."""
+
+import asyncio
+import uuid
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from pydantic import BaseModel
+from temporalio.client import Client
+
+from lab.bench.callers import CALLS, RpcCallers, call_bare
+from lab.bench.figures import Spread
+from lab.bench.plan import Plan
+from lab.bench.results import Table
+
+TURNS = 25
+"""How often each call is made in a round."""
+
+
+class Median(BaseModel):
+    """A call in one round, in milliseconds."""
+
+    call: str
+    round: int
+    ours: float
+    bare: float
+    """What the SDK needs for it, after an empty call: a server that is asked again at once is faster than one that was
+    left alone for a moment, and calls by RPC leave it alone for as long as an empty call takes."""
+    empty: float
+    waiting: float
+    """An empty call that waits as long as the SDK needs: processes that have slept for some milliseconds take longer to
+    wake."""
+
+    @property
+    def added(self) -> float:
+        """What RPC adds."""
+        return self.ours - self.bare
+
+    @property
+    def added_by_waiting(self) -> float:
+        """What an empty call adds to the time that it waits."""
+        return self.waiting - self.bare
+
+
+def measure(plan: Plan, number: int, callers: RpcCallers, client: Client, runner: asyncio.Runner) -> Iterator[Median]:
+    """Make each call by RPC and by the SDK, each time after another call by RPC."""
+    ids = [(f"one-{uuid.uuid4().hex}", f"two-{uuid.uuid4().hex}") for _ in range(plan.size(TURNS, 2))]
+    for call in CALLS:
+        taken: dict[str, list[float]] = {"ours": [], "empty": [], "bare": [], "waiting": []}
+        for one, two in ids:
+            taken["empty"].append(callers.call("empty", "nothing", one))
+            taken["ours"].append(callers.call("scheduler", call, one))
+            taken["empty"].append(callers.call("empty", "nothing", two))
+            taken["bare"].append(runner.run(call_bare(client, call, two)))
+        for one, _ in ids:
+            taken["waiting"].append(callers.call("empty", "nothing", one, median(taken["bare"])))
+        yield Median(call=call, round=number, **{name: round(median(of) * 1000, 2) for name, of in taken.items()})
+
+
+def added(measured: Sequence[Median]) -> Table:
+    """Show what RPC adds to each call, beside an empty call."""
+    rows = []
+    for call in CALLS:
+        rounds = [each for each in measured if each.call == call]
+        in_ms = (
+            [each.ours for each in rounds],
+            [each.bare for each in rounds],
+            [each.added for each in rounds],
+            [each.empty for each in rounds],
+            [each.added_by_waiting for each in rounds],
+        )
+        ratios = (
+            [each.added / each.empty for each in rounds],
+            [each.added / each.added_by_waiting for each in rounds],
+        )
+        rows.append(
+            [call, *(Spread.of(values).text(1) for values in in_ms), *(Spread.of(values).text(2) for values in ratios)]
+        )
+    return Table(
+        name="calls-added",
+        title="What RPC adds to one call (p50 in ms, one caller)",
+        columns=[
+            "",
+            "ours",
+            "SDK after an empty call",
+            "added",
+            "empty nameko call",
+            "empty call that waits as long: added",
+            "added / empty",
+            "added / empty that waits",
+        ],
+        rows=rows,
+    )

@@ -1,0 +1,20 @@
+"""The peer as a process: `python -m bench.peer DATABASE NAME`; AMQP_URI and PEER_BACKUP_URL in the environment."""
+
+import eventlet
+
+eventlet.monkey_patch()
+
+import os
+import sys
+
+from nameko.containers import ServiceContainer
+
+from lab.bench.peer.service import service_named
+
+if __name__ == "__main__":
+    container = ServiceContainer(
+        service_named(sys.argv[2]), {"AMQP_URI": os.environ["AMQP_URI"], "max_workers": 50, "DATABASE": sys.argv[1]}
+    )
+    container.start()
+    print("ready", flush=True)  # noqa: T201  # tells the benchmark so
+    container.wait()

@@ -1,0 +1,46 @@
+"""The peer's APScheduler: jobs in SQLite, ten threads."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from lab.bench.peer.backup import JOB_FUNCTION
+
+THREADS = 10
+
+
+def make_scheduler(database: Path) -> BackgroundScheduler:
+    """Return a scheduler that is not started yet."""
+    return BackgroundScheduler(
+        jobstores={"default": SQLAlchemyJobStore(url=f"sqlite:///{database}")},
+        executors={"default": ThreadPoolExecutor(THREADS)},
+        timezone=UTC,
+    )
+
+
+def terms(job: dict[str, Any], first_run: datetime) -> dict[str, Any]:
+    """Return what APScheduler is told of a job whose terms are those of the RPC methods."""
+    kwargs = {name: job[name] for name in job if name not in ("scheduler_id", "days", "misfire_grace_time")}
+    return {
+        "func": JOB_FUNCTION,
+        "trigger": "interval",
+        "days": job["days"],
+        "start_date": first_run,
+        "jitter": job["duration"] * 3600 or None,
+        "id": job["scheduler_id"],
+        "kwargs": kwargs,
+        "misfire_grace_time": job["misfire_grace_time"],
+    }
+
+
+def seed(database: Path, jobs: list[dict[str, Any]], due: datetime) -> None:
+    """Put jobs that are due at one moment ahead into a database that no scheduler uses yet."""
+    scheduler = make_scheduler(database)
+    scheduler.start(paused=True)
+    for job in jobs:
+        scheduler.add_job(**terms(job, due))
+    scheduler.shutdown()

@@ -1,0 +1,101 @@
+"""Processes that a benchmark starts for itself, and what processes use."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parent.parent.parent
+_MIB = 1024 * 1024
+
+
+class Child:
+    """A Python module of the project that runs as a process of its own."""
+
+    def __init__(self, module: str, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
+            env={**os.environ, **(environ or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self.process.pid
+
+    def first_line(self) -> str:
+        """Wait until the process says that it is ready and return what it says."""
+        line = (self.process.stdout.readline() if self.process.stdout else "").strip()
+        if not line:
+            raise RuntimeError(f"{self.process.args!r} did not become ready")
+        return line
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> None:
+        """End it as its owner would, at most 10 s later hard."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+@contextmanager
+def child(module: str, *arguments: str, environ: Mapping[str, str] | None = None) -> Iterator[Child]:
+    """Run a module around the block, ready from its beginning on."""
+    started = Child(module, *arguments, environ=environ)
+    try:
+        started.first_line()
+        yield started
+    finally:
+        started.end()
+
+
+@contextmanager
+def apart(pid: int) -> Iterator[None]:
+    """Give a process one core for itself around the block, and this process and all that it started the others."""
+    cores = sorted(os.sched_getaffinity(0))
+    _bind(os.getpid(), cores[1:] or cores)
+    _bind(pid, cores[:1])
+    try:
+        yield
+    finally:
+        _bind(os.getpid(), cores)
+
+
+def _bind(pid: int, cores: Sequence[int]) -> None:
+    """Bind a process and all that it started to these cores."""
+    for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # such as a health check that has ended meanwhile
+            for thread in process.threads():
+                with suppress(ProcessLookupError):
+                    os.sched_setaffinity(thread.id, cores)
+
+
+def cpu_seconds(pids: Mapping[str, int]) -> dict[str, float]:
+    """Return the CPU time that each process has used since its start, its ended children included."""
+    return {name: sum(psutil.Process(pid).cpu_times()[:4]) for name, pid in pids.items()}
+
+
+def used_since(before: Mapping[str, float], pids: Mapping[str, int]) -> dict[str, float]:
+    """Return the CPU time that each process has used since an earlier look."""
+    return {name: round(now - before.get(name, 0), 2) for name, now in cpu_seconds(pids).items()}
+
+
+def memory_mib(pids: Mapping[str, int]) -> dict[str, float]:
+    """Return the resident memory of each process."""
+    return {name: round(psutil.Process(pid).memory_info().rss / _MIB, 1) for name, pid in pids.items()}

@@ -1,0 +1,73 @@
+"""Command line: `python -m soak`, which `make soak` runs."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from random import SystemRandom
+
+from rich.console import Console
+
+from devstack.errors import StackError
+from lab.soak.session import Plan, Soak
+from lab.soak.table import show
+
+
+def main() -> int:
+    """Run a soak; returns 0 when nothing was lost, doubled or untrue."""
+    parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10, help="how long to call and to kill (default: 10)")
+    parser.add_argument("--seed", type=int, help="repeats the calls and kills of another soak (default: a random one)")
+    parser.add_argument("--every", type=float, default=20, help="seconds from one kill to the next (default: 20)")
+    parser.add_argument("--kills", type=int, default=1_000_000, help="end the kills after so many")
+    parser.add_argument("--callers", type=int, default=5, help="callers at once (default: 5)")
+    parser.add_argument("--pause", type=float, default=0.5, help="seconds between two calls of a caller (default: 0.5)")
+    parser.add_argument("--down", type=float, default=4, help="seconds before a killed part is started again (4)")
+    parser.add_argument("--slowness", type=float, default=1.5, help="seconds that most backups take at most (1.5)")
+    arguments = parser.parse_args()
+    seed = SystemRandom().randrange(10_000) if arguments.seed is None else arguments.seed
+    plan = Plan(
+        seed=seed,
+        seconds=60 * arguments.minutes,
+        every=arguments.every,
+        kills=arguments.kills,
+        callers=arguments.callers,
+        pause=arguments.pause,
+        down=arguments.down,
+        slowness=arguments.slowness,
+    )
+    console = Console(highlight=False, soft_wrap=True)
+    place = Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state")
+    folder = place.absolute() / "soak" / f"{time.strftime('%Y%m%d-%H%M%S')}-seed-{seed}"
+    folder.mkdir(parents=True)
+    console.print(f"SEED={seed} repeats the calls and kills of this soak. Logs and figures: {folder}", markup=False)
+    return asyncio.run(_run(plan, folder, console))
+
+
+async def _run(plan: Plan, folder: Path, console: Console) -> int:
+    stop = asyncio.Event()
+    running = asyncio.create_task(Soak(plan, folder, console, stop).run())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # The first one goes on to the audit, a second one only ends what runs.
+        asyncio.get_running_loop().add_signal_handler(number, lambda: running.cancel() if stop.is_set() else stop.set())
+    try:
+        figures = await running
+    except asyncio.CancelledError:
+        console.print("Stopped without an audit. Nothing is left running.", style="bold red")
+        return 130
+    except StackError as error:
+        console.print(str(error), style="bold red", markup=False)
+        return 1
+    (folder / "figures.json").write_text(figures.model_dump_json(indent=2) + "\n")
+    show(figures, console)
+    return 0 if figures.passed else 1
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a client of Temporal can crash while the interpreter shuts down, and callers may still wait

@@ -1,0 +1,96 @@
+"""A caller: changes jobs of its own at random, one call after the other, and judges every answer."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from lab.soak.model import Job, Method, Standing, Terms
+from lab.soak.rpc import CallLog, Rpc
+from lab.soak.trigger import Triggers
+
+_JOBS = 8
+"""Jobs of one caller that stand at a time."""
+
+_CHANGES = (Method.GET, Method.MODIFY, Method.PAUSE, Method.RESUME, Method.REMOVE, Method.ADD)
+_WEIGHTS = (3, 4, 3, 3, 2, 1)
+
+
+class Caller:
+    """Calls at a steady rate. Calls for one job follow each other, so it is known what each has to answer."""
+
+    def __init__(
+        self,
+        name: str,
+        random: Random,
+        rpc: Rpc,
+        log: CallLog,
+        triggers: Triggers,
+        disturbed: Callable[[float], bool],
+    ) -> None:
+        self.jobs: list[Job] = []
+        self._name = name
+        self._random = random
+        self._rpc = rpc
+        self._log = log
+        self._triggers = triggers
+        self._disturbed = disturbed
+        self._revision = 0
+
+    async def work(self, stop: asyncio.Event, pause: float) -> None:
+        """Call until told to stop, every `pause` seconds where answers come as fast."""
+        while not stop.is_set():
+            began = time.monotonic()
+            await self._step()
+            await asyncio.sleep(max(0.0, pause - (time.monotonic() - began)))
+        await self._rpc.close()
+
+    async def call(self, job: Job, method: Method, terms: Terms | None = None) -> bool:
+        """Make a call and heed its answer; returns whether it succeeded."""
+        arguments = {"scheduler_id": job.scheduler_id, **(terms.arguments() if terms else {})}
+        began = time.time()
+        if method is Method.REMOVE:
+            job.removals.append(began)
+        reply = await self._rpc.call(method, arguments)
+        fault = job.heed(method, terms, reply, disturbed=self._disturbed(began))
+        if fault:
+            self._log.faults.append(f"{datetime.now(UTC):%H:%M:%S} {method} {job.scheduler_id}: {fault}")
+            self._log.write(fault=fault, scheduler_id=job.scheduler_id)
+        return reply is not None and reply["code"] == 200
+
+    def terms(self, policy_name: str = "soak") -> Terms:
+        """Return terms that are new; their window is hours away, so only triggers make runs."""
+        self._revision += 1
+        start = datetime.now(UTC) + timedelta(minutes=self._random.randrange(180, 1080))
+        return Terms(
+            policy_name=policy_name,
+            days=self._random.randint(1, 30),
+            start_time=f"{start:%H:%M}",
+            duration=self._random.choice([0, 0, 1, 2]),
+            misfire_grace_time=self._random.randint(60, 86400),
+            revision=self._revision,
+        )
+
+    async def _step(self) -> None:
+        usable = [job for job in self.jobs if not job.retired]
+        standing = [job for job in usable if job.possible != {None}]
+        if len(standing) < _JOBS and self._random.random() < 0.4:
+            removed = [job for job in usable if job.possible == {None}]
+            again = removed and self._random.random() < 0.5
+            job = self._random.choice(removed) if again else self._new_job()
+            await self.call(job, Method.ADD, self.terms())
+        elif usable:
+            # Mostly those that are there, or most answers would be 404.
+            job = self._random.choice(standing if standing and self._random.random() < 0.9 else usable)
+            # A job that may be a new one of the same name would be counted wrongly.
+            if isinstance(job.standing, Standing) and self._random.random() < 0.2:
+                await self._triggers.run(job, may_wait=False)
+                return
+            [method] = self._random.choices(_CHANGES, _WEIGHTS)
+            await self.call(job, method, self.terms() if method in (Method.ADD, Method.MODIFY) else None)
+
+    def _new_job(self) -> Job:
+        job = Job(f"soak-{self._name}-{len(self.jobs) + 1}")
+        self.jobs.append(job)
+        return job

@@ -1,0 +1,120 @@
+"""Jobs as the RPC methods see them: each method becomes requests to Temporal."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from temporalio.client import Client
+
+from backup_scheduler.contract.errors import BrokenJob, InvalidArguments, JobNotFound
+from backup_scheduler.jobs.description import Description, describe_broken_job, describe_job
+from backup_scheduler.jobs.from_schedule import ScheduledJob
+from backup_scheduler.jobs.names import is_reserved
+from backup_scheduler.jobs.terms import BackupJob
+from backup_scheduler.settings import Settings
+from backup_scheduler.temporal.stored_jobs import StoredJob
+from rpc_service.gateway.changes import Changes, found, intact
+from rpc_service.gateway.faults import answering
+from rpc_service.gateway.listing import LIST_DEADLINE, all_jobs
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ScheduleGateway:
+    """Carries out the methods of the contract; every method returns the description of a success.
+
+    Raises the errors of backup_scheduler/contract/errors.py: InvalidArguments, JobNotFound, JobExists, BrokenJob, and
+    within DEADLINE (for get_all: within LIST_DEADLINE) TemporalUnavailable, TemporalOverloaded, TemporalTimeout,
+    ListTimeout, NamespaceNotFound and SearchAttributesMissing. Every change is confirmed by a description before it is
+    answered: a description is right straight after a call (Temporal fact).
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        settings: Settings,
+        clock: Callable[[], datetime] = _now,
+        list_deadline: float = LIST_DEADLINE,
+        stored_job: Callable[[Client, str], StoredJob] = StoredJob,
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._clock = clock
+        self._list_deadline = list_deadline
+        self._stored_job = stored_job
+        self._changes = Changes(client, settings, clock, stored_job)
+
+    async def add(self, job: BackupJob, request_id: str, *, redelivered: bool = False) -> Description:
+        """Make a job. A redelivered request finds its own job, or that the job was removed since."""
+        if is_reserved(job.scheduler_id):
+            raise InvalidArguments([f"scheduler_id must not be {job.scheduler_id!r}: the system keeps it for itself"])
+        async with self._changes.alone(job.scheduler_id) as stored:
+            alignment = self._changes.align(self._clock(), job)
+            current = await self._changes.create(stored, alignment, request_id, redelivered=redelivered)
+            if current is None:
+                return describe_job(alignment.request, self._settings.zone, next_run=None)
+            if current.came_too_late and current.request.job() == job:
+                current = await self._changes.update(stored, job, request_id, is_retry=True)
+            return self._describe(current)
+
+    async def modify(self, job: BackupJob, request_id: str, *, redelivered: bool = False) -> Description:
+        """Replace the terms of a job and align it anew; a paused job stays paused.
+
+        A redelivered request finds its own change. The description is of the current job: another process may have
+        changed it once more.
+        """
+        async with self._changes.alone(job.scheduler_id) as stored:
+            return self._describe(await self._changes.update(stored, job, request_id, is_retry=redelivered))
+
+    async def pause(self, scheduler_id: str) -> Description:
+        """Start no more runs; runs under way go on."""
+        async with self._changes.alone(scheduler_id) as stored:
+            return self._describe(await self._changes.switch(stored, paused=True))
+
+    async def resume(self, scheduler_id: str) -> Description:
+        """Start runs again; runs that came due during the pause are not made up for."""
+        async with self._changes.alone(scheduler_id) as stored:
+            return self._describe(await self._changes.switch(stored, paused=False))
+
+    async def remove(self, scheduler_id: str, request_id: str, *, redelivered: bool = False) -> Description:
+        """Delete the schedule of a job; a backup under way goes on to its end.
+
+        A redelivered request may find that it has done so before: it has no terms to describe then, and leaves a job
+        alone that was added since.
+        """
+        try:
+            async with self._changes.alone(scheduler_id) as stored:
+                try:
+                    current = await found(stored)
+                    description = describe_job(current.request, self._settings.zone, next_run=None)
+                except BrokenJob:
+                    description = describe_broken_job(scheduler_id)
+                if redelivered and await stored.was_deleted_by(request_id):
+                    raise JobNotFound(scheduler_id, removed_before=True)
+                await stored.delete(request_id)
+                return description
+        except JobNotFound as missing:
+            if missing.removed_before:
+                raise
+            raise JobNotFound(scheduler_id, perhaps_removed=redelivered) from None
+
+    async def get(self, scheduler_id: str) -> Description:
+        """Describe a job."""
+        async with answering(self._client, scheduler_id):
+            return self._describe(await intact(self._stored_job(self._client, scheduler_id)))
+
+    async def get_all(self) -> list[Description]:
+        """Describe every job, ordered by scheduler_id.
+
+        Of a broken job only the id has a value, as nothing else of it is sure; `get` names its fault.
+        """
+        jobs, unreadable = await all_jobs(self._client, self._list_deadline)
+        described = {fault.scheduler_id: describe_broken_job(fault.scheduler_id) for fault in unreadable}
+        for job in jobs:
+            scheduler_id = job.request.scheduler_id
+            described[scheduler_id] = describe_broken_job(scheduler_id) if job.broken else self._describe(job)
+        return [described[scheduler_id] for scheduler_id in sorted(described)]
+
+    def _describe(self, job: ScheduledJob) -> Description:
+        return describe_job(job.request, self._settings.zone, job.next_run(self._clock()))

@@ -1,0 +1,90 @@
+"""Settings come from the environment, and a wrong one is named."""
+
+from pathlib import Path
+
+import pytest
+
+from backup_scheduler import settings
+from backup_scheduler.contract.errors import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in settings.VARIABLES.values():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SCHEDULER_TIMEZONE", "Europe/Berlin")
+
+
+def test_each_setting_is_read_from_its_variable_and_an_empty_one_counts_as_not_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SCHEDULER_TIMEZONE", "Asia/Shanghai")
+    monkeypatch.setenv("SCHEDULER_SHUTDOWN_GRACE", "7")
+    monkeypatch.setenv("SCHEDULER_TASK_QUEUE", "")
+    loaded = settings.load()
+    assert loaded.zone.key == "Asia/Shanghai"
+    assert loaded.shutdown_grace.total_seconds() == 7
+    assert loaded.task_queue == "backups"
+
+
+def test_every_wrong_setting_is_named_with_what_would_be_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCHEDULER_TIMEZONE", "Mars/Olympus")
+    monkeypatch.setenv("SCHEDULER_MAX_BACKUPS", "many")
+    with pytest.raises(ConfigurationError) as caught:
+        settings.load()
+    assert "SCHEDULER_TIMEZONE: 'Mars/Olympus' is not an IANA time zone such as 'Europe/Berlin'" in str(caught.value)
+    assert "SCHEDULER_MAX_BACKUPS: " in str(caught.value)
+
+
+def test_the_backup_url_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCHEDULER_BACKUP_URL", "https://user:secret@backups.example/")
+    assert "secret" not in repr(settings.load())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "rule"),
+    [
+        ("SCHEDULER_SHUTDOWN_GRACE", "-5", "must be a number of seconds from 0 to 86400"),
+        ("SCHEDULER_SHUTDOWN_GRACE", "inf", "must be a number of seconds from 0 to 86400"),
+        ("SCHEDULER_SHUTDOWN_GRACE", "nan", "must be a number of seconds from 0 to 86400"),
+        ("SCHEDULER_RPC_WORKERS", "1001", "must be a whole number from 1 to 1000"),
+        ("SCHEDULER_MAX_BACKUPS", "0", "must be a whole number from 1 to 10000"),
+        ("SCHEDULER_TASK_QUEUE", " ", "must be 1 to 200 bytes"),
+        ("SCHEDULER_TASK_QUEUE", "q" * 201, "must be 1 to 200 bytes"),
+        ("SCHEDULER_TASK_QUEUE", "a\nb", "must be 1 to 200 bytes"),
+        ("SCHEDULER_LOG_LEVEL", "loud", "must be debug, info, warning or error"),
+        ("SCHEDULER_LOG_FORMAT", "xml", "must be auto, json or console"),
+        ("SCHEDULER_METRICS_ADDRESS", "9464", "must be a host and a port"),
+        ("SCHEDULER_METRICS_ADDRESS", "localhost:99999", "must be a host and a port"),
+        ("AMQP_URI", "localhost", "must begin with amqp:// or amqps://"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_rule(
+    variable: str, value: str, rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=f"^{variable}: {rule}"):
+        settings.load()
+
+
+def test_a_misspelt_setting_is_named_with_the_right_one_unless_it_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCHEDULER_TASK_QEUE", "")
+    settings.load()
+    monkeypatch.setenv("SCHEDULER_TASK_QEUE", "q")
+    monkeypatch.setenv("SCHEDULER_POLICY", "/etc/policies.toml")
+    with pytest.raises(ConfigurationError) as caught:
+        settings.load()
+    assert "SCHEDULER_TASK_QEUE is not a setting: SCHEDULER_TASK_QUEUE is meant?" in str(caught.value)
+    assert "SCHEDULER_POLICY is not a setting: SCHEDULER_POLICIES is meant?" in str(caught.value)
+
+
+def test_what_kubernetes_sets_for_a_service_named_scheduler_is_no_misspelt_setting() -> None:
+    theirs = ("PORT", "SERVICE_HOST", "SERVICE_PORT", "PORT_5672_TCP", "PORT_5672_TCP_ADDR", "PORT_5672_TCP_PROTO")
+    assert settings.unknown({f"SCHEDULER_{name}": "x" for name in theirs}) == {
+        f"SCHEDULER_{name}": None for name in theirs
+    }
+
+
+def test_the_place_of_the_policy_file_is_told_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCHEDULER_POLICIES", "policies.toml")
+    assert settings.load().policies == Path.cwd() / "policies.toml"

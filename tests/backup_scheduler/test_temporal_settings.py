@@ -1,0 +1,55 @@
+"""Temporal's own settings: a wrong one is named, and no key in them is quoted."""
+
+from pathlib import Path
+
+import pytest
+
+from backup_scheduler.contract.errors import ConfigurationError
+from backup_scheduler.temporal.client import configuration
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("ADDRESS", "NAMESPACE", "API_KEY", "TLS", "PROFILE"):
+        monkeypatch.delenv(f"TEMPORAL_{name}", raising=False)
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", "/dev/null")
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:99999", "127.0.0.1", "http://127.0.0.1:7233", "https://u:p@h:7233", "a b:1", ":7233", "::1"]
+)
+def test_an_address_that_is_none_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", address)
+    with pytest.raises(ConfigurationError, match=r"^TEMPORAL_ADDRESS .*such as 'localhost:7233'$"):
+        configuration()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:7233", "[::1]:7233", "temporal:7233", "backups.acct.tmprl.cloud:7233"])
+def test_an_address_is_taken(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", address)
+    assert configuration()["target_host"] == address
+
+
+def test_without_an_address_it_is_the_default() -> None:
+    assert configuration()["target_host"] == "localhost:7233"
+
+
+@pytest.mark.parametrize("line", ["api_key = s3cret", 'api_key = "s3cret', 'tls = "s3cret"'])
+def test_a_file_with_profiles_that_cannot_be_read_is_told_without_what_stands_in_it(
+    line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "temporal.toml"
+    file.write_text(f"[profile.default]\n{line}\n")
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(file))
+    with pytest.raises(ConfigurationError, match=r"at line \d, column \d+$") as caught:
+        configuration()
+    assert "s3cret" not in str(caught.value)
+
+
+def test_settings_that_the_sdk_would_pass_over_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_TLS", "maybe")
+    with pytest.raises(ConfigurationError, match=r"^TEMPORAL_TLS: must be true or false, not 'maybe'$"):
+        configuration()
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", "/nowhere.toml")
+    with pytest.raises(ConfigurationError, match=r"^TEMPORAL_CONFIG_FILE: there is no file '/nowhere\.toml'$"):
+        configuration()

@@ -1,0 +1,15 @@
+"""One line of figures for each fault, as docs/reliability.md shows them: `pytest -rP` prints them."""
+
+from collections.abc import Sequence
+
+from tests.support.callers import Call
+
+
+def tell(fault: str, times: int, calls: Sequence[Call], *, recovery: float, lost: int = 0, doubled: int = 0) -> None:
+    """Print a row: fault, times done, calls involved, lost, doubled, longest time to recover."""
+    print(f"\n| {fault} | {times} | {len(calls):,} | {lost} | {doubled} | {recovery:.1f} s |")  # noqa: T201
+
+
+def tell_of_input(kind: str, count: int, grown: int) -> None:
+    """Print a row about input: what came, how much of it, and how many bytes the service's memory grew by."""
+    print(f"\n| {count:,} {kind} | {count:,} | 0 unanswered | grown by {grown / 2**20:.1f} MiB |")  # noqa: T201

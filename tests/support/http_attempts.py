@@ -1,0 +1,26 @@
+"""What tests of the http activity share."""
+
+from collections.abc import Awaitable
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from activities.http.backup import HttpBackup
+from backup_scheduler.policies.file import Policies
+from backup_scheduler.policies.http import HttpTarget
+from backup_scheduler.runs.results import BackupReport
+from backup_scheduler.runs.task import BackupTask
+from tests.support.worker_parts import a_task, attempt_of
+
+
+async def made(policy: HttpTarget, task: BackupTask | None = None) -> BackupReport:
+    running: Awaitable[BackupReport] = attempt_of().run(
+        HttpBackup(Policies(fallback=policy)).http_backup, task or a_task()
+    )
+    return await running
+
+
+async def refused(policy: HttpTarget) -> ApplicationError:
+    with pytest.raises(ApplicationError) as caught:
+        await made(policy)
+    return caught.value

@@ -1,0 +1,41 @@
+"""Attempts of the restic activity, as tests make them."""
+
+import json
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.restic.backup import ResticBackup
+from backup_scheduler.policies.file import Policies
+from backup_scheduler.policies.restic import ResticPolicy
+from backup_scheduler.runs.results import BackupReport
+from backup_scheduler.runs.task import BackupTask
+from tests.support.worker_parts import Restic, a_task, attempt_of
+
+
+async def made(
+    policy: ResticPolicy, task: BackupTask | None = None, environment: ActivityEnvironment | None = None
+) -> BackupReport:
+    """Return the report of an attempt, by default the first one of its run."""
+    running: Awaitable[BackupReport] = (environment or attempt_of()).run(
+        ResticBackup(Policies({"nightly": policy})).restic_backup, task or a_task()
+    )
+    return await running
+
+
+async def refused(
+    policy: ResticPolicy, task: BackupTask | None = None, environment: ActivityEnvironment | None = None
+) -> ApplicationError:
+    """Return the failure of an attempt."""
+    with pytest.raises(ApplicationError) as caught:
+        await made(policy, task, environment)
+    return caught.value
+
+
+async def snapshots(restic: Restic) -> list[dict[str, Any]]:
+    """Return what restic lists."""
+    listed: list[dict[str, Any]] = json.loads(await restic("snapshots", "--json", "--no-lock"))
+    return listed

@@ -1,0 +1,266 @@
+"""The worker as a process: what it says at start, how it stops, and what it leaves behind when it is killed."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
+
+from backup_scheduler.policies.restic import ResticPolicy
+from backup_scheduler.runs.results import BackupResult, Outcome
+from tests.support.worker_parts import Restic, Runs, a_request, eventually, worker_with
+
+TLS = {"TEMPORAL_TLS_CLIENT_KEY_PATH": __file__, "TEMPORAL_TLS_CLIENT_CERT_PATH": __file__}
+ROOT = Path(__file__).parent.parent.parent
+
+
+@asynccontextmanager
+async def worker_process(**environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SCHEDULER_", "TEMPORAL_"))}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "worker"),
+        cwd=ROOT,
+        env=kept | {"SCHEDULER_LOG_FORMAT": "json"} | environment,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def line_with(process: asyncio.subprocess.Process, text: str) -> str:
+    """Read the log up to a line with this text."""
+    assert process.stderr
+    async with asyncio.timeout(60):
+        async for line in process.stderr:
+            if text in line.decode():
+                return line.decode()
+    raise AssertionError(f"the worker ended without saying {text!r}")
+
+
+async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
+    async with asyncio.timeout(60):
+        _, log = await process.communicate()
+    return process.returncode, log.decode()
+
+
+def unused_port() -> int:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
+
+
+@asynccontextmanager
+async def amid_a_backup(
+    server: WorkflowEnvironment, restic: Restic, policy: ResticPolicy, grace: int
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, WorkflowHandle[object, BackupResult], str]]:
+    """Run a worker process in the middle of a restic backup."""
+    file = restic.folder / "policies.toml"
+    file.write_text(
+        f'[policies.nightly]\ntype = "restic"\npaths = ["{restic.source}"]\nrepository = "{restic.repository}"\n'
+        f'password_file = "{policy.password_file}"\ncache_dir = "{policy.cache_dir}"\n'
+    )
+    restic.fill(60)
+    task_queue = f"queue-{uuid.uuid4()}"
+    async with worker_process(
+        TEMPORAL_ADDRESS=server.client.service_client.config.target_host,
+        SCHEDULER_TASK_QUEUE=task_queue,
+        SCHEDULER_POLICIES=str(file),
+        SCHEDULER_SHUTDOWN_GRACE=str(grace),
+        PATH=restic.slow_path(),
+    ) as process:
+        handle = await Runs(server.client, task_queue).start(a_request())
+
+        async def writing() -> bool:
+            return bool(restic.locks()) and any(path.is_file() for path in (restic.repository / "data").rglob("*"))
+
+        await eventually(writing)
+        yield process, handle, task_queue
+
+
+async def test_a_worker_that_is_killed_takes_restic_with_it_which_leaves_no_lock(
+    temporal_server: WorkflowEnvironment, restic: Restic
+) -> None:
+    async with amid_a_backup(temporal_server, restic, restic.policy(), grace=30) as (process, handle, _):
+        (child,) = psutil.Process(process.pid).children()
+        process.kill()
+
+        async def gone() -> bool:
+            return not child.is_running()
+
+        await eventually(gone)
+        await handle.terminate()
+    assert restic.locks() == []
+    assert "[]" in await restic("snapshots", "--json")
+
+
+async def test_a_worker_that_is_stopped_hands_its_backup_over_and_leaves_with_code_0(
+    temporal: Client, temporal_server: WorkflowEnvironment, restic: Restic
+) -> None:
+    async with amid_a_backup(temporal_server, restic, restic.policy(), grace=1) as (process, handle, task_queue):
+        process.send_signal(signal.SIGTERM)
+        code, log = await ended(process)
+        assert restic.locks() == []
+        async with worker_with(temporal, {"nightly": restic.policy()}, task_queue=task_queue):
+            result = await handle.result()
+    assert result.outcome is Outcome.COMPLETED
+    assert (await restic("snapshots", "--json")).count('"short_id"') == 1
+    assert code == 0
+    assert "backup attempt handed over" in log
+    assert "Traceback" not in log
+
+
+async def test_a_worker_waits_for_temporal_and_stops_meanwhile() -> None:
+    async with worker_process(TEMPORAL_ADDRESS=f"127.0.0.1:{unused_port()}") as process:
+        await line_with(process, "Temporal cannot be reached, trying again")
+        process.send_signal(signal.SIGTERM)
+        code, log = await ended(process)
+    assert code == 0
+    assert "worker stopped" in log
+    assert "Traceback" not in log
+
+
+async def test_a_worker_says_when_it_is_ready(temporal_server: WorkflowEnvironment) -> None:
+    address = temporal_server.client.service_client.config.target_host
+    async with worker_process(TEMPORAL_ADDRESS=address, SCHEDULER_TASK_QUEUE="unused") as process:
+        assert '"task_queue": "unused"' in await line_with(process, '"worker ready"')
+        process.send_signal(signal.SIGINT)
+        assert (await ended(process))[0] == 0
+
+
+async def test_a_wrong_policy_file_is_told_in_a_line_and_with_code_2(tmp_path: Path) -> None:
+    file = tmp_path / "policies.toml"
+    file.write_text("[policies.p]\n")
+    async with worker_process(SCHEDULER_POLICIES=str(file)) as process:
+        code, log = await ended(process)
+    assert code == 2
+    assert log == f"worker: the policy file {file} is wrong: policy 'p': type must be 'http' or 'restic'\n"
+
+
+async def test_a_metrics_address_that_cannot_be_used_is_told_in_a_line_and_with_code_2() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for address in ("nowhere.invalid:9464", f"127.0.0.1:{taken.getsockname()[1]}"):
+            async with worker_process(SCHEDULER_METRICS_ADDRESS=address) as process:
+                code, log = await ended(process)
+            assert code == 2
+            assert log.startswith(f"worker: SCHEDULER_METRICS_ADDRESS: {address!r} cannot be used: "), log
+            assert log.count("\n") == 1
+
+
+async def test_a_metrics_address_may_have_a_host_name(temporal_server: WorkflowEnvironment) -> None:
+    port = unused_port()
+    address = temporal_server.client.service_client.config.target_host
+    environ = {"TEMPORAL_ADDRESS": address, "SCHEDULER_METRICS_ADDRESS": f"localhost:{port}"}
+    async with worker_process(**environ) as process:
+        await line_with(process, '"worker ready"')
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert b" 200 " in await reader.readline()
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (
+            {"TEMPORAL_ADDRESS": "127.0.0.1"},
+            "TEMPORAL_ADDRESS (or the address of a profile): must be a host and ",
+        ),
+        ({"SCHEDULER_TIMEZON": "Europe/Rome"}, "SCHEDULER_TIMEZON is not a setting: SCHEDULER_TIMEZONE is meant?\n"),
+        ({"TEMPORAL_TLS": "true", **TLS}, "TEMPORAL_TLS_CLIENT_KEY_PATH: there is no private key in PEM form in the "),
+    ],
+    ids=["address", "misspelt", "key"],
+)
+async def test_wrong_settings_end_it_with_one_sentence_and_code_2(wrong: dict[str, str], sentence: str) -> None:
+    async with worker_process(**wrong) as process:
+        code, log = await ended(process)
+    assert code == 2
+    assert log.splitlines(keepends=True)[-1].startswith(f"worker: {sentence}")
+    assert "Traceback" not in log
+
+
+async def test_a_variable_that_may_be_somebody_elses_is_named_and_does_no_harm() -> None:
+    port = f"127.0.0.1:{unused_port()}"
+    async with worker_process(TEMPORAL_ADDRESS=port, SCHEDULER_PORT="tcp://10.0.0.1:80") as process:
+        assert "SCHEDULER_PORT" in await line_with(process, "variables that look like settings and are none")
+        await line_with(process, "Temporal cannot be reached, trying again")
+
+
+async def namespace_with(server: WorkflowEnvironment, **attributes: IndexedValueType.ValueType) -> str:
+    """Make a namespace that has these search attributes."""
+    name = f"namespace-{uuid.uuid4().hex[:8]}"
+    retention = Duration(seconds=86400)
+    await server.client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=retention)
+    )
+    request = AddSearchAttributesRequest(namespace=name, search_attributes=attributes)
+
+    async def added() -> bool:  # the server hears of a new namespace a moment later
+        try:
+            await server.client.operator_service.add_search_attributes(request)
+        except RPCError as error:
+            return error.status == RPCStatusCode.ALREADY_EXISTS
+        return True
+
+    await eventually(added)
+    return name
+
+
+async def test_search_attributes_that_cannot_be_made_are_told_with_the_command_that_makes_them(
+    temporal_server: WorkflowEnvironment,
+) -> None:
+    keyword, text = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD, IndexedValueType.INDEXED_VALUE_TYPE_TEXT
+    # A namespace has room for ten keywords; one name is taken for another type.
+    full = await namespace_with(temporal_server, BackupOutcome=text, **{f"Other{n}": keyword for n in range(9)})
+    environ = {
+        "TEMPORAL_ADDRESS": temporal_server.client.service_client.config.target_host,
+        "TEMPORAL_NAMESPACE": full,
+    }
+    async with worker_process(**environ) as process:
+        told = json.loads(await line_with(process, "search attributes missing"))
+        await line_with(process, '"worker ready"')
+    assert told["level"] == "error"
+    assert told["event"] == "search attributes missing: no job can be added until an administrator has made them"
+    assert told["needed"] == {
+        "BackupSchedulerId": "Keyword",
+        "BackupPolicyName": "Keyword",
+        "BackupOutcome": "Keyword, and not Text",
+    }
+    assert told["command"] == (
+        f"temporal operator search-attribute create --namespace {full} --name BackupSchedulerId --type Keyword "
+        "--name BackupPolicyName --type Keyword --name BackupOutcome --type Keyword"
+    )
+
+
+async def test_a_new_namespace_gets_its_search_attributes_from_the_worker_without_a_complaint(
+    temporal_server: WorkflowEnvironment,
+) -> None:
+    environ = {
+        "TEMPORAL_ADDRESS": temporal_server.client.service_client.config.target_host,
+        "TEMPORAL_NAMESPACE": await namespace_with(temporal_server, Other=IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD),
+    }
+    async with worker_process(**environ) as process:
+        said = await line_with(process, '"event": "')
+        while '"worker ready"' not in said:
+            assert "search attributes" not in said
+            said = await line_with(process, '"event": "')

@@ -1,0 +1,188 @@
+"""Records the histories that test_replay.py replays: `python -m tests.worker.record_histories [NAME ...]`.
+
+To be done only when BackupWorkflow changed in a way that old runs are known to survive (workflow.patched).
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionExecutionStartWorkflow,
+    ScheduleActionStartWorkflow,
+    ScheduleSpec,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from backup_scheduler.jobs import names
+from backup_scheduler.settings import Settings
+from tests.support.worker_parts import (
+    Restic,
+    Runs,
+    Target,
+    a_request,
+    answering,
+    backup_service,
+    binary,
+    busy,
+    eventually,
+    seconds,
+    worker_with,
+)
+from tests.workflows.test_waiting_runs import run_of, two_runs
+from worker import build_housekeeper
+
+FOLDER = Path(__file__).parent / "histories"
+SCHEDULED = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
+
+Run = WorkflowHandle[Any, Any]
+
+
+async def record(name: str, handle: Run) -> None:
+    with contextlib.suppress(WorkflowFailureError):
+        await handle.result()
+    history = json.loads((await handle.fetch_history()).to_json())
+    text = json.dumps(history, indent=1)
+    # On which machine it was recorded is nobody's business.
+    text = re.sub(r'("identity"|"name"): "[0-9]+@[^"]*"', r'\1: "worker"', text)
+    text = re.sub(r'"stackTrace": "(\\.|[^"\\])*"', '"stackTrace": ""', text)
+    (FOLDER / f"{name}.json").write_text(text + "\n")
+
+
+async def http(runs: Runs, target: Target) -> Run:
+    target.answers = [answering(503), answering(text='{"id": 7}', content_type="application/json")]
+    return await runs.start(a_request(url_kwargs={"tenant": "a"}), id="backup-http")
+
+
+async def restic(runs: Runs, _: Target) -> Run:
+    return await runs.start(a_request(policy_name="files"), id="backup-restic")
+
+
+async def failed(runs: Runs, target: Target) -> Run:
+    target.answers = [answering(404)]
+    return await runs.start(a_request(), id="backup-failed")
+
+
+async def not_configured(runs: Runs, _: Target) -> Run:
+    return await runs.start(a_request(policy_name="other"), id="backup-not-configured")
+
+
+async def missed(runs: Runs, _: Target) -> Run:
+    nominal = TypedSearchAttributes([SearchAttributePair(SCHEDULED, datetime.now(UTC) - timedelta(hours=3))])
+    return await runs.start(a_request(), id="backup-missed", search_attributes=nominal)
+
+
+async def cancelled(runs: Runs, target: Target) -> Run:
+    asked = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.StreamResponse:
+        asked.set()
+        await asyncio.sleep(60)
+        return web.Response()
+
+    target.answers = [hang]
+    handle = await runs.start(a_request(), id="backup-cancelled")
+    await asked.wait()
+    await handle.cancel()
+    return handle
+
+
+async def waited(runs: Runs, target: Target) -> Run:
+    """The second of two runs of a schedule: Temporal passes the result of the first on to it."""
+    target.answers = [answering(200)]
+    action = ScheduleActionStartWorkflow(
+        names.BACKUP_WORKFLOW, a_request(), id="backup-waited", task_queue=runs.task_queue
+    )
+    schedule = Schedule(action=action, spec=ScheduleSpec(start_at=datetime.now(UTC) + timedelta(days=1)))
+    handle = await runs.client.create_schedule("waited", schedule)
+    for number in (1, 2):
+        await handle.trigger()
+
+        async def ended(count: int = number) -> bool:
+            info = (await handle.describe()).info
+            return info.num_actions == count and not info.running_actions
+
+        await eventually(ended)
+        await asyncio.sleep(1)  # two triggers in one second would name their runs alike
+    last = (await handle.describe()).info.recent_actions[-1].action
+    assert isinstance(last, ScheduleActionExecutionStartWorkflow)
+    return runs.client.get_workflow_handle(last.workflow_id)
+
+
+async def missed_behind_another(runs: Runs, _: Target) -> Run:
+    """A missed run of a schedule, which asks how the run before ended."""
+    queue = f"{runs.task_queue}-later"
+    schedule_id = await two_runs(Runs(runs.client, queue), first_late=True)
+    async with worker_with(runs.client, task_queue=queue):
+        handle = await run_of(runs.client, schedule_id, 2)
+        with contextlib.suppress(WorkflowFailureError):
+            await handle.result()
+    return handle
+
+
+async def asked_anew(runs: Runs, target: Target) -> Run:
+    """Twice no worker has a place for it."""
+    target.answers = [answering(200)]
+    policies = {"nightly": target.policy(), "long": target.policy()}
+    with seconds(LONGEST_WAIT=1):
+        async with worker_with(runs.client, policies, max_backups=1) as full, busy(full, target) as free:
+            handle = await full.start(a_request(), id="backup-asked-anew")
+            await asyncio.sleep(2.5)
+            free.set()
+            await handle.result()
+    return handle
+
+
+async def pass_over_all_jobs(runs: Runs, _: Target) -> Run:
+    async with build_housekeeper(runs.client, Settings(task_queue=runs.task_queue)):
+        handle = await runs.client.start_workflow(names.SYSTEM_WORKFLOW, id="pass", task_queue=runs.task_queue)
+        await handle.result()
+    return handle
+
+
+KINDS: list[Callable[[Runs, Target], Awaitable[Run]]] = [
+    *(http, restic, failed, not_configured, missed, missed_behind_another, cancelled, waited, asked_anew),
+    pass_over_all_jobs,
+]
+
+
+async def record_all(client: Client, folder: Path, kinds: list[Callable[[Runs, Target], Awaitable[Run]]]) -> None:
+    async with (
+        backup_service() as target,
+        worker_with(client, {"nightly": target.policy(), "files": Restic(folder).policy()}) as runs,
+    ):
+        for kind in kinds:
+            await record(kind.__name__, await kind(runs, target))
+
+
+async def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        async with await WorkflowEnvironment.start_local(
+            dev_server_existing_path=binary("temporal"),
+            data_converter=pydantic_data_converter,
+            search_attributes=list(names.SEARCH_ATTRIBUTES),
+        ) as environment:
+            wanted = sys.argv[1:]
+            kinds = [kind for kind in KINDS if not wanted or kind.__name__ in wanted]
+            await record_all(environment.client, Path(folder), kinds)
+    broken = (FOLDER / "http.json").read_text().replace('"http_backup"', '"another_backup"')
+    (FOLDER / "broken.json").write_text(broken)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

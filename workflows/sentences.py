@@ -1,0 +1,59 @@
+"""Sentences of a run for people: why it made no backup, and its summary in the Web UI."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, RetryState, TimeoutType
+from temporalio.exceptions import TimeoutError as TimedOut
+
+with workflow.unsafe.imports_passed_through():
+    from backup_scheduler.jobs import names
+    from backup_scheduler.runs.results import BackupResult
+
+
+def missed(scheduler_id: str, late: timedelta) -> str:
+    """Say that a run was picked up too late, and how to make its backup now."""
+    late -= timedelta(microseconds=late.microseconds)
+    return (
+        f"picked up {late} after the end of its window and grace time, nothing was backed up; "
+        f"`{names.trigger_command(scheduler_id)}` makes a backup now"
+    )
+
+
+def reason(error: FailureError) -> str:
+    """Say in a sentence why no backup was made."""
+    if not isinstance(error, ActivityError):
+        return error.message
+    cause = error.cause
+    # Temporal's own limits carry the last failure of an attempt as their cause.
+    last = cause.cause if isinstance(cause, TimedOut) and cause.type != TimeoutType.HEARTBEAT else cause
+    waited = isinstance(cause, TimedOut) and not error.started_event_id
+    if isinstance(last, ApplicationError):
+        what = last.message
+    elif isinstance(last, TimedOut):
+        what = "the worker was lost during the backup"
+    elif waited:
+        return "no worker took the backup before its time was up: none was running, or all were busy"
+    else:
+        what = "no worker made the backup within its time limit"
+    if waited:
+        return f"{what}; after that no worker took it before its time was up"
+    gave_up = error.retry_state in (RetryState.TIMEOUT, RetryState.MAXIMUM_ATTEMPTS_REACHED)
+    return f"{what}; it was tried until its time was up" if gave_up else what
+
+
+def summary(result: BackupResult) -> str:
+    """Write the outcome as Markdown for the person who opens the run in the Web UI."""
+    answer = result.answer.status if result.answer else None
+    facts = {
+        "snapshot": result.snapshot_id and f"`{result.snapshot_id}`",
+        "repository": result.repository and f"`{result.repository}`",
+        "files": result.files is not None and f"{result.files:,}",
+        "size": result.bytes_processed is not None and f"{result.bytes_processed:,} bytes",
+        "added to the repository": result.bytes_added is not None and f"{result.bytes_added:,} bytes",
+        "answer": answer and f"HTTP status {answer}",
+    }
+    lines = [f"**{result.outcome}**: {result.message}", ""]
+    lines += [f"- {name}: {value}" for name, value in facts.items() if value]
+    lines += [f"- warning: {warning}" for warning in result.warnings]
+    return "\n".join(lines)
