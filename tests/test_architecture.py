@@ -1,4 +1,4 @@
-"""Imports point inwards, and the public surface stays what callers rely on."""
+"""Imports point inwards, no file outgrows its subject, and the public surface stays what callers rely on."""
 
 import ast
 import inspect
@@ -6,33 +6,45 @@ from pathlib import Path
 
 import pytest
 
-from backup_scheduler.contract.methods import SERVICE
+from backup_scheduler.contract.methods import METHODS, SERVICE
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("backup_scheduler", "workflows", "activities", "rpc_service", "worker", "devstack", "soak", "bench")
-ALLOWED = {
+LONGEST_FILE = 300
+PARTS = {
     "backup_scheduler": set(),
     "activities": {"backup_scheduler"},
     "workflows": {"backup_scheduler", "activities"},
     "worker": {"backup_scheduler", "activities", "workflows"},
     "rpc_service": {"backup_scheduler"},
     "devstack": {"backup_scheduler"},
-    "soak": {"backup_scheduler", "devstack"},
-    "bench": {"backup_scheduler", "devstack"},
+    "lab": {"backup_scheduler", "devstack"},
+    "tests": {"backup_scheduler", "activities", "workflows", "worker", "rpc_service", "devstack", "lab"},
 }
-METHODS = {
-    "add_scheduler_start_backup_job_by_interval",
-    "modify_start_backup_job_by_interval",
-    "pause_job",
-    "resume_job",
-    "remove_job",
-    "get_job",
-    "get_jobs",
+"""Each part, and the parts that it may import."""
+
+TEXTS = {"masking", "texts"}
+FAMILIES = {
+    "texts": set(),
+    "masking": {"texts"},
+    "host_zone": {"contract"},
+    "broker_uri": set(),
+    "settings": {"contract", "host_zone", "broker_uri"},
+    "logs": {"settings"},
+    "contract": set(),
+    "jobs": {"contract"},
+    "runs": {"contract", "jobs", *TEXTS},
+    "policies": {"contract", "settings", *TEXTS},
+    "temporal": {"contract", "jobs", *TEXTS},
 }
+"""Each family and module of the middle, and those that it may import."""
+
+GATEWAY = {"faults": set(), "listing": {"faults"}, "changes": {"faults"}, "jobs": {"changes", "faults", "listing"}}
+ENGINES = ("restic", "http")
 
 
 def modules_of(part: str) -> list[Path]:
-    return [ROOT / "worker.py"] if part == "worker" else sorted((ROOT / part).rglob("*.py"))
+    path = ROOT / part
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
 
 
 def imports_of(path: Path) -> set[str]:
@@ -41,8 +53,19 @@ def imports_of(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            imported.add(node.module or "")
-    return {name.split(".")[0] for name in imported}
+            module = node.module or ""
+            imported |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return imported
+
+
+def roots_of(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports_of(path)}
+
+
+def members_of(path: Path, package: str) -> set[str]:
+    """The members of a package that a module imports."""
+    prefix = f"{package}."
+    return {name.removeprefix(prefix).split(".")[0] for name in imports_of(path) if name.startswith(prefix)}
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -50,17 +73,40 @@ def test_imports_point_inwards(part: str) -> None:
     modules = modules_of(part)
     assert modules
     for module in modules:
-        others = imports_of(module) & set(PARTS) - {part}
-        assert others <= ALLOWED[part], f"{module.relative_to(ROOT)} imports {others - ALLOWED[part]}"
+        others = roots_of(module) & set(PARTS) - {part}
+        assert others <= PARTS[part], f"{module.relative_to(ROOT)} imports {others - PARTS[part]}"
+
+
+@pytest.mark.parametrize(("package", "allowed"), [("backup_scheduler", FAMILIES), ("rpc_service/gateway", GATEWAY)])
+def test_imports_between_families_point_inwards(package: str, allowed: dict[str, set[str]]) -> None:
+    members = {path.stem for path in (ROOT / package).iterdir() if path.name not in ("__init__.py", "__pycache__")}
+    assert members - {"py"} == set(allowed)
+    for member in allowed:
+        for module in modules_of(f"{package}/{member}"):
+            others = members_of(module, package.replace("/", ".")) & set(allowed) - {member}
+            assert others <= allowed[member], f"{module.relative_to(ROOT)} imports {others - allowed[member]}"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_engine_knows_another(engine: str) -> None:
+    others = set(ENGINES) - {engine}
+    for module in modules_of(f"activities/{engine}"):
+        assert not members_of(module, "activities") & others, module
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_file_outgrows_its_subject(part: str) -> None:
+    for module in modules_of(part):
+        assert len(module.read_text().splitlines()) <= LONGEST_FILE, module
 
 
 def test_the_middle_knows_neither_nameko_nor_eventlet() -> None:
     for module in modules_of("backup_scheduler"):
-        assert not imports_of(module) & {"nameko", "eventlet", "kombu"}, module
+        assert not roots_of(module) & {"nameko", "eventlet", "kombu"}, module
 
 
 def test_only_the_bridge_knows_both_eventlet_and_asyncio() -> None:
-    both = [path.name for path in modules_of("rpc_service") if {"eventlet", "asyncio"} <= imports_of(path)]
+    both = [path.name for path in modules_of("rpc_service") if {"eventlet", "asyncio"} <= roots_of(path)]
     assert both == ["bridge.py"]
 
 
@@ -72,5 +118,5 @@ def test_callers_find_these_methods_and_no_others() -> None:
         for name, method in inspect.getmembers(SchedulerService, inspect.isfunction)
         if hasattr(method, "nameko_entrypoints")
     }
-    assert methods == METHODS
+    assert methods == set(METHODS)
     assert SchedulerService.name == SERVICE == "scheduler"

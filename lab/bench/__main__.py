@@ -1,4 +1,4 @@
-"""Command line: `python -m bench [calls burst crash outage backups growth] [--rounds N] [--tiny] ...`."""
+"""Command line: `python -m lab.bench [calls burst crash outage backups growth] [--rounds N] [--tiny] ...`."""
 
 import argparse
 import math
@@ -28,7 +28,7 @@ BENCHMARKS: dict[str, tuple[ModuleType, float]] = {
 
 def main() -> int:
     """Run benchmarks one after the other; each leaves its result as soon as it has it."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.bench", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="which; default: all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--most-jobs", type=int, default=1_000, help="the most in growth and outage")

@@ -92,8 +92,8 @@ def measure(plan: Plan) -> Measured:
         database = str(Path(folder) / "peer.db")
         sizes = {1: 2, 3: 6} if plan.tiny else CALLERS
         with (
-            child("bench.empty_service", environ=broker) as empty,
-            child("bench.peer", database, _PEER, environ=broker) as the_peer,
+            child("lab.bench.empty_service", environ=broker) as empty,
+            child("lab.bench.peer", database, _PEER, environ=broker) as the_peer,
             rpc_callers(stack.amqp_uri, max(sizes)) as callers,
         ):
             client = runner.run(ours.connected(stack))

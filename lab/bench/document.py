@@ -1,4 +1,4 @@
-"""Puts the tables of bench/results/ into docs/performance.md."""
+"""Puts the tables of lab/bench/results/ into docs/performance.md."""
 
 import re
 from collections.abc import Iterable

@@ -126,7 +126,7 @@ class PeerRun:
         """Start the peer, without waiting until it is ready."""
         self.started_at = time.time()
         environ = {"AMQP_URI": self.amqp_uri, "PEER_BACKUP_URL": self.goal.url}
-        self.process = Child("bench.peer", str(self.database), self.name, environ=environ)
+        self.process = Child("lab.bench.peer", str(self.database), self.name, environ=environ)
 
     def kill_and_start_again(self) -> None:
         """End it as a power cut would, and start it at once."""

@@ -137,7 +137,7 @@ def _peer(folder: Path, amqp_uri: str, name: str, count: int) -> Iterator[int]:
     database = folder / f"{name}.db"
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     seed(database, [jobs.arguments(f"job-{number:05}") for number in range(count)], tomorrow)
-    with child("bench.peer", str(database), name, environ={"AMQP_URI": amqp_uri, "PEER_BACKUP_URL": ""}) as process:
+    with child("lab.bench.peer", str(database), name, environ={"AMQP_URI": amqp_uri, "PEER_BACKUP_URL": ""}) as process:
         yield process.pid
 
 

@@ -1,4 +1,4 @@
-"""A backup service that takes a while to answer, as a process of its own: `python -m bench.target SECONDS`."""
+"""A backup service that takes a while to answer, as a process of its own: `python -m lab.bench.target SECONDS`."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ class Target:
 @contextmanager
 def target(seconds: float) -> Iterator[Target]:
     """Run a target around the block; each backup takes it so many seconds."""
-    started = Child("bench.target", str(seconds))
+    started = Child("lab.bench.target", str(seconds))
     try:
         yield Target(started)
     finally:

@@ -1,4 +1,4 @@
-"""Command line: `python -m soak`, which `make soak` runs."""
+"""Command line: `python -m lab.soak`, which `make soak` runs."""
 
 import argparse
 import asyncio
@@ -18,7 +18,7 @@ from lab.soak.table import show
 
 def main() -> int:
     """Run a soak; returns 0 when nothing was lost, doubled or untrue."""
-    parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10, help="how long to call and to kill (default: 10)")
     parser.add_argument("--seed", type=int, help="repeats the calls and kills of another soak (default: a random one)")
     parser.add_argument("--every", type=float, default=20, help="seconds from one kill to the next (default: 20)")

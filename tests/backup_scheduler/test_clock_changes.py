@@ -53,7 +53,7 @@ def at_the_last_moment(
 ) -> datetime | None:
     """Heed all but that clocks differ and an update takes a while."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("backup_scheduler.alignment.LEEWAY", now - now)
+        patch.setattr("backup_scheduler.jobs.alignment.LEEWAY", now - now)
         return current.moved(right_start, now)
 
 

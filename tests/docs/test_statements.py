@@ -23,6 +23,7 @@ from backup_scheduler.contract.errors import (
     TemporalTimeout,
     TemporalUnavailable,
 )
+from backup_scheduler.contract.methods import METHODS
 from backup_scheduler.jobs.from_schedule import UNREADABLE
 from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, SYSTEM_WORKFLOW
 from backup_scheduler.jobs.terms import BackupJob
@@ -33,7 +34,6 @@ from rpc_service.gateway.faults import DEADLINE
 from rpc_service.gateway.listing import LIST_DEADLINE
 from tests.conftest import ROOT
 from tests.support.pages import PAGES, anchors, blocks, commands, links, prose, rows, text
-from tests.test_architecture import METHODS
 
 APIS = ("docs/api.md", "docs/api.zh.md")
 BIN = Path(sys.executable).parent

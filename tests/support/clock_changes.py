@@ -1,4 +1,4 @@
-"""Jobs around clock changes, simulated: `python -m tests.middle.clock_changes` tries all zones.
+"""Jobs around clock changes, simulated: `python -m tests.support.clock_changes` tries all zones.
 
 Each story is one job around one change: days, duration and start_time, passes that come every hour, late or not at all
 for a day, outages of Temporal, pauses, and runs at every place of their window. Told of are the runs that were skipped,

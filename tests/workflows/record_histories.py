@@ -1,4 +1,4 @@
-"""Records the histories that test_replay.py replays: `python -m tests.worker.record_histories [NAME ...]`.
+"""Records the histories that test_replay.py replays: `python -m tests.workflows.record_histories [NAME ...]`.
 
 To be done only when BackupWorkflow changed in a way that old runs are known to survive (workflow.patched).
 """

@@ -1,4 +1,4 @@
-"""The peer as a process: `python -m bench.peer DATABASE NAME`; AMQP_URI and PEER_BACKUP_URL in the environment."""
+"""The peer as a process: `python -m lab.bench.peer DATABASE NAME`; AMQP_URI and PEER_BACKUP_URL in the environment."""
 
 import eventlet
 

@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 @pytest.mark.parametrize(("benchmark_name", "lost"), [("calls", None), ("burst", "0")])
 def test_a_tiny_run_leaves_figures_and_a_chart(benchmark_name: str, lost: str | None, tmp_path: Path) -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "bench", benchmark_name, "--tiny", "--results", str(tmp_path)],
+        [sys.executable, "-m", "lab.bench", benchmark_name, "--tiny", "--results", str(tmp_path)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -51,4 +51,4 @@ def test_the_documentation_shows_the_results_that_are_kept() -> None:
     for table in kept:
         assert f"<!-- table: {table.name} -->" in page, table.name
     for chart in FOLDER.glob("*.svg"):
-        assert f"../bench/results/{chart.name}" in page
+        assert f"../lab/bench/results/{chart.name}" in page

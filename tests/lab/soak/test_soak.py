@@ -20,7 +20,7 @@ OPTIONS = ("--minutes=10", "--seed=3", "--every=4", f"--kills={KILLS}", "--calle
 def test_every_part_is_killed_once_and_nothing_is_lost(tmp_path: Path) -> None:
     said = []
     with subprocess.Popen(
-        [sys.executable, "-m", "soak", *OPTIONS],
+        [sys.executable, "-m", "lab.soak", *OPTIONS],
         cwd=ROOT,
         env={**os.environ, "SCHEDULER_STATE_DIR": str(tmp_path), "NO_COLOR": "1"},
         stdout=subprocess.PIPE,
