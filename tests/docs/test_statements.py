@@ -19,6 +19,7 @@ from backup_scheduler.errors import (
     JobExists,
     JobNotFound,
     ListTimeout,
+    NamespaceNotFound,
     ReplyTooLarge,
     SearchAttributesMissing,
     TemporalOverloaded,
@@ -132,6 +133,9 @@ def test_the_interface_quotes_every_rule() -> None:
 def test_the_interface_quotes_every_failure(page: str) -> None:
     for error in (
         JobNotFound("a"),
+        JobNotFound("a", perhaps_removed=True),
+        JobNotFound("a", removed_before=True),
+        NamespaceNotFound("default"),
         JobExists("a"),
         TemporalUnavailable(),
         TemporalOverloaded(),
