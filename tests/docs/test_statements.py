@@ -111,7 +111,7 @@ def test_the_policy_file_that_is_shown_is_the_example_and_is_valid() -> None:
 
 @pytest.mark.parametrize("page", APIS)
 def test_the_interface_has_a_section_for_every_method(page: str) -> None:
-    assert anchors(ROOT / page) >= METHODS
+    assert anchors(ROOT / page) >= set(METHODS)
 
 
 @pytest.mark.parametrize("page", APIS)
