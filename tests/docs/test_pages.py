@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.conftest import ROOT
-from tests.docs.pages import PAGES, anchors, anchors_in_order, blocks, code_spans, prose, section, text
+from tests.docs.pages import PAGES, anchors, anchors_in_order, blocks, code_spans, links, prose, section, text
 from tests.test_architecture import METHODS
 
 ENGLISH, CHINESE = "docs/api.md", "docs/api.zh.md"
@@ -84,6 +84,11 @@ def test_both_interface_pages_have_the_same_sections() -> None:
         return re.findall(r"^(##+) (?!索引)", prose(page), re.MULTILINE)
 
     assert levels(ENGLISH) == levels(CHINESE)
+
+
+def test_the_index_lists_every_page() -> None:
+    listed = {link.removeprefix("../") for link in links("docs/README.md")}
+    assert {page.removeprefix("docs/") for page in PAGES} - {"README.md"} <= listed
 
 
 def test_the_picture_is_made_from_its_source() -> None:
