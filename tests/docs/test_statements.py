@@ -17,6 +17,7 @@ from backup_scheduler.contract.errors import (
     JobExists,
     JobNotFound,
     ListTimeout,
+    NamespaceNotFound,
     ReplyTooLarge,
     SearchAttributesMissing,
     TemporalOverloaded,
@@ -110,7 +111,7 @@ def test_the_policy_file_that_is_shown_is_the_example_and_is_valid() -> None:
 
 @pytest.mark.parametrize("page", APIS)
 def test_the_interface_has_a_section_for_every_method(page: str) -> None:
-    assert anchors(ROOT / page) >= METHODS
+    assert anchors(ROOT / page) >= set(METHODS)
 
 
 @pytest.mark.parametrize("page", APIS)
@@ -132,6 +133,9 @@ def test_the_interface_quotes_every_rule() -> None:
 def test_the_interface_quotes_every_failure(page: str) -> None:
     for error in (
         JobNotFound("a"),
+        JobNotFound("a", perhaps_removed=True),
+        JobNotFound("a", removed_before=True),
+        NamespaceNotFound("default"),
         JobExists("a"),
         TemporalUnavailable(),
         TemporalOverloaded(),

@@ -49,7 +49,24 @@ def links(page: str) -> list[str]:
 
 def anchors(path: Path) -> set[str]:
     """Return the anchors of a page, as GitHub makes them from headings, and those that it names itself."""
-    content = path.read_text(encoding="utf-8")
+    return set(anchors_in_order(path))
+
+
+def anchors_in_order(path: Path) -> list[str]:
+    """Return the anchors of a page with their repetitions: GitHub renames all but the first of those."""
+    content = _BLOCK.sub("", path.read_text(encoding="utf-8"))
     headings = re.findall(r"^#+ (.*)$", content, re.MULTILINE)
-    made = {re.sub(r"[^\w\- ]", "", re.sub(r"<[^>]*>", "", title)).lower().replace(" ", "-") for title in headings}
-    return made | set(re.findall(r"<a name='([^']+)'>", content))
+    made = [re.sub(r"[^\w\- ]", "", re.sub(r"<[^>]*>", "", title)).lower().replace(" ", "-") for title in headings]
+    return made + re.findall(r"<a name='([^']+)'>", content)
+
+
+def section(page: str, anchor: str) -> str:
+    """Return what is below a heading of the second level, up to the next one, without fenced blocks."""
+    parts = re.split(r"^(?=## )", prose(page), flags=re.MULTILINE)
+    [found] = [part for part in parts if part.startswith(f"## {anchor}\n") or f"<a name='{anchor}'>" in part]
+    return found
+
+
+def code_spans(content: str) -> set[str]:
+    """Return what a text has between backticks."""
+    return set(re.findall(r"`([^`\n]+)`", content))
