@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
+from backup_scheduler.contract.methods import METHODS
 from tests.conftest import ROOT
-from tests.docs.pages import PAGES, anchors, anchors_in_order, blocks, code_spans, links, prose, section, text
-from tests.test_architecture import METHODS
+from tests.support.pages import PAGES, anchors, anchors_in_order, blocks, code_spans, links, prose, section, text
 
 ENGLISH, CHINESE = "docs/api.md", "docs/api.zh.md"
 REPEATS = {"CHANGELOG.md"}
