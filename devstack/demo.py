@@ -163,7 +163,8 @@ async def _heartbeats(client: Client, run: WorkflowHandle[Any, BackupResult]) ->
     last: dict[str, Any] | None = None
     while (now := await run.describe()).status == WorkflowExecutionStatus.RUNNING:
         for activity in now.raw_description.pending_activities:
-            for beat in await client.data_converter.decode(activity.heartbeat_details.payloads):
+            # The first one is the progress; a next attempt reads the others.
+            for beat in await client.data_converter.decode(activity.heartbeat_details.payloads[:1]):
                 if beat != last:
                     last = beat
                     yield beat
