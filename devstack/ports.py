@@ -45,7 +45,7 @@ class Ports:
     def claim_from(self, first: int) -> int:
         """Take the first free port from `first` on.
 
-        The kernel does not choose it: an outgoing connection could get the same port before a slow service listens.
+        Not a port of the kernel's choice: before a slow service listens, an outgoing connection may get the same one.
         """
         for port in range(first, min(first + _TRIES, 65536)):
             if self.claim(port):

@@ -20,7 +20,7 @@ _LOG = "devstack.log"
 
 
 class StackInfo(BaseModel):
-    """The content of stack.json in the state folder, which is there while all services are healthy."""
+    """The content of stack.json, a file that is in the state folder while all services are healthy."""
 
     pid: int
     """Process id of devstack: SIGTERM ends the stack."""

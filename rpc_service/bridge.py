@@ -16,7 +16,7 @@ class Awaiter(Protocol):
     """Waits in a greenlet for the result or the error of a coroutine."""
 
     def __call__(self, coroutine: Coroutine[Any, Any, T], /) -> T:
-        """Run the coroutine to its end."""
+        """Run the coroutine to its end and return its result."""
 
 
 @cache

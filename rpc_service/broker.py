@@ -141,7 +141,7 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
 
     @contextmanager
     def confirming_connection(self) -> Iterator[Connection]:
-        """Connect for one message; to publish it waits until the broker confirms or refuses it."""
+        """Connect for one message; publishing it waits until the broker confirms or refuses it."""
         with self.create_connection() as connection:
             connection.transport_options = {**connection.transport_options, "confirm_publish": True}
             yield connection

@@ -35,7 +35,7 @@ def refuse_control_characters(text: str) -> str:
 
 
 def _uuid_as_text(value: object) -> object:
-    # kombu turns a UUID into its text on the caller's side and back into a UUID on ours.
+    # kombu turns a UUID into its text on the caller's side and back into a UUID on the service's.
     return str(value) if isinstance(value, UUID) else value
 
 
@@ -91,7 +91,7 @@ NAME_RULE: Final = "text of 1 to 200 characters without control characters"
 
 
 class JobId(Arguments):
-    """The only argument of most methods: the scheduler_id of a job."""
+    """The argument of the methods that only name a job: its scheduler_id."""
 
     scheduler_id: Annotated[
         str,
@@ -103,13 +103,13 @@ class JobId(Arguments):
 
 
 def _lacks_grace(given: Mapping[str, Any]) -> bool:
-    """Return whether misfire_grace_time is missing, None or 0, as callers of the replaced service have it."""
+    """Return whether misfire_grace_time is missing, None or 0, as in calls for the replaced service."""
     value = given.get(GRACE)
     return value is None or (type(value) is int and value == 0)  # False is no number
 
 
 def _sentences(model: type[BaseModel], error: ValidationError) -> list[str]:
-    """Describe the faults: each argument with its rule and its value. Values of url_kwargs are not quoted: secrets."""
+    """Describe each argument at fault: its rule and its value. Values of url_kwargs may be secrets and are left out."""
     sentences = {}
     for fault in error.errors(include_url=False, include_context=False):
         name, *place = map(str, fault["loc"])

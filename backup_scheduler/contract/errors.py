@@ -67,7 +67,7 @@ class TemporalUnavailable(SchedulerError):
 
 
 class TemporalOverloaded(SchedulerError):
-    """Temporal refuses requests because of its load: for moments after its start, or beyond its rate limits."""
+    """Temporal refuses requests because of its load: for moments after a start, or beyond its rate limits."""
 
     code = 503
 
@@ -106,7 +106,7 @@ class TemporalTimeout(SchedulerError):
 
 
 class ListTimeout(SchedulerError):
-    """Temporal answers, but to describe all jobs takes too long."""
+    """Temporal answers, but the description of all jobs takes too long."""
 
     code = 504
 

@@ -49,7 +49,7 @@ class CurrentSchedule:
         return None
 
     def _made_up_for_since(self, now: datetime) -> datetime:
-        """Return the moment before which missed runs are not made up for; a pause has none (docs/api.md#pause)."""
+        """Return the earliest time whose missed run is made up for; runs of a pause never are (docs/api.md#pause)."""
         return now if self.paused else now - self.catch_up_window - LEEWAY
 
     def _to_come(self, now: datetime) -> Iterator[tuple[datetime, datetime]]:

@@ -164,7 +164,7 @@ class ScheduledJob:
         return self.in_force_since >= opens and not any(opens <= time <= closes for time in self._starts)
 
     def next_run(self, now: datetime) -> datetime | None:
-        """Return the start of the next run, jitter included; None for a paused job.
+        """Return the start of the next run, jitter included; None if the job is paused, or if no start lies ahead.
 
         Temporal may list past times (docs/temporal-facts.md#next-times-can-be-past).
         """

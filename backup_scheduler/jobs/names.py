@@ -44,7 +44,7 @@ def bounded(name: str) -> str:
 
 
 def schedule_id(scheduler_id: str) -> str:
-    """Return the id of a job's schedule: the scheduler_id, so that people find it with the CLI, but bounded."""
+    """Return the id of a job's schedule: the scheduler_id, bounded. So people find it with the CLI."""
     return bounded(scheduler_id)
 
 
@@ -63,7 +63,7 @@ def workflow_id(scheduler_id: str) -> str:
 
 
 def housekeeping_queue(task_queue: str) -> str:
-    """Return the task queue of passes over all jobs; backups never take their places."""
+    """Return the task queue of passes over all jobs; no backup takes a place on it."""
     return f"{task_queue}-housekeeping"
 
 
@@ -75,7 +75,7 @@ def repository_workflow_id(digest: str) -> str:
 def trigger_command(scheduler_id: str) -> str:
     """Return the command by which people run a job now.
 
-    Without the overlap policy, Temporal drops it silently while a run goes on
+    Without the overlap policy, Temporal silently drops the trigger while a run goes on
     (docs/temporal-facts.md#triggers-skip-silently).
     """
     return f"temporal schedule trigger --overlap-policy BufferAll -s {shlex.quote(schedule_id(scheduler_id))}"

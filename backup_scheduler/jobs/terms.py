@@ -95,7 +95,7 @@ class BackupJob(JobId):
     def catch_up_window(self) -> timedelta:
         """Age up to which missed runs are made up for.
 
-        Temporal takes less than 10 s for 10 s (docs/temporal-facts.md#catch-up-is-at-least-ten-seconds).
+        Temporal counts less than 10 s as 10 s (docs/temporal-facts.md#catch-up-is-at-least-ten-seconds).
         """
         return max(timedelta(seconds=self.misfire_grace_time), _SHORTEST_CATCH_UP)
 

@@ -9,8 +9,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def start_on(day: date, start_time: time, zone: ZoneInfo) -> datetime:
     """Return the moment at which the clock shows start_time on that day.
 
-    A start_time that a spring change skips is that much later on that day. One that an autumn change repeats is the
-    first of the two.
+    A start_time that a spring change skips is as much later on that day as the change skips. One that an autumn change
+    repeats is the first of the two.
     """
     return datetime.combine(day, start_time, tzinfo=zone).astimezone(UTC)
 

@@ -9,13 +9,13 @@ from backup_scheduler.texts import CleanText
 
 
 class Outcome(StrEnum):
-    """The way in which a run ended."""
+    """The end of a run: with or without a backup."""
 
     COMPLETED = "completed"
     """The backup was made."""
     COMPLETED_WITH_WARNINGS = "completed with warnings"
-    """A backup was made, with a doubt: restic could not read some files, a path was empty, the snapshot shrank or is
-    of a lost attempt; or an http answer broke off."""
+    """A backup was made, but there is a doubt, such as files that restic could not read, a snapshot that shrank, or an
+    http answer that broke off."""
     MISSED = "missed"
     """No backup was made: a worker picked the run up too late. The run fails."""
     FAILED = "failed"

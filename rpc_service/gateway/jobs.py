@@ -47,8 +47,9 @@ class ScheduleGateway:
         self._changes = Changes(client, settings, clock, stored_job)
 
     async def add(self, job: BackupJob, request_id: str, *, redelivered: bool = False) -> Description:
-        """Make a job. A redelivered request finds its own job, or that the job was removed since.
+        """Make a job.
 
+        A redelivered request finds its own job; if that was removed since, the description has no next run.
         Raises InvalidArguments, JobExists, SearchAttributesMissing, and JobNotFound if a schedule that is not a job has
         the id.
         """
@@ -78,7 +79,10 @@ class ScheduleGateway:
             return self._describe(await self._changes.switch(stored, paused=True))
 
     async def resume(self, scheduler_id: str) -> Description:
-        """Start runs again, without those of the pause. Raises JobNotFound and BrokenJob."""
+        """Start runs again; runs that came due during the pause are not made up for.
+
+        Raises JobNotFound and BrokenJob.
+        """
         async with self._changes.alone(scheduler_id) as stored:
             return self._describe(await self._changes.switch(stored, paused=False))
 

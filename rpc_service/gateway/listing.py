@@ -20,7 +20,7 @@ _DESCRIBED_AT_ONCE: Final = 20
 """Describe calls in flight for one list; more do not make a server faster."""
 
 
-async def all_jobs(client: Client, seconds: float = LIST_DEADLINE) -> tuple[list[ScheduledJob], list[BrokenJob]]:
+async def all_jobs(client: Client, seconds: float) -> tuple[list[ScheduledJob], list[BrokenJob]]:
     """Read all jobs; the second list has an error for each job whose terms cannot be read.
 
     The list of schedules gives only their ids, and each schedule is described, because the list lags
