@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 folder=$(realpath "${1:-.state/compose-test}")
-engine=$folder/engine # docker.io and its dependencies, unpacked but not installed: the machine's own engine stays
+engine=$folder/engine # docker.io and what it needs, unpacked but not installed: an engine of the machine is left alone
 socket=$folder/docker.sock
 export TEMPORAL_PORT=27233 TEMPORAL_UI_PORT=28233 AMQP_PORT=35672 COMPOSE_PROJECT_NAME=backup-scheduler-try
 export DOCKER_HOST=unix://$socket DOCKER_CONFIG=$folder/config
