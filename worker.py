@@ -79,7 +79,7 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
             HttpBackup(policies).http_backup,
             ResticBackup(policies, look).restic_backup,
             RepositoryMaker(policies, look).make_repository,
-            AllJobs(client).look_after,  # for passes that began with a worker of an older release
+            AllJobs(client).look_after,  # for passes that a worker of an older release began
         ],
         interceptors=[MaskAnswers()],
         max_concurrent_activities=settings.max_backups,
