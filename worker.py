@@ -40,12 +40,12 @@ from activities.policy_lookup import PolicyLookup
 from activities.previous_run import PreviousRun
 from activities.restic.backup import ResticBackup
 from activities.restic.repositories import RepositoryMaker
-from backup_scheduler import logs, masking, settings
+from backup_scheduler import logs, masking
 from backup_scheduler.contract.errors import ConfigurationError
 from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, housekeeping_queue
 from backup_scheduler.jobs.to_schedule import system_schedule
 from backup_scheduler.policies.file import Policies
-from backup_scheduler.settings import PREFIX, Settings
+from backup_scheduler.settings import PREFIX, Settings, load_settings
 from backup_scheduler.temporal.client import configuration, connect
 from backup_scheduler.temporal.namespace import missing_search_attributes, register_search_attributes
 from workflows.all_jobs import LookAfterJobsWorkflow
@@ -53,11 +53,11 @@ from workflows.backup import BackupWorkflow
 from workflows.make_repository import MakeRepositoryWorkflow
 
 _POLLS = 20
-"""Requests for workflow tasks that wait at Temporal, each for one task."""
+"""Polls for workflow tasks that wait at Temporal at once; each takes one task."""
 
 _POLLS_FOR_NEW_RUNS = 0.25
-"""Part of them that takes up new runs; the others go on with those this worker has. The SDK's 1 of 5 takes up one run
-at a time, so that many that are due at one moment wait for it on idle cores."""
+"""Part of the polls that takes up new runs; the others go on with runs that this worker has. The SDK's default, 1 of 5
+polls, takes up one run at a time: of many runs due at one moment, most would wait on idle cores."""
 
 _PAUSE = 2
 """Seconds between attempts to reach Temporal."""
@@ -86,26 +86,28 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
         max_concurrent_workflow_task_polls=_POLLS,
         nonsticky_to_sticky_poll_ratio=_POLLS_FOR_NEW_RUNS,
         graceful_shutdown_timeout=settings.shutdown_grace,
-        # Progress and cancellation ride on heartbeats; the default would hold them back for up to 24 s.
+        # Heartbeats carry progress and cancellation; by default the SDK holds them back for up to 24 s
+        # (docs/temporal-facts.md#heartbeats-carry-cancellation).
         max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
-        # Runs of a worker that was killed go on with another one after this, instead of 10 s.
+        # Runs of a killed worker go on with another worker after this, not after 10 s
+        # (docs/temporal-facts.md#sticky-queues-hold-runs).
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
     )
 
 
 def build_housekeeper(client: Client, settings: Settings) -> Worker:
-    """Put a second worker together that makes passes over all jobs alone: backups never take its places."""
+    """Put a second worker together that only makes passes over all jobs: backups never take its places."""
     return Worker(
         client,
         task_queue=housekeeping_queue(settings.task_queue),
         activities=[AllJobs(client).look_after],
-        max_concurrent_activities=2,  # one more than there are passes, for one that has been given up but not ended
+        max_concurrent_activities=2,  # one pass, and one more that was given up but has not ended
         max_concurrent_activity_task_polls=1,
     )
 
 
 async def serve(settings: Settings, policies: Policies) -> None:
-    """Work until SIGTERM or SIGINT; wait for Temporal where it cannot be reached."""
+    """Work until SIGTERM or SIGINT; wait for Temporal while it cannot be reached."""
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
@@ -139,16 +141,16 @@ def _runtime(settings: Settings) -> Runtime:
 
 
 def _numeric(address: str) -> str:
-    """Return the address with the host's IP address, of which the SDK's exporter takes no name. Raises OSError."""
+    """Replace the host's name by its IP address: the SDK's exporter takes no names. Raises OSError."""
     host, _, port = address.rpartition(":")
     found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    # IPv4 first: `localhost` is both, and a Prometheus that is given 127.0.0.1 asks there.
+    # IPv4 first: `localhost` may be both, and a Prometheus with the target 127.0.0.1 needs IPv4.
     family, *_, bound = min(found, key=lambda each: each[0] != socket.AF_INET)
     return f"[{bound[0]}]:{port}" if family == socket.AF_INET6 else f"{bound[0]}:{port}"
 
 
 async def _prepare(client: Client, task_queue: str) -> None:
-    """Make in the namespace what workers need there, and tell what is an administrator's to do."""
+    """Make search attributes and the system schedule in the namespace; log those that an administrator has to make."""
     refusal = None
     try:
         await register_search_attributes(client)
@@ -156,7 +158,7 @@ async def _prepare(client: Client, task_queue: str) -> None:
         if error.status == RPCStatusCode.UNAVAILABLE:
             raise
         refusal = error.message
-    await _tell_missing_search_attributes(client, refusal)
+    await _log_missing_search_attributes(client, refusal)
     try:
         await _put_system_schedule(client, system_schedule(task_queue))
     except RPCError as error:
@@ -165,8 +167,8 @@ async def _prepare(client: Client, task_queue: str) -> None:
         log.warning("system schedule not made", needed=SYSTEM_SCHEDULE, error=error.message)
 
 
-async def _tell_missing_search_attributes(client: Client, refusal: str | None) -> None:
-    """Log what no job can be added without, and the command that makes it."""
+async def _log_missing_search_attributes(client: Client, refusal: str | None) -> None:
+    """Log the missing search attributes, without which no job can be added, and the command that makes them."""
     try:
         missing = await missing_search_attributes(client)
     except RPCError as error:
@@ -194,9 +196,9 @@ async def _put_system_schedule(client: Client, wanted: Schedule) -> None:
     except ScheduleAlreadyRunningError:  # made by an earlier worker, perhaps of an older release or for another queue
 
         def renewed(update: ScheduleUpdateInput) -> ScheduleUpdate:
-            standing = update.description.schedule.state
-            if standing.paused:  # by a person, who knows why
-                wanted.state = standing
+            current = update.description.schedule.state
+            if current.paused:  # by a person, who knows why
+                wanted.state = current
             return ScheduleUpdate(wanted)
 
         await client.get_schedule_handle(SYSTEM_SCHEDULE).update(renewed)
@@ -213,13 +215,13 @@ async def _work(client: Client, settings: Settings, policies: Policies, stop: as
     ended = asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     if await _unless(stop, ended) is None:
         log.info("worker stopping", grace_seconds=settings.shutdown_grace.total_seconds())
-    # When one of them ends by itself, the other must not go on alone.
+    # If one of them ends by itself, the other must not go on alone.
     await asyncio.gather(*(worker.shutdown() for worker in workers))
     await asyncio.gather(*running)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """Await something, but give it up when the worker is told to stop; None then."""
+    """Await some work; if the worker has to stop first, cancel the work and return None."""
     working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
     await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -236,15 +238,15 @@ def main() -> int:
     masking.guard(os.environ)
     masking.hide_netrc(os.environ)
     try:
-        read = settings.load()
-        policies = Policies.of(read)
+        settings = load_settings()
+        policies = Policies.of(settings)
         configuration()
-        logs.configure(read)
-        # An attempt's failure is logged in one line by attempts.py; the SDK would add a traceback to each.
+        logs.configure(settings)
+        # activities/attempts.py logs each failed attempt in one line; the SDK would add a traceback.
         logging.getLogger("temporalio.activity").setLevel(logging.ERROR)
         workflow.logger.workflow_info_on_message = False
         workflow.logger.workflow_info_on_extra = False
-        asyncio.run(serve(read, policies))
+        asyncio.run(serve(settings, policies))
     except ConfigurationError as error:
         print(f"worker: {error}", file=sys.stderr)  # noqa: T201
         return 2
@@ -254,5 +256,6 @@ def main() -> int:
 if __name__ == "__main__":
     code = main()
     logging.shutdown()
-    # The client's threads sometimes crash the interpreter at its end (Temporal fact), which would spoil the exit code.
+    # The client's threads can crash the interpreter at its end, which would spoil the exit code
+    # (docs/temporal-facts.md#the-client-can-crash-at-exit).
     os._exit(code)

@@ -1,1 +1,1 @@
-"""The middle that the RPC side and the worker side share: one package for each subject, no nameko, no eventlet."""
+"""The middle that the RPC side and the worker side share: one package for each subject, without nameko and eventlet."""

@@ -1,4 +1,4 @@
-"""The rules of AMQP_URI, whose faults would else show as tracebacks, endless attempts or a wrong broker."""
+"""Rules for AMQP_URI. Without them a fault shows as a traceback, as endless attempts or as a wrong broker."""
 
 import re
 from urllib.parse import SplitResult, urlsplit
@@ -10,9 +10,9 @@ _ENCODE = "user and password must be percent-encoded where they have characters 
 
 
 def fault_of(uris: str) -> str | None:
-    """Return what is wrong with an AMQP URI, or with one of several with ';' between; None when nothing is.
+    """Return the first fault of an AMQP URI, or of several URIs with ';' between them; None if there is no fault.
 
-    Never quotes what may be a part of a password.
+    The text never quotes what may be part of a password.
     """
     nodes = uris.split(";")
     for number, node in enumerate(nodes, 1):
@@ -29,8 +29,8 @@ def _fault(uri: str) -> str | None:
     if not separator:
         return "must begin with amqp:// or amqps://"
     if scheme not in _SCHEMES:
-        told = f", not {scheme}://" if scheme.isascii() and scheme.isalpha() and len(scheme) < 10 else ""
-        return f"must begin with amqp:// or amqps://{told}"
+        given = f", not {scheme}://" if scheme.isascii() and scheme.isalpha() and len(scheme) < 10 else ""
+        return f"must begin with amqp:// or amqps://{given}"
     try:
         parts = urlsplit(uri)
         odd = bool(parts.fragment) or uri.endswith("#") or "@" in parts.path + parts.query
@@ -48,5 +48,5 @@ def _fault_of_port(parts: SplitResult) -> str | None:
         return None
     if "@" in parts.netloc:
         return "must have a port from 1 to 65535"
-    # What looks like a port may be the beginning of a password with a '/' in it.
+    # This text may be the beginning of a password with a '/' in it, and not a port.
     return f"must have a port from 1 to 65535; {_ENCODE}"

@@ -1,7 +1,7 @@
-"""The host's own time zone by its IANA name, taken only if it is what the clock of this process shows.
+"""The IANA name of the host's time zone, taken only if the clock of this process agrees with it.
 
-The C library and `tzlocal` look at TZ, /etc/localtime and /etc/timezone each in its own way and both fall back to UTC
-or to each other's sources without a word; a job would run at another hour than the host's clock says.
+The C library and `tzlocal` each read TZ, /etc/localtime and /etc/timezone in their own way, and both fall back silently
+to UTC or to each other's sources. With a wrong zone a job would run at another hour than the host's clock says.
 """
 
 import os
@@ -16,19 +16,19 @@ import tzlocal
 from backup_scheduler.contract.errors import ConfigurationError
 
 _AHEAD = timedelta(days=3 * 365)
-"""How far both are compared: rules of daylight saving show within a year, announced changes of them later."""
+"""Time over which both are compared: daylight saving shows within a year, announced changes of its rules later."""
 
 _DAY, _STEP = 86400, 900  # seconds; clocks change at a quarter of an hour
 
 Offset = Callable[[float], float]
-"""Seconds east of UTC at a moment of the epoch."""
+"""Function from a moment (seconds since the epoch) to seconds east of UTC."""
 
 
 def host_zone() -> str:
-    """Return the IANA name of the host's zone; raises ConfigurationError where none is certainly right."""
+    """Return the IANA name of the host's zone. Raises ConfigurationError if no name is certain."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what it warns of, `difference` finds
+            warnings.simplefilter("ignore")  # `difference` finds all that it warns of
             name = str(tzlocal.get_localzone())
             zone = ZoneInfo(name)
     except (LookupError, ValueError, OSError):
@@ -54,9 +54,9 @@ def _source() -> str:
 
 
 def difference(one: Offset, other: Offset, now: float, ahead: timedelta = _AHEAD) -> float | None:
-    """Return the first moment at which two clocks differ, None when there is none.
+    """Return the first moment at which two clocks differ; None if there is none.
 
-    Looks at every day, and at every quarter of an hour of a day on which one of them changes.
+    Looks at every day, and at every quarter of an hour of a day on which the clock `one` changes.
     """
     for moment in _moments(one, now, now + ahead.total_seconds()):
         if one(moment) != other(moment):

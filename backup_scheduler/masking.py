@@ -1,6 +1,6 @@
-"""Keeps secrets out of what people read: output of the processes, failures of runs, answers that histories keep.
+"""Keeps secrets out of the output of the processes, the failures of runs and the answers that histories keep.
 
-Two nets: what looks like credentials, in every text, and the values that this process knows to be secret.
+It masks two kinds of text: all that looks like credentials, and the values that this process knows to be secret.
 """
 
 import base64
@@ -20,7 +20,7 @@ from temporalio.converter import DefaultFailureConverter, PayloadConverter
 MASK = "***"
 
 _SHORTEST = 6
-"""Characters of a value that is masked wherever it stands; a shorter one may be any word."""
+"""Characters; a known value is masked wherever it occurs, but a shorter one may be any word."""
 
 _NOT_SECRET = frozenset({"guest"})
 
@@ -46,7 +46,7 @@ _pattern: re.Pattern[str] | None = None
 
 
 def hide(*secrets: str) -> None:
-    """Mask these values from now on, however they are quoted; one that is too short to be told from a word is not."""
+    """Mask these values from now on, however they are quoted; values that are so short that they may be words stay."""
     global _pattern
     new = {
         form
@@ -69,12 +69,12 @@ def hide(*secrets: str) -> None:
 
 
 def hide_url(urls: str) -> None:
-    """Mask what is secret in a URL, or in several behind each other with ';' between (as AMQP_URI may be)."""
+    """Mask the secrets in a URL, or in several URLs with ';' between them, as AMQP_URI may have."""
     for url in urls.split(";"):
         try:
             parts = urlsplit(url)
             user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        except ValueError:  # not a URL; whoever reads it says so
+        except ValueError:  # not a URL; the code that uses it reports that
             continue
         _hide_password(user, password)
         hide(parts.query, *(value for _, value in parse_qsl(parts.query)))
@@ -94,7 +94,7 @@ def hide_netrc(environ: Mapping[str, str]) -> None:
     path = Path(environ.get("NETRC") or Path(environ.get("HOME") or "/") / ".netrc")
     try:
         entries = netrc.netrc(path).hosts.values()
-    except (OSError, ValueError, netrc.NetrcParseError):  # none, or none that anybody can read
+    except (OSError, ValueError, netrc.NetrcParseError):  # there is none, or it cannot be read
         return
     for user, _, password in entries:
         _hide_password(user, password or "")
@@ -107,12 +107,12 @@ def _hide_password(user: str, password: str) -> None:
 
 
 def without_known(text: str) -> str:
-    """Return the text without known secrets, for texts whose URLs are somebody's data."""
+    """Mask only known secrets: for texts whose URLs are data."""
     return _pattern.sub(MASK, text) if _pattern else text
 
 
 def masked(text: str) -> str:
-    """Return the text without known secrets, credentials and queries of URLs, and what HTTP sends as Authorization."""
+    """Mask known secrets, credentials and queries of URLs, and values of HTTP's Authorization header."""
     text = _AUTHORIZATION.sub(rf"\g<scheme> {MASK}", without_known(text))
     if "://" not in text:
         return text
@@ -120,7 +120,7 @@ def masked(text: str) -> str:
 
 
 class MaskedStream:
-    """A text stream that masks what is written to it: log lines, tracebacks, warnings and whatever else is printed."""
+    """A text stream that masks all that is written to it: log lines, tracebacks, warnings and other output."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -140,7 +140,7 @@ class MaskedStream:
 
 
 def guard(environ: Mapping[str, str]) -> None:
-    """Let nothing secret of this environment out through stdout, stderr and the log handlers that there are."""
+    """Mask the secrets of this environment in stdout, in stderr and in the output of the present log handlers."""
     hide_environment(environ)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -153,7 +153,7 @@ def guard(environ: Mapping[str, str]) -> None:
 
 
 class _MaskedFormatter(logging.Formatter):
-    """What another formatter makes of a record, masked: a handler may have taken its stream before it was guarded."""
+    """Masks the output of another formatter: a handler may have taken its stream before the stream was guarded."""
 
     def __init__(self, inner: logging.Formatter) -> None:
         super().__init__()
@@ -164,7 +164,7 @@ class _MaskedFormatter(logging.Formatter):
 
 
 class MaskedFailures(DefaultFailureConverter):
-    """Masks the texts of failures, which stand in the history and the Web UI for ever."""
+    """Masks the texts of failures, which the history keeps and the Web UI shows."""
 
     def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
         """Convert an exception, its causes included."""

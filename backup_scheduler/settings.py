@@ -1,4 +1,4 @@
-"""Settings from the environment: SCHEDULER_* and AMQP_URI are read here, TEMPORAL_* in temporal.py."""
+"""Settings from the environment: SCHEDULER_* and AMQP_URI are read here, TEMPORAL_* in temporal/client.py."""
 
 import difflib
 import os
@@ -18,13 +18,14 @@ from backup_scheduler.host_zone import host_zone
 PREFIX = "SCHEDULER_"
 
 _LONGEST_TASK_QUEUE = 200
-"""Bytes of UTF-8: Temporal's SQL stores have 255, and the SDK makes longer names of it."""
+"""Bytes of UTF-8: Temporal's SQL stores keep 255 (docs/temporal-facts.md#ids-have-255-bytes), and the SDK derives
+longer names from it."""
 
 _ELSEWHERE = frozenset({f"{PREFIX}STATE_DIR"})
-"""Read by `make up` alone."""
+"""Variables that only `make up` reads."""
 
 _ALIKE = 0.85
-"""How much of a name must be right (by difflib) for it to be a misspelt setting and not somebody else's variable."""
+"""Similarity (by difflib) from which on a variable is a misspelt setting, and not somebody else's."""
 
 
 def _known_zone(name: str) -> str:
@@ -61,34 +62,33 @@ def _address(address: str) -> str:
 
 
 class Settings(BaseSettings):
-    """All settings; each is read from the variable that `variable_of` names, an empty one counts as not set."""
+    """All settings, each read from its variable in VARIABLES; an empty variable counts as not set."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, populate_by_name=True)
 
     timezone: Annotated[str, AfterValidator(_known_zone)] = Field(default_factory=host_zone)
-    """IANA zone in which start_time is read and next_run_time is told; default: the host's own."""
+    """IANA zone of start_time and next_run_time; default: the host's own."""
     task_queue: Annotated[str, AfterValidator(_task_queue)] = "backups"
-    """Temporal task queue on which the RPC service asks for runs and the worker waits for them."""
+    """Temporal task queue on which schedules start runs and workers wait for them."""
     log_level: Annotated[str, Field(pattern="^(?i:debug|info|warning|error)$")] = "info"
     log_format: Annotated[str, Field(pattern="^(auto|json|console)$")] = "auto"
     """auto: JSON unless on a terminal."""
     misfire_grace_time: Annotated[int, Field(ge=1, le=315_360_000)] | None = None
-    """The misfire_grace_time of calls that give none, in seconds."""
+    """Seconds; replaces a misfire_grace_time that is missing, None or 0."""
     rpc_workers: Annotated[int, Field(ge=1, le=1000)] = 50
     """Calls that one RPC process carries out at once (nameko's max_workers)."""
     policies: Annotated[Path, AfterValidator(Path.absolute)] | None = None
-    """The policy file (TOML); absolute, so that a message about it says where it was looked for."""
+    """The policy file (TOML); absolute, so that messages about it show where the worker looked for it."""
     backup_url: SecretStr | None = None
-    """Where runs of policies that the file does not list POST to; may hold credentials."""
+    """URL to which runs POST if the file does not list their policy; may hold credentials."""
     max_backups: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Backups that one worker makes at once."""
     shutdown_grace: Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0), le=timedelta(days=1))] = (
         timedelta(seconds=30)
     )
-    """How long a worker that was told to stop lets its backups go on before it hands them over; in seconds."""
-
+    """Seconds for which a stopping worker lets its backups go on before it hands them over."""
     metrics_address: Annotated[str, AfterValidator(_address)] | None = None
-    """Host and port at which a worker shows its metrics to Prometheus."""
+    """Host and port at which a worker serves its metrics to Prometheus."""
 
     amqp_uri: Annotated[SecretStr, AfterValidator(_broker)] = Field(
         default=SecretStr("amqp://guest:guest@localhost:5672"), validation_alias="AMQP_URI"
@@ -97,7 +97,7 @@ class Settings(BaseSettings):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The scheduler's time zone."""
+        """The service's time zone."""
         return ZoneInfo(self.timezone)
 
 
@@ -113,11 +113,11 @@ _RULES = {
     "max_backups": "must be a whole number from 1 to 10000",
     "shutdown_grace": "must be a number of seconds from 0 to 86400",
 }
-"""What would be right, where pydantic's own sentence does not say it."""
+"""Rules for messages about settings, where pydantic's own sentence does not give them."""
 
 
-def load() -> Settings:
-    """Read the environment; raises ConfigurationError that names each variable at fault."""
+def load_settings() -> Settings:
+    """Read the environment. Raises ConfigurationError, which names each variable at fault."""
     faults = [
         f"{name} is not a setting: {meant} is meant?"
         for name, meant in unknown(os.environ).items()
@@ -134,18 +134,18 @@ def load() -> Settings:
     return settings
 
 
-def broker(uri: str) -> str:
-    """Return an AMQP URI that did not come from the environment; raises ConfigurationError as `load` does."""
+def checked_amqp_uri(uri: str) -> str:
+    """Return an AMQP URI that is not from the environment; raises ConfigurationError as `load_settings` does."""
     if fault := fault_of(uri):
         raise ConfigurationError(_sentence("amqp_uri", fault))
     return uri
 
 
 def unknown(environ: Mapping[str, str]) -> dict[str, str | None]:
-    """Return variables that look like settings and are none, each with the setting that is probably meant.
+    """Return the variables that look like settings and are none, each with the setting that it resembles, or None.
 
-    One that resembles none may be somebody else's: Kubernetes sets SCHEDULER_PORT and the like for a service that is
-    named `scheduler`, and a newer release may know more settings.
+    A variable without such a setting may be somebody else's: Kubernetes sets SCHEDULER_PORT and the like for a service
+    that is named `scheduler`, and a newer release may know more settings.
     """
     known = {*VARIABLES.values(), *_ELSEWHERE}
     strange = [
@@ -159,6 +159,6 @@ def unknown(environ: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def _sentence(place: str, message: str) -> str:
-    name = place if place.isupper() else VARIABLES[place]  # pydantic names an alias as it stands
+    name = place if place.isupper() else VARIABLES[place]  # pydantic names a field with an alias by the alias
     field = next(field for field, variable in VARIABLES.items() if variable == name)
     return f"{name}: {_RULES.get(field, message.removeprefix('Value error, '))}"

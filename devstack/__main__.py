@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Run a command and return its exit code. Imports wait until they are needed: health checks run often."""
+    """Run a command and return its exit code. Imports come when they are needed, because health checks run often."""
     parser = argparse.ArgumentParser(prog="python -m devstack", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("up", help="run the services of temporal-dev.yml until Ctrl-C")
@@ -21,7 +21,7 @@ def main() -> int:
     if arguments.command == "up":
         from devstack.signals import StopSignals
 
-        stop = StopSignals()  # before the imports that take their time
+        stop = StopSignals()  # before the slow imports
         from devstack.stack import up
 
         state_dir = Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state")
@@ -32,14 +32,14 @@ def main() -> int:
         return demo()
     from devstack.health import check
 
-    wrong = check(arguments.service)
-    if wrong:
-        print(wrong)  # noqa: T201
-    return 1 if wrong else 0
+    fault = check(arguments.service)
+    if fault:
+        print(fault)  # noqa: T201
+    return 1 if fault else 0
 
 
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # a client of Temporal can crash while the interpreter shuts down
+    os._exit(code)  # a client of Temporal can crash at exit (docs/temporal-facts.md#the-client-can-crash-at-exit)

@@ -11,23 +11,23 @@ _CACHES = (".git", ".state", "__pycache__", ".mypy_cache", ".ruff_cache", ".pyte
 
 
 def excluded(folder: Path) -> list[str]:
-    """Return what of a checkout is not backed up, as restic's patterns; large programs would only take time."""
+    """Return the parts of a checkout that are not backed up, as restic's patterns; large programs only take time."""
     return [*_CACHES, str(folder / ".venv/bin")]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How restored files and their originals relate; names are relative to the folder."""
+    """The result of a comparison; names are relative to the folder."""
 
     same: int
     changed_since: list[str]
-    """Originals that somebody changed after the given moment: they say nothing about the backup."""
+    """Originals that somebody changed after the given moment: not compared."""
     different: list[str]
-    """Also those that only one side has."""
+    """Files that differ, or that only one side has."""
 
 
 def compare(original: Path, restored: Path, since: float) -> Comparison:
-    """Compare all files; `since` is the moment (of the epoch) before the backup."""
+    """Compare all files; `since` is a moment before the backup, in seconds since the epoch."""
     ours, theirs = set(_files(original)), set(_files(restored))
     changed = {name for name in ours if (original / name).lstat().st_ctime >= since}
     same = {name for name in (ours & theirs) - changed if _same(original / name, restored / name)}

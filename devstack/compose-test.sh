@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Tries temporal-dev.yml in containers, on the oldest engine that it is meant for: Debian's docker.io (20.10) with
-# Compose 2. Makes a call and a backup through them, with the ports moved. Needs root; changes nothing outside its folder
-# but a bridge for the containers, and ends everything that it started. Takes about ten minutes the first time.
+# Tries temporal-dev.yml in containers, on the oldest supported engine: Debian's docker.io (20.10) with Compose 2. Makes
+# a call and a backup in them, on other ports. Needs root. Outside its folder it only adds a bridge for the containers,
+# and it ends everything that it started. Takes about ten minutes the first time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -45,7 +45,7 @@ end() {
 }
 compose() { "$folder/compose/bin/docker-compose" -f temporal-dev.yml -f "$folder/override.yml" "$@"; }
 
-# Only for building: the machine's network, as the engine makes no NAT, and the machine's certificates.
+# Only for builds: the machine's network, because the engine makes no NAT.
 cat >"$folder/override.yml" <<'YAML'
 services:
   temporal: { build: { network: host } }
@@ -91,7 +91,7 @@ fi
 say "starting the services"
 export SCHEDULER_POLICIES=/state/policies.toml SCHEDULER_TIMEZONE=Europe/Berlin
 compose build >"$folder/build.log" 2>&1 || { tail -20 "$folder/build.log"; exit 1; }
-# The policy file stands in the volume before the worker reads it.
+# The policy file is in the volume before the worker reads it.
 compose run --rm --no-deps -T rpc sh -c 'mkdir -p /state/source && echo text >/state/source/file && echo s3cret >/state/password &&
 cat >/state/policies.toml' <<'TOML'
 [policies.documents]

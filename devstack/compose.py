@@ -1,4 +1,4 @@
-"""Reads the Compose file: the part of the format that temporal-dev.yml uses, and no more."""
+"""Reads the Compose file; knows only the part of the format that temporal-dev.yml uses."""
 
 import re
 from collections.abc import Mapping
@@ -20,30 +20,30 @@ class HealthCheck(BaseModel):
 
     command: list[str]
     pause: float
-    """Between two checks while the service starts."""
+    """Time between two checks while the service starts."""
     patience: float
-    """The service must be healthy by then."""
+    """Time in which the service must become healthy."""
     timeout: float
-    """Of one check."""
+    """Limit of one check."""
 
 
 class ServiceSpec(BaseModel):
-    """One service of the file, its variables filled in."""
+    """One service of the file, with its variables filled in."""
 
     name: str
     command: list[str]
     environment: dict[str, str]
     depends_on: list[str]
     health: HealthCheck | None
-    """None: a command that does its work and ends with 0, which is when what depends on it may start."""
+    """None for a command that does its work and ends with 0; only then the services that depend on it may start."""
     restarts: int
-    """How often a service that was healthy is started again after it died."""
+    """Most restarts of a service that was healthy and died."""
     grace: float
     """Seconds from SIGTERM to SIGKILL."""
 
 
 def port_variables(file: Path = FILE) -> dict[str, int]:
-    """Return the variables by which the published ports can be moved, each with its default."""
+    """Return the variables that move the published ports, each with its default."""
     ports = [port for service in _services(file).values() for port in service.get("ports", [])]
     found = [match for port in ports if (match := _PORT.search(port))]
     return {match[1]: int(match[2]) for match in found}

@@ -20,7 +20,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 
-from backup_scheduler.jobs import names
+from backup_scheduler.contract.methods import SERVICE
+from backup_scheduler.jobs.names import schedule_id
 from backup_scheduler.runs.results import BackupResult
 from backup_scheduler.temporal.client import connect
 from devstack import comparison
@@ -36,7 +37,7 @@ _console = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> int:
-    """Run the demonstration; returns 0 when every step did what it should, and leaves nothing running."""
+    """Run the demonstration; return 0 if every step worked. Nothing is left running."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ways of stopping clean up
     try:
         with tempfile.TemporaryDirectory(prefix="backup-scheduler-demo-") as folder:
@@ -101,18 +102,18 @@ def _policy(restic: dict[str, str]) -> str:
 @contextmanager
 def _scheduler(stack: StackInfo) -> Iterator[Any]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nameko and eventlet warn of themselves
+        warnings.simplefilter("ignore")  # nameko and eventlet warn about themselves
         from nameko.standalone.rpc import ClusterRpcProxy
 
         with ClusterRpcProxy({"AMQP_URI": stack.amqp_uri}, timeout=15) as cluster:
-            yield cluster[names.SERVICE]
+            yield cluster[SERVICE]
 
 
 def _call(scheduler: Any, method: str, *, quiet: bool = False, expected: int = 200, **arguments: Any) -> dict[str, Any]:
     reply: dict[str, Any] = getattr(scheduler, method)(**arguments)
     if not quiet:
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        _console.print(f"{names.SERVICE}.{method}({given})", style="cyan", markup=False)
+        _console.print(f"{SERVICE}.{method}({given})", style="cyan", markup=False)
         _console.print_json(data=reply)
     if reply["code"] != expected:
         raise StackError(f"{method} answered {reply}")
@@ -135,7 +136,7 @@ async def _run_now(stack: StackInfo) -> BackupResult:
 
 
 async def _trigger(client: Client) -> WorkflowHandle[Any, BackupResult]:
-    schedule = client.get_schedule_handle(names.schedule_id(_JOB["scheduler_id"]))
+    schedule = client.get_schedule_handle(schedule_id(_JOB["scheduler_id"]))
     await schedule.trigger()
     while True:
         if started := (await schedule.describe()).info.recent_actions:

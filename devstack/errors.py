@@ -1,4 +1,4 @@
-"""What can go wrong with a stack, each as one sentence for the developer who started it."""
+"""The error of a stack: one sentence for the developer who started it."""
 
 
 class StackError(Exception):

@@ -1,6 +1,6 @@
-"""Health checks of the services that bring none of their own: the commands that temporal-dev.yml asks.
+"""Health checks of the services that have none of their own, for temporal-dev.yml.
 
-Each tries for a few seconds, because starting Python again costs more than asking again.
+Each check tries for a few seconds, because a new start of Python costs more than a new try.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from backup_scheduler import settings
-from backup_scheduler.jobs import names
+from backup_scheduler.contract.methods import SERVICE
+from backup_scheduler.settings import load_settings
 from backup_scheduler.temporal.client import connect
 
 _PATIENCE = 5
@@ -20,28 +20,28 @@ _PAUSE = 0.1
 
 
 def rpc() -> str | None:
-    """Return what is wrong with the RPC service; any reply to a call will do, 503 too."""
+    """Return the fault of the RPC service; any reply to a call will do, 503 too."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nameko and eventlet warn of themselves
+        warnings.simplefilter("ignore")  # nameko and eventlet warn about themselves
         from nameko.standalone.rpc import ClusterRpcProxy
 
         with ClusterRpcProxy({"AMQP_URI": os.environ["AMQP_URI"]}, timeout=3) as cluster:
-            cluster[names.SERVICE].get_job("devstack-health")
+            cluster[SERVICE].get_job("devstack-health")
     return None
 
 
 def worker() -> str | None:
-    """Return what is wrong with the worker; it must wait for work, for workflows and for activities."""
-    return asyncio.run(_pollers_missing())
+    """Return the fault of the worker; it must wait for workflows and for activities."""
+    return asyncio.run(_missing_pollers())
 
 
-async def _pollers_missing() -> str | None:
+async def _missing_pollers() -> str | None:
     from temporalio.api.enums.v1 import TaskQueueType
     from temporalio.api.taskqueue.v1 import TaskQueue
     from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 
     client = await connect()
-    queue = settings.load().task_queue
+    queue = load_settings().task_queue
     for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
         request = DescribeTaskQueueRequest(
             namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
@@ -53,7 +53,7 @@ async def _pollers_missing() -> str | None:
 
 
 def _runs_here(identity: str) -> bool:
-    """Tell from the SDK's default identity, `pid@host`, whether a worker lives: the server remembers dead ones."""
+    """Return whether a worker lives, by the SDK's default identity, `pid@host`: the server remembers dead ones."""
     pid, _, host = identity.partition("@")
     return host == socket.gethostname() and Path("/proc", pid).exists()
 
@@ -62,15 +62,15 @@ CHECKS: Mapping[str, Callable[[], str | None]] = {"rpc": rpc, "worker": worker}
 
 
 def check(name: str) -> str | None:
-    """Return what is wrong with a service, None when it is healthy."""
+    """Return the fault of a service; None if it is healthy."""
     deadline = time.monotonic() + _PATIENCE
-    while (wrong := _ask(name)) and time.monotonic() < deadline:
+    while (fault := _ask(name)) and time.monotonic() < deadline:
         time.sleep(_PAUSE)
-    return wrong
+    return fault
 
 
 def _ask(name: str) -> str | None:
     try:
         return CHECKS[name]()
-    except Exception as error:  # whatever it is, it is what is wrong
+    except Exception as error:  # any error is the fault
         return f"{type(error).__name__}: {error}"

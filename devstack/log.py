@@ -1,4 +1,4 @@
-"""One log stream for all services: each line behind the name of its service, in its colour on a terminal."""
+"""One log stream for all services: each line begins with the name of its service, coloured on a terminal."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan")
 
 
 class LogStream:
-    """Prints whole lines, so that services do not break into each other's; without the secrets in them."""
+    """Prints whole lines, so that the services' lines do not mix, and masks secrets in them."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._console = Console(highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What a bare machine supplies to temporal-dev.yml, where a container would have its defaults."""
+"""Variables and environment for temporal-dev.yml on a bare machine; a container has its defaults."""
 
 import os
 import sys
@@ -16,11 +16,11 @@ from devstack.ports import Ports
 
 HOST = "127.0.0.1"
 _RABBITMQ_BIN = "/usr/lib/rabbitmq/bin"
-"""Debian's scripts as RabbitMQ ships them; the wrappers in /usr/sbin change to the system's user and its data."""
+"""RabbitMQ's own scripts in Debian's package. The wrappers in /usr/sbin change to the system's user and its data."""
 
 
 def variables(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStream) -> dict[str, str]:
-    """Return the variables of the file: the caller's, and where things are on this machine."""
+    """Return the variables of the file: the caller's, and this machine's places, addresses and ports."""
     chosen = {
         name: str(_port(name, default, environ, ports, log)) for name, default in compose.port_variables().items()
     }
@@ -45,7 +45,7 @@ def variables(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: Lo
 
 
 def service_environ(environ: Mapping[str, str], state_dir: Path, log: LogStream) -> dict[str, str]:
-    """Return what each service inherits: the caller's environment, but not its settings for other servers."""
+    """Return the environment that each service inherits: the caller's, without its settings for other servers."""
     inherited = {name: value for name, value in environ.items() if not name.startswith(("TEMPORAL_", "RABBITMQ_"))}
     return {
         **inherited,
@@ -57,7 +57,7 @@ def service_environ(environ: Mapping[str, str], state_dir: Path, log: LogStream)
 
 
 def answers(amqp_uri: str | None, log: LogStream) -> bool:
-    """Whether the caller has a RabbitMQ of its own that works."""
+    """Return whether the caller's own RabbitMQ works."""
     if not amqp_uri:
         return False
     connection: Any = Connection(amqp_uri, connect_timeout=3)

@@ -10,7 +10,7 @@ _TRIES = 200
 
 
 class Ports:
-    """Ports that this process has chosen; nobody else who asks here gets them until it is closed or dies."""
+    """Ports that this process has chosen; no other stack gets them before this object is closed or the process dies."""
 
     def __init__(self) -> None:
         self._claims: list[socket.socket] = []
@@ -27,7 +27,8 @@ class Ports:
     def claim(self, port: int) -> bool:
         """Take the port if nothing listens on it and no other stack has taken it.
 
-        An abstract Unix socket marks it as taken: it is known on the whole machine, leaves no file and ends with us.
+        An abstract Unix socket marks it as taken: it is known on the whole machine, leaves no file and ends with the
+        process.
         """
         claim = socket.socket(socket.AF_UNIX)
         try:
@@ -44,7 +45,7 @@ class Ports:
     def claim_from(self, first: int) -> int:
         """Take the first free port from `first` on.
 
-        Not one of the kernel's choice: those are also given to outgoing connections before a slow service listens.
+        Not a port of the kernel's choice: before a slow service listens, an outgoing connection may get the same one.
         """
         for port in range(first, min(first + _TRIES, 65536)):
             if self.claim(port):

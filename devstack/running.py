@@ -1,4 +1,4 @@
-"""A running stack as others see it: stack.json, and a stack started for the length of a `with` block."""
+"""A running stack for other programs: its stack.json, and a stack that runs during a `with` block."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ _LOG = "devstack.log"
 
 
 class StackInfo(BaseModel):
-    """What stack.json in the state folder says while all services are healthy."""
+    """The content of stack.json, a file that is in the state folder while all services are healthy."""
 
     pid: int
     """Process id of devstack: SIGTERM ends the stack."""
@@ -31,18 +31,18 @@ class StackInfo(BaseModel):
     pids: dict[str, int]
     """Process ids by service name."""
     restarts: dict[str, int]
-    """How often each service was started again."""
+    """Number of restarts by service name."""
 
     @classmethod
     def read(cls, state_dir: Path) -> Self | None:
-        """Return what is said, None when no stack is up."""
+        """Read stack.json; None if no stack is up."""
         try:
             return cls.model_validate_json((state_dir / "stack.json").read_bytes())
         except FileNotFoundError:
             return None
 
     def write(self, state_dir: Path) -> None:
-        """Say it, all at once: readers never see half of it. Only its owner reads it: AMQP_URI may hold a password."""
+        """Write stack.json in one step and for its owner only: readers never see half of it; it may hold a password."""
         new = state_dir / "stack.json.new"
         new.unlink(missing_ok=True)
         new.touch(mode=0o600)
@@ -51,7 +51,7 @@ class StackInfo(BaseModel):
 
     @staticmethod
     def remove(state_dir: Path) -> None:
-        """Say that no stack is up."""
+        """Remove stack.json: no stack is up."""
         (state_dir / "stack.json").unlink(missing_ok=True)
 
 
@@ -61,8 +61,8 @@ def running_stack(
 ) -> Iterator[StackInfo]:
     """Run `devstack up` around the block; its output goes to devstack.log in the state folder.
 
-    With `keep_alive` services are started again so many seconds after they died, however often.
-    Raises StackError with the end of that output when the stack does not come up or does not end with 0.
+    With `keep_alive` services are started again that many seconds after they died, however often. Raises StackError
+    with the end of that output if the stack does not come up or does not end with 0.
     """
     state_dir.mkdir(parents=True, exist_ok=True)
     log = state_dir / _LOG
@@ -77,7 +77,7 @@ def running_stack(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # a Ctrl-C is the caller's, who ends the stack when the block is left
+            start_new_session=True,  # Ctrl-C reaches the caller alone; the end of the block ends the stack
         )
     try:
         yield _wait(stack, state_dir)

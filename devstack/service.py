@@ -19,12 +19,12 @@ _LAST_LINES = 15
 
 
 class Service:
-    """Starts a service's command and watches it; never blocks, so that one loop can look after all services."""
+    """Starts a service's command and watches it; never blocks, because one loop watches all services."""
 
     def __init__(self, spec: ServiceSpec, environ: Mapping[str, str], directory: Path, log: LogStream) -> None:
         self.spec = spec
         self.ready = False
-        """Healthy, or for a command without a health check: done."""
+        """Whether the service is healthy; for a command without a health check, whether it is done."""
         self.muted = False
         self.restarts = 0
         self.not_before = 0.0
@@ -63,7 +63,7 @@ class Service:
         self._pump.start()
 
     def watch(self) -> None:
-        """Look once at the process and its health; raises StackError when it did not become ready."""
+        """Look once at the process and its health. Raises StackError if it did not become ready."""
         if self.process is None or self.ready:
             return
         code = self.process.poll()
@@ -82,7 +82,7 @@ class Service:
         return self.ready and self.spec.health is not None and self.process is not None and self.exit_code is not None
 
     def restart_after(self, pause: float) -> None:
-        """Take note that it died, to be started again when the pause is over."""
+        """Note that the service died; it may start again after the pause."""
         self.restarts += 1
         self.not_before = time.monotonic() + pause
         self.ready = False
@@ -90,7 +90,7 @@ class Service:
 
     @property
     def exit_code(self) -> int | None:
-        """How the process ended; None while it runs or when it was not started."""
+        """Exit code of the process; None while it runs, or if it was not started."""
         return None if self.process is None else self.process.poll()
 
     @property
@@ -99,7 +99,7 @@ class Service:
         return self.process is not None and self.process.poll() is None
 
     def last_lines(self) -> str:
-        """Return what the service said last, to stand behind a sentence."""
+        """Return the service's last output, to be appended to a sentence."""
         if self._pump:
             self._pump.join(timeout=1)
         return "\n  ".join([" Its last lines:", *self._last_lines]) if self._last_lines else ""
@@ -151,15 +151,15 @@ class Service:
 
 
 def end(services: list[Service], most_grace: float) -> None:
-    """End the services, all at once; each gets the time that its own description grants, up to `most_grace` seconds."""
+    """End the services, all at once; each gets the grace of its spec, up to `most_grace` seconds."""
     for service in services:
         service.end_check()
-    for ready, again_after in ((False, 1.0), (True, math.inf)):  # Erlang loses a signal that comes while it boots
+    for ready, repeat_every in ((False, 1.0), (True, math.inf)):  # Erlang loses a signal that comes while it boots
         running = [service for service in services if service.alive and service.ready is ready]
         processes.end(
             [service.process for service in running if service.process],
             min(most_grace, max((service.spec.grace for service in running), default=0)),
-            again_after,
+            repeat_every,
         )
 
 

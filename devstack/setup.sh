@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the project needs, if it is not there: Debian packages, and the locked Python packages into .venv.
+# Installs what the project needs and the machine lacks: Debian packages, and the locked Python packages into .venv.
 # PYTHON names the interpreter for .venv; default: the newest of 3.13, 3.12 and 3.11 on this machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -39,7 +39,7 @@ command -v systemd-analyze >/dev/null || packages+=(systemd) # checks the units 
 if ! suits .venv/bin/python; then
     python=${PYTHON:-$(newest_python)}
     [ -n "$python" ] || { python=/usr/bin/python3; packages+=(python3); }
-    # Debian ships Python without the part that puts pip into a virtual environment.
+    # Debian ships Python without the package that puts pip into a virtual environment.
     "$python" -c 'import ensurepip' 2>/dev/null || packages+=("$(basename "$(readlink -f "$(command -v "$python" || echo python3)")")-venv")
 fi
 

@@ -1,4 +1,4 @@
-"""What Ctrl-C and kill do to a stack: the first one ends it in order, a second one at once."""
+"""The signals that end a stack: the first one ends it in order, the second one at once."""
 
 import signal
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from types import FrameType
 
 
 class StopSignals:
-    """Takes note of SIGINT, SIGTERM and SIGHUP (a closed terminal), from its making to the end of the process."""
+    """Counts SIGINT, SIGTERM and SIGHUP (a closed terminal), from its creation to the end of the process."""
 
     def __init__(self) -> None:
         self.count = 0

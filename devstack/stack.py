@@ -1,4 +1,4 @@
-"""Brings all services up in the order of their dependencies, looks after them and ends them."""
+"""Starts all services in the order of their dependencies, watches them and ends them."""
 
 import fcntl
 import math
@@ -18,13 +18,13 @@ from devstack.signals import StopSignals
 
 _TICK = 0.05
 _GRACE_AFTER_FAILURE = 5
-"""Seconds: a service whose server is gone may wait for it for ever instead of ending."""
+"""Seconds: a service may wait for ever for a server that is gone, and not end."""
 
 
 def up(environ: Mapping[str, str], state_dir: Path, stop: StopSignals, *, keep_alive: float | None = None) -> int:
-    """Run the stack until a signal; returns the exit code: 0 when it was asked to end, 1 when it could not go on.
+    """Run the stack until a signal. Return the exit code: 0 after a signal, 1 if the stack could not go on.
 
-    With `keep_alive` all services, the servers too, are started again so many seconds after they died, however often.
+    With `keep_alive` all services, the servers too, are started again that many seconds after they died, however often.
     """
     log = LogStream([spec.name for spec in compose.read(environ)])
     state_dir = state_dir.resolve()
@@ -59,7 +59,7 @@ class Stack:
         self._announced = False
 
     def run(self, stop: StopSignals) -> int:
-        """Run until a signal; whatever happens, nothing is left running."""
+        """Run until a signal. However it ends, nothing is left running."""
         stop.on_second = self._kill
         most_grace = math.inf
         try:
@@ -116,22 +116,22 @@ class Stack:
     def _end(self, most_grace: float) -> None:
         StackInfo.remove(self._state_dir)
         remaining = dict(self._services)
-        while remaining:  # those first on which no other depends
+        while remaining:  # first the services on which no other depends
             needed = {name for each in remaining.values() for name in each.spec.depends_on}
             last = [each for name, each in remaining.items() if name not in needed]
             service.end(last, most_grace)
             for each in last:
                 del remaining[each.spec.name]
             for each in remaining.values():
-                each.muted = True  # servers complain at length that their clients are gone
-        self._kill()  # what the services started and did not end
+                each.muted = True  # servers complain at length about clients that are gone
+        self._kill()  # processes that the services started and did not end
 
     def _kill(self) -> None:
         processes.sweep(str(self._state_dir))
 
 
 def _locked(state_dir: Path) -> TextIO:
-    """Keep others out of the state folder; the lock ends with this process, however it ends."""
+    """Lock the state folder against other stacks; the lock ends with this process, however it ends."""
     lock = (state_dir / "lock").open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -145,7 +145,7 @@ def _locked(state_dir: Path) -> TextIO:
 
 
 def _end_leftovers(state_dir: Path, log: LogStream) -> None:
-    """End what a stack left behind that was killed before it could."""
+    """End the processes of an earlier stack that was killed before it could end them."""
     StackInfo.remove(state_dir)
     if leftovers := processes.of_stack(str(state_dir)):
         log.say(f"Ending {len(leftovers)} processes of an earlier stack that was killed.")

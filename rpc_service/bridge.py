@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class Awaiter(Protocol):
-    """Waits, in a greenlet, for what a coroutine returns or raises."""
+    """Waits in a greenlet for the result or the error of a coroutine."""
 
     def __call__(self, coroutine: Coroutine[Any, Any, T], /) -> T:
-        """Run the coroutine to its end."""
+        """Run the coroutine to its end and return its result."""
 
 
 @cache
@@ -41,7 +41,7 @@ def guest_loop() -> Awaiter:
         loop.call_soon_threadsafe(start)
         try:
             task: asyncio.Task[T] = finished.wait()
-        except BaseException:  # this greenlet is killed: nobody waits any longer
+        except BaseException:  # this greenlet was killed: nobody waits for the task any longer
             loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
             raise
         return task.result()

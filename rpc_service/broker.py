@@ -23,56 +23,58 @@ from rpc_service.presence import Presence
 _log = structlog.stdlib.get_logger(__name__)
 
 _LONGEST_PAUSE = 4
-"""Seconds between two attempts to reach a broker that is away."""
-
+"""Most seconds between two attempts to reach a broker that is away."""
 
 MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
-"""Half of what RabbitMQ 4 takes unless told otherwise; 10,000 plain jobs have 3.5 MB."""
+"""Half of RabbitMQ 4's default limit; 10,000 plain jobs have 3.5 MB."""
 
 _SURELY_TAKEN: Final = 16 * 1024
-"""Bytes of a reply that every broker takes. One that it does not take breaks the channel, so a larger one is sent where
-it breaks nothing else, and the broker's word is waited for."""
+"""Bytes of a reply that every broker takes. A message that the broker refuses breaks its channel, so a larger reply is
+sent on a connection of its own, and the broker has to confirm it."""
 
 _CONFIRMED_WITHIN: Final = 30
-"""Seconds in which the broker says whether it takes a large reply."""
+"""Seconds in which the broker has to confirm or refuse a large reply."""
 
-MOST_ANSWERS: Final = 3
-"""Answers sent to one call, each in vain, after which it is dropped."""
+MOST_REPLIES: Final = 3
+"""Replies to one request; if its message comes once more, it is dropped."""
 
-_ANSWERS_KEPT: Final = 1000
+_REQUESTS_KEPT: Final = 1000
+"""Requests whose replies are counted, the latest ones."""
 
 
 class DeliveryVoid(Exception):
-    """The connection on which a message came is gone: the broker delivers it again, to us or to another process."""
+    """The connection of a message is gone: the broker delivers the message again, to this process or to another."""
 
 
 class Replier:
-    """Answers one message and settles its delivery, both in one go: a kill leaves both undone or both done."""
+    """Answers one message and settles its delivery in one step: a kill leaves both undone or both done."""
 
     def __init__(self, consumer: "SturdyQueueConsumer", message: Message, writing: Semaphore) -> None:
         self._consumer = consumer
         self._message = message
         self._writing = writing
-        self.instead: Reply | None = None
-        """What was sent in the place of a reply that is too large."""
+        self.short_reply: Reply | None = None
+        """The reply that was sent in the place of one that was too large."""
 
     def publish(self, payload: Any, *, serializer: str, exchange: Any, routing_key: str, correlation_id: Any) -> None:
         """Send the reply as nameko's own publisher does, but on the connection of the delivery.
 
-        A large one goes first and on a connection of its own, and a short one in its place if it is too large: the only
-        large replies are lists of jobs, which may be made twice.
+        A large reply goes out first, on a connection of its own; if it is too large, a short one takes its place. Large
+        replies are lists of jobs only, which may be made twice. Raises DeliveryVoid.
         """
         channel = self._message.channel
         if channel.connection is None:
             raise DeliveryVoid("its connection is lost")
-        self._consumer.count_answer(self._message)
+        self._consumer.count_reply(self._message)
         way = {"routing_key": routing_key, "correlation_id": correlation_id, "delivery_mode": PERSISTENT}
         try:
             sent = self._send_if_large(payload, serializer, exchange, way)
             with self._writing:
                 if not sent:
                     producer = Producer(channel, exchange=exchange, serializer=serializer, auto_declare=False)
-                    producer.publish({"result": self.instead, "error": None} if self.instead else payload, **way)
+                    producer.publish(
+                        {"result": self.short_reply, "error": None} if self.short_reply else payload, **way
+                    )
                 self._consumer.ack_message(self._message)
         except (BrokerGone, OperationalError, OSError) as error:
             raise DeliveryVoid(repr(error)) from error
@@ -94,19 +96,19 @@ class Replier:
                     **way,
                 )
         except (BrokerGone, OperationalError, OSError):
-            return False  # nothing is known of it, so it goes the way of all replies
+            return False  # it may not have arrived, so it is sent like a small reply
         except PreconditionFailed:
             described = payload["result"]["description"]
             error = ReplyTooLarge(len(body), len(described) if isinstance(described, list) else 1)
-            self.instead = fail(error.code, str(error))
+            self.short_reply = fail(error.code, str(error))
             return False
         return True
 
 
 class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no type information
-    """Leaves when it is told to: after the answers to calls in flight, and even though the broker is away.
+    """Stops only after the calls in flight are answered, and stops even while the broker is away.
 
-    Stock nameko closes its connection before calls in flight are answered, so that the broker delivers them again, and
+    Stock nameko closes its connection before calls in flight are answered, so the broker delivers them again. And it
     waits for ever for the return of a broker that is away.
     """
 
@@ -116,36 +118,36 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
         super().__init__()
         self._unsettled: set[Message] = set()
         self._writing = Semaphore()
-        self._answers: OrderedDict[str, int] = OrderedDict()
+        self._replies: OrderedDict[str, int] = OrderedDict()
         self._presences: list[Presence] = []
 
     def replier(self, message: Message) -> Replier:
-        """Return what answers the message."""
+        """Return the replier of a message."""
         return Replier(self, message, self._writing)
 
-    def count_answer(self, message: Message) -> None:
-        """Remember that an answer to the message is on its way."""
-        call = _call_of(message)
-        self._answers[call] = self._answers.pop(call, 0) + 1
-        if len(self._answers) > _ANSWERS_KEPT:
-            self._answers.popitem(last=False)
+    def count_reply(self, message: Message) -> None:
+        """Count a reply to a message, before it is sent."""
+        request_id = _request_id(message)
+        self._replies[request_id] = self._replies.pop(request_id, 0) + 1
+        if len(self._replies) > _REQUESTS_KEPT:
+            self._replies.popitem(last=False)
 
     def is_answered_in_vain(self, message: Message) -> bool:
-        """Tell whether a message comes again and again although it is answered."""
-        call = _call_of(message)
+        """Return whether a message keeps coming back although it is answered."""
+        request_id = _request_id(message)
         if not message.delivery_info.get("redelivered"):
-            self._answers.pop(call, None)  # of a caller that uses its correlation ids again
-        return self._answers.get(call, 0) >= MOST_ANSWERS
+            self._replies.pop(request_id, None)  # of an earlier request: the caller uses its correlation ids again
+        return self._replies.get(request_id, 0) >= MOST_REPLIES
 
     @contextmanager
     def confirming_connection(self) -> Iterator[Connection]:
-        """Connect for one message, and wait for the broker's word on it."""
+        """Connect for one message; publishing it waits until the broker confirms or refuses it."""
         with self.create_connection() as connection:
             connection.transport_options = {**connection.transport_options, "confirm_publish": True}
             yield connection
 
     def run(self) -> None:
-        """Consume until told to leave; those who wait for that are released, however it ends."""
+        """Consume until asked to stop. However that ends, release all that wait for it."""
         try:
             super().run()
         except QueueConsumerStopped as stopped:
@@ -158,7 +160,7 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
 
     @contextmanager
     def establish_connection(self) -> Iterator[Connection]:
-        """Connect, trying again until it succeeds; stock nameko comes to wait 30 s between two attempts."""
+        """Connect, with as many attempts as it takes; stock nameko waits up to 30 s between two attempts."""
         self._unsettled.clear()
         with self.create_connection() as connection:
             connection.ensure_connection(
@@ -166,7 +168,7 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
                 interval_start=1,
                 interval_step=1,
                 interval_max=_LONGEST_PAUSE,
-                callback=self._leave_if_told,
+                callback=self._stop_if_asked,
             )
             self._presences = [Presence(provider.queue.name) for provider in self._providers]
             for presence in self._presences:
@@ -174,7 +176,7 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
             yield connection
 
     def handle_message(self, provider: Any, body: Any, message: Message) -> None:
-        """Remember the message until it is settled."""
+        """Hand the message on, and remember it until it is settled."""
         self._unsettled.add(message)
         super().handle_message(provider, body, message)
 
@@ -189,7 +191,7 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
         self._unsettled.discard(message)
 
     def on_iteration(self) -> None:
-        """Stop once nothing is consumed any more and everything is settled."""
+        """Look for other services; stop once nothing is consumed any more and everything is settled."""
         self._cancel_consumers_if_requested()
         if self._consumers:
             for presence in self._presences:
@@ -197,18 +199,18 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
         if not self._consumers and not self._unsettled:
             self.should_stop = True
 
-    def _leave_if_told(self) -> None:
+    def _stop_if_asked(self) -> None:
         if self._pending_remove_providers or not self._providers:
             raise QueueConsumerStopped
 
     def _cancel_consumers_if_requested(self) -> None:
-        asked = self._pending_remove_providers
+        pending = self._pending_remove_providers
         try:
             super()._cancel_consumers_if_requested()
         except Exception:
-            self._pending_remove_providers = asked  # the broker went away meanwhile
+            self._pending_remove_providers = pending  # the broker went away meanwhile
             raise
 
 
-def _call_of(message: Message) -> str:
+def _request_id(message: Message) -> str:
     return f"{message.properties.get('reply_to')} {message.properties.get('correlation_id')}"

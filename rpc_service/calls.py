@@ -1,4 +1,4 @@
-"""Calls on their way to a reply, and the set-up of the service before its first call."""
+"""The way from a call to its reply, and the set-up of the service before its first call."""
 
 import hashlib
 import os
@@ -14,14 +14,15 @@ from nameko.constants import AMQP_URI_CONFIG_KEY
 from nameko.extensions import DependencyProvider
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
-from backup_scheduler import logs, masking, settings
+from backup_scheduler import logs, masking
 from backup_scheduler.contract.arguments import Arguments
 from backup_scheduler.contract.errors import ConfigurationError, SchedulerError
 from backup_scheduler.contract.replies import Reply, fail, success
 from backup_scheduler.jobs.description import Description
+from backup_scheduler.settings import checked_amqp_uri, load_settings
 from backup_scheduler.temporal.client import configuration, connect
 from rpc_service.bridge import Awaiter, guest_loop
-from rpc_service.entrypoint import REDELIVERED, REQUEST_ID
+from rpc_service.entrypoint import AMQP_REQUEST_ID, REDELIVERED
 from rpc_service.gateway.faults import RETRIES
 from rpc_service.gateway.jobs import ScheduleGateway
 
@@ -31,12 +32,11 @@ _LOGGING = "LOGGING"
 _NAMEKO_RUN_BROKER = "pyamqp://guest:guest@localhost"
 """The default of `nameko run`."""
 
-
 A = TypeVar("A", bound=Arguments)
 
 
 class Call:
-    """One RPC call on its way to a reply."""
+    """One RPC call, up to its reply."""
 
     def __init__(
         self, wait_for: Awaiter, gateway: ScheduleGateway, worker_ctx: Any, misfire_grace_time: int | None = None
@@ -46,18 +46,18 @@ class Call:
         self._misfire_grace_time = misfire_grace_time
         self._method = worker_ctx.entrypoint.method_name
         self._call_id = worker_ctx.call_id
-        self._amqp_request: str = worker_ctx.data.get(REQUEST_ID, self._call_id)
+        self._amqp_request_id: str = worker_ctx.data.get(AMQP_REQUEST_ID, self._call_id)
         self.redelivered: bool = worker_ctx.data[REDELIVERED]
-        """Whether the broker has handed the request out before: it may have been carried out, but not answered."""
+        """Whether the broker has delivered the request before: it may have been carried out, but not answered."""
         self._log_fields: dict[str, Any] = {}
 
     def request_id(self, arguments: Arguments) -> str:
-        """Return the id of the AMQP request, the same when it is delivered again.
+        """Return the request_id; a redelivered request has the same one.
 
-        It depends on method and arguments too: a caller may use a correlation id for more than one request.
+        It depends on method and arguments, too: a caller may use one correlation id for several requests.
         """
         content = f"{self._method} {arguments.model_dump_json()}"
-        return f"{self._amqp_request} {hashlib.sha256(content.encode()).hexdigest()[:16]}"
+        return f"{self._amqp_request_id} {hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
     def answer(
         self,
@@ -68,7 +68,7 @@ class Call:
     ) -> Reply:
         """Check the arguments, carry the call out and make a reply of its result or error.
 
-        Nothing is raised at the caller (contract).
+        No error is raised at the caller (docs/api.md#what-raises).
         """
         began = time.monotonic()
         fields: dict[str, Any] = {"method": self._method, "call_id": self._call_id}
@@ -89,31 +89,31 @@ class Call:
         return reply
 
     def log(self, sent: Any) -> None:
-        """Log the answer that was sent; the caller need not wait for that."""
+        """Log the reply after it was sent, so that the caller does not wait for that."""
         if self._log_fields and isinstance(sent, dict):
-            if sent["code"] != self._log_fields["code"]:  # a reply that was too large
+            if sent["code"] != self._log_fields["code"]:  # the reply was too large
                 self._log_fields |= {"code": sent["code"], "reason": sent["description"]}
             log = _log.warning if self._log_fields["code"] >= 500 else _log.info
             log("call answered", **self._log_fields)
 
 
 class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type information
-    """Gives each worker its Call."""
+    """Gives each of nameko's workers its Call."""
 
     def bind(self, container: Any, attr_name: str) -> Self:
         """Check the settings before anything starts, however the service is started; a wrong one ends the process.
 
-        AMQP_URI speaks where `nameko run` was given neither --broker nor --config.
+        The variable AMQP_URI counts if `nameko run` gets no broker by --broker or --config.
         """
         masking.guard(os.environ)
         try:
-            current = settings.load()
+            settings = load_settings()
             configuration()
             broker = container.config.get(AMQP_URI_CONFIG_KEY, _NAMEKO_RUN_BROKER)
             if broker == _NAMEKO_RUN_BROKER:
-                broker = current.amqp_uri.get_secret_value()
+                broker = settings.amqp_uri.get_secret_value()
             masking.hide_url(broker)
-            container.config[AMQP_URI_CONFIG_KEY] = settings.broker(broker)
+            container.config[AMQP_URI_CONFIG_KEY] = checked_amqp_uri(broker)
         except ConfigurationError as error:
             print(f"rpc_service: {error}", file=sys.stderr)  # noqa: T201 - logs are not set up yet
             raise SystemExit(2) from None
@@ -122,25 +122,25 @@ class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type inf
 
     def setup(self) -> None:
         """Make the client; it connects at the first call, so Temporal may be down."""
-        # Ctrl-C ends the service as SIGTERM does: a KeyboardInterrupt would strike whichever greenlet is running.
+        # Ctrl-C ends the service as SIGTERM does: a KeyboardInterrupt would hit any greenlet.
         if callable(stop := signal.getsignal(signal.SIGTERM)):
             signal.signal(signal.SIGINT, stop)
-        # The Rust core prints its retries to stdout; what callers are told about them is enough.
+        # The Rust core prints its retries to stdout; the replies to callers say enough of them.
         quiet = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(TelemetryFilter("ERROR", "ERROR"))))
-        current = settings.load()
-        if _LOGGING not in self.container.config:  # else `nameko run` was told how to log
-            logs.configure(current)
-        masking.guard({})  # handlers that came meanwhile
-        logs.report(current)
+        settings = load_settings()
+        if _LOGGING not in self.container.config:  # else the configuration of `nameko run` says how to log
+            logs.configure(settings)
+        masking.guard({})  # also the log handlers that were added since `bind`
+        logs.report(settings)
         self._wait_for = guest_loop()
         client = self._wait_for(connect(lazy=True, runtime=quiet, retry_config=RETRIES))
-        self._gateway = ScheduleGateway(client, current)
-        self._misfire_grace_time = current.misfire_grace_time
+        self._gateway = ScheduleGateway(client, settings)
+        self._misfire_grace_time = settings.misfire_grace_time
 
     def get_dependency(self, worker_ctx: Any) -> Call:
-        """Return the call for a worker of nameko."""
+        """Return the Call of one of nameko's workers."""
         return Call(self._wait_for, self._gateway, worker_ctx, self._misfire_grace_time)
 
     def worker_result(self, worker_ctx: Any, result: Any = None, exc_info: Any = None) -> None:
-        """Log the call after its answer is sent."""
+        """Log the call after its reply was sent."""
         getattr(worker_ctx.service, self.attr_name).log(result)

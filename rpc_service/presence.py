@@ -1,4 +1,4 @@
-"""Finds consumers of the service's queue that are not of its kind: they would take a part of its calls."""
+"""Finds consumers of the service's queue that are not of this service: they would take a part of its calls."""
 
 import time
 from typing import Any, Final
@@ -12,14 +12,14 @@ _log = structlog.stdlib.get_logger(__name__)
 
 _FIRST_PAUSE: Final = 2.0
 _LONGEST_PAUSE: Final = 60.0
-"""Seconds between two looks: short at first, as a change of services is when the old one is still there."""
+"""Seconds between two looks: short at first, because an old service may still run when this one replaces it."""
 
 
 class Presence:
-    """Counts the consumers of the service's queue, and those of a queue that only processes of this kind consume.
+    """Compares the consumers of the service's queue with those of a queue that only processes of this service consume.
 
-    The broker tells how many consumers a queue has, but not whose they are. It is asked in the greenlet that reads the
-    connection, in between two messages.
+    The broker gives the number of a queue's consumers, but not their owners. It is asked in the greenlet that reads the
+    connection, between two messages.
     """
 
     def __init__(self, queue: str) -> None:
@@ -31,7 +31,7 @@ class Presence:
         self._suspected = False
 
     def announce(self, connection: Connection) -> None:
-        """Count among ours, on a new connection; call it before anything is consumed."""
+        """Count as a process of this service, on a new connection; call this before anything is consumed."""
         marker = Queue(
             self._ours, auto_delete=True, expires=300, queue_arguments={"x-queue-type": "classic"}, durable=True
         )
@@ -44,7 +44,7 @@ class Presence:
             self._give_up(error)
 
     def look(self, writing: Semaphore) -> None:
-        """Compare the counts when it is time to, and say what is wrong; `writing` guards the connection's socket."""
+        """Compare the counts if a look is due, and log other services; `writing` guards the connection's socket."""
         if self._channel is None or time.monotonic() < self._next_look:
             return
         try:
@@ -53,7 +53,7 @@ class Presence:
         except ChannelError as error:
             self._give_up(error)
             return
-        # Another process of ours may be on its way in or out, hence a second look before an alarm.
+        # A process of this service may be starting or stopping, so a second look comes before an alarm.
         if others > 0 and self._suspected:
             _log.error(
                 "another service takes calls from our queue: stop it",

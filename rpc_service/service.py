@@ -1,7 +1,7 @@
 """The nameko service `scheduler`: start it with `python -m rpc_service` or `nameko run rpc_service.service`.
 
-The methods take all arguments and check them themselves: nameko answers a call that does not fit a signature with an
-exception. The arguments are those of BackupJob and JobId, by position or by name.
+The methods take all arguments and check them themselves: nameko raises at a caller whose call does not fit a signature.
+The arguments are those of BackupJob and JobId, by position or by name.
 """
 
 from typing import Any
@@ -42,12 +42,12 @@ class SchedulerService:
 
     @rpc
     def pause_job(self, /, *args: Any, **kwargs: Any) -> Reply:
-        """Start nothing any more: (scheduler_id). Runs under way go on."""
+        """Start no more runs of a job: (scheduler_id). Runs under way go on."""
         return self.call.answer(JobId, args, kwargs, lambda jobs, job: jobs.pause(job.scheduler_id))
 
     @rpc
     def resume_job(self, /, *args: Any, **kwargs: Any) -> Reply:
-        """Start runs again: (scheduler_id)."""
+        """Start runs of a paused job again: (scheduler_id)."""
         return self.call.answer(JobId, args, kwargs, lambda jobs, job: jobs.resume(job.scheduler_id))
 
     @rpc

@@ -1,4 +1,4 @@
-"""The arguments of a call: by position or by name, checked before anything is asked of Temporal."""
+"""The arguments of a call (docs/api.md#arguments), by position or by name; checked before any request to Temporal."""
 
 import reprlib
 import unicodedata
@@ -11,23 +11,23 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from backup_scheduler.contract.errors import InvalidArguments
 
 OTHERS: Final = "url_kwargs"
-"""The field that takes all arguments with other names."""
+"""The field for all arguments with other names."""
 
 GRACE: Final = "misfire_grace_time"
 GRACE_SETTING: Final = "SCHEDULER_MISFIRE_GRACE_TIME"
 """The setting that replaces a missing misfire_grace_time."""
 
 CALL: Final = object()
-"""Validation context of a call. Newer rules bind calls alone: the terms of older jobs stay readable."""
+"""Validation context of a call. Newer rules apply to calls only, so that the terms of older jobs stay readable."""
 
 
-def encodable(text: str) -> str:
+def refuse_unencodable(text: str) -> str:
     """Refuse a text that UTF-8 cannot encode."""
     text.encode()  # a lone surrogate raises UnicodeEncodeError, which is a ValueError
     return text
 
 
-def without_control_characters(text: str) -> str:
+def refuse_control_characters(text: str) -> str:
     """Refuse a text with control characters."""
     if any(unicodedata.category(character) == "Cc" for character in text):
         raise ValueError
@@ -35,21 +35,21 @@ def without_control_characters(text: str) -> str:
 
 
 def _uuid_as_text(value: object) -> object:
-    # kombu turns a UUID into its text on the caller's side and back into a UUID on ours.
+    # kombu turns a UUID into its text on the caller's side and back into a UUID on the service's.
     return str(value) if isinstance(value, UUID) else value
 
 
 class Arguments(BaseModel):
-    """The arguments of a call, fields in the order of positions; this model takes none."""
+    """The arguments of a call; its fields have the order of the positions. This base takes no argument."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
     @classmethod
     def from_call(cls, args: Sequence[Any], kwargs: Mapping[str, Any], misfire_grace_time: int | None = None) -> Self:
-        """Read the arguments of a call; raises InvalidArguments that names every fault.
+        """Read the arguments of a call. Raises InvalidArguments, which names every fault.
 
-        Other names become url_kwargs where the model has them, and are faults elsewhere. `misfire_grace_time` (seconds)
-        replaces a missing one.
+        Arguments with other names become url_kwargs if the model has that field; else they are faults. The parameter
+        `misfire_grace_time` (seconds) replaces an argument that is missing, None or 0.
         """
         given, others, faults = cls._by_name(args, kwargs)
         if OTHERS in cls.model_fields:
@@ -70,7 +70,7 @@ class Arguments(BaseModel):
     def _by_name(
         cls, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-        """Return the arguments of the model by name, all others, and the faults in how they were given."""
+        """Return the arguments of the model by name, all others, and the faults in their number and names."""
         names = [name for name in cls.model_fields if name != OTHERS]
         faults = []
         if len(args) > len(names):
@@ -91,25 +91,25 @@ NAME_RULE: Final = "text of 1 to 200 characters without control characters"
 
 
 class JobId(Arguments):
-    """The id of the job that a call is about."""
+    """The argument of the methods that only name a job: its scheduler_id."""
 
     scheduler_id: Annotated[
         str,
         BeforeValidator(_uuid_as_text),
-        Field(min_length=1, max_length=200, description=NAME_RULE),  # first: the others look at every character
-        AfterValidator(encodable),
-        AfterValidator(without_control_characters),
+        Field(min_length=1, max_length=200, description=NAME_RULE),  # first: the other rules look at every character
+        AfterValidator(refuse_unencodable),
+        AfterValidator(refuse_control_characters),
     ]
 
 
 def _lacks_grace(given: Mapping[str, Any]) -> bool:
-    """Tell whether a call leaves the grace time out, or gives None or 0, as callers of the replaced service do."""
+    """Return whether misfire_grace_time is missing, None or 0, as in calls for the replaced service."""
     value = given.get(GRACE)
     return value is None or (type(value) is int and value == 0)  # False is no number
 
 
 def _sentences(model: type[BaseModel], error: ValidationError) -> list[str]:
-    """Name the rule of each argument at fault, and its value; values of url_kwargs may be secrets and stay unsaid."""
+    """Describe each argument at fault: its rule and its value. Values of url_kwargs may be secrets and are left out."""
     sentences = {}
     for fault in error.errors(include_url=False, include_context=False):
         name, *place = map(str, fault["loc"])

@@ -1,4 +1,4 @@
-"""What can go wrong, each with the code that a caller sees (contract)."""
+"""The expected errors, each with the code of its reply (docs/api.md#codes)."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,13 @@ _PERHAPS_DONE = "if the call was to change a job, get_job tells whether it did"
 
 
 class SchedulerError(Exception):
-    """Root of all errors that are expected; the text is one sentence for the person who reads it."""
+    """Root of all expected errors; the text is one sentence for people."""
 
     code = 500
 
 
 class InvalidArguments(SchedulerError):
-    """The arguments of a call break one or more rules; all are named."""
+    """The arguments of a call break rules; the text names every fault."""
 
     code = 400
 
@@ -48,7 +48,7 @@ class JobExists(SchedulerError):
 
 
 class BrokenJob(SchedulerError):
-    """A schedule of ours that does not hold what this product writes: edited by hand, say, or not to be read."""
+    """The schedule of a job does not follow the job's terms, or its terms cannot be read: somebody edited it."""
 
     code = 500
 
@@ -67,7 +67,7 @@ class TemporalUnavailable(SchedulerError):
 
 
 class TemporalOverloaded(SchedulerError):
-    """Temporal refuses because of its load, as it does for moments after a start or beyond its rate limits."""
+    """Temporal refuses requests because of its load: for moments after a start, or beyond its rate limits."""
 
     code = 503
 
@@ -76,7 +76,7 @@ class TemporalOverloaded(SchedulerError):
 
 
 class NamespaceNotFound(SchedulerError):
-    """Temporal answers, but has no such namespace: to callers it is as good as out of reach."""
+    """Temporal answers, but does not have the namespace; for callers that is like a Temporal out of reach."""
 
     code = 503
 
@@ -85,7 +85,7 @@ class NamespaceNotFound(SchedulerError):
 
 
 class SearchAttributesMissing(SchedulerError):
-    """The namespace lacks our search attributes, and we may not register them: a hosted Temporal refuses, say."""
+    """The namespace lacks the search attributes and refuses to register them, as a hosted Temporal may."""
 
     code = 503
 
@@ -106,7 +106,7 @@ class TemporalTimeout(SchedulerError):
 
 
 class ListTimeout(SchedulerError):
-    """Temporal answers, but all jobs together take too long."""
+    """Temporal answers, but the description of all jobs takes too long."""
 
     code = 504
 
@@ -118,7 +118,7 @@ class ListTimeout(SchedulerError):
 
 
 class ReplyTooLarge(SchedulerError):
-    """The call was carried out, but its description is larger than what is sent or what the broker takes."""
+    """The call was carried out, but its reply is larger than the service sends or the broker takes."""
 
     code = 500
 
@@ -129,4 +129,4 @@ class ReplyTooLarge(SchedulerError):
 
 
 class ConfigurationError(SchedulerError):
-    """Settings or the policy file are wrong; raised at start, before anything runs."""
+    """The settings or the policy file are wrong: raised at start, or by a run whose policy is not configured."""

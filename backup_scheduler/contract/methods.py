@@ -1,4 +1,4 @@
-"""The names by which callers reach the service (docs/api.md)."""
+"""The names by which callers reach the service (docs/api.md#every-call)."""
 
 from typing import Final
 

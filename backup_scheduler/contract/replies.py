@@ -1,4 +1,4 @@
-"""The reply of every RPC call: a dict of exactly three keys (docs/api.md)."""
+"""The reply of every RPC call: a dict of exactly three keys (docs/api.md#the-reply)."""
 
 from typing import Any, Final, Literal, TypedDict
 
@@ -14,7 +14,7 @@ class Reply(TypedDict):
 
 
 def success(description: dict[str, Any] | list[dict[str, Any]]) -> Reply:
-    """Make the reply of a call that did what it was asked."""
+    """Make the reply of a call that succeeded."""
     return {"status": "success", "description": description, "code": OK}
 
 

@@ -1,9 +1,9 @@
-"""When a schedule may be moved to the wall clock: a pure rule, so that no move skips or repeats a run.
+"""The rule for moving a schedule to the wall clock, a pure function: no move skips or repeats a run.
 
-An interval knows only UTC, so a clock change puts the runs of a job off. A move gives it another offset, and a start
-before which nothing runs. Temporal then forgets the old times: those that were still to come are lost, and of the new
-ones each that lies ahead is run (Temporal fact). So a move is right only at moments when every occurrence either had
-its run at the old time or has it at the new one.
+An interval knows only UTC, so a clock change shifts the runs of a job. A move gives the interval another offset, and a
+start before which nothing runs. Temporal then forgets the old times: those still to come are lost, and each new time
+that lies ahead is run (docs/temporal-facts.md#update-forgets-old-times). So a move is right only at a moment when every
+occurrence either had its run at the old time or has it at the new one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +14,8 @@ from typing import Final
 from backup_scheduler.jobs.timing import phase
 
 LEEWAY: Final = timedelta(minutes=5)
-"""Nobody knows on which side of the move a time falls that is nearer: the clocks of worker and server differ, and the
-server takes a while."""
+"""A time nearer than this may fall on either side of the move: the clocks of worker and server differ, and the server
+takes a while."""
 
 
 @dataclass(frozen=True)
@@ -25,41 +25,42 @@ class CurrentSchedule:
     every: timedelta
     offset: timedelta
     window: timedelta
-    """Jitter: a run starts so long after its nominal time at the most, and always before the next one."""
+    """Jitter: a run starts at most this long after its nominal time, and always before the next nominal time
+    (docs/temporal-facts.md#jitter-is-fixed)."""
     catch_up_window: timedelta
     starts: Sequence[datetime]
-    """Times at which runs start, the first ones after the last run that was started; they may lie in the past."""
+    """Start times that Temporal lists, the first ones after the last run that it started; they may be past
+    (docs/temporal-facts.md#next-times-can-be-past)."""
     paused: bool
 
     def moved(self, right_start: Callable[[datetime], datetime], now: datetime) -> datetime | None:
-        """Return the first run of the schedule at its new offset, or None: it fits, or a move has to wait.
+        """Return the first run at the new offset; None if the offset is right, or if the move has to wait.
 
-        `right_start` maps a nominal time of the schedule to where the clock wants that occurrence.
+        `right_start` maps a nominal time of the schedule to the start of that occurrence by the wall clock.
         """
         certain = now + LEEWAY
         for nominal, start in self._to_come(now):
             right = right_start(nominal)
             if start < self._made_up_for_since(now) and right <= certain:
-                continue  # lost already, by either time
-            waits = (
-                self._made_up_for_since(now) <= start <= certain
-            )  # its run starts now, or is about to be made up for
+                continue  # this occurrence is lost at both times
+            # The run starts now, or is about to be made up for.
+            waits = self._made_up_for_since(now) <= start <= certain
             return None if waits or right <= certain or phase(right, self.every) == self.offset else right
         return None
 
     def _made_up_for_since(self, now: datetime) -> datetime:
-        """Return the moment before which no run that was missed is made up for (contract: none of a pause)."""
+        """Return the earliest time whose missed run is made up for; runs of a pause never are (docs/api.md#pause)."""
         return now if self.paused else now - self.catch_up_window - LEEWAY
 
     def _to_come(self, now: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """Yield nominal time and start of the runs that Temporal has not started, as far as it is known."""
+        """Yield nominal time and start of each run that Temporal has not started, as far as they are known."""
         for start in self.starts:
             yield self._nominal(start), start
-        # After a pause or an outage of many intervals, all ten times that Temporal tells are past.
+        # After a pause or an outage of many intervals, all ten times that Temporal lists are past.
         last = self._nominal(now)
         if self.paused or last + self.window < now - LEEWAY:
             yield last + self.every, last + self.every
 
     def _nominal(self, moment: datetime) -> datetime:
-        """Return the nominal time whose start is at the moment, or the last one before it."""
+        """Return the last nominal time up to a moment; for the start of a run, that is the run's nominal time."""
         return moment - phase(moment - self.offset, self.every)

@@ -1,4 +1,4 @@
-"""The description of a job in a reply (docs/api.md)."""
+"""The description of a job in a reply (docs/api.md#a-job)."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ Description = dict[str, Any]
 
 
 def describe_job(job: BackupJob, zone: ZoneInfo, next_run: datetime | None) -> Description:
-    """Describe a job (contract); a paused or removed job has no next run."""
+    """Describe a job; a paused or removed job has no next run."""
     return {
         "job_id": job.scheduler_id,
         "func": "start_backup",
@@ -27,7 +27,7 @@ def describe_job(job: BackupJob, zone: ZoneInfo, next_run: datetime | None) -> D
 
 
 def describe_broken_job(scheduler_id: str) -> Description:
-    """Describe a job without readable terms: the same keys, and only the id has a value."""
+    """Describe a broken job with the same keys: the id is known, the terms and the next run are None."""
     return {
         "job_id": scheduler_id,
         "func": "start_backup",

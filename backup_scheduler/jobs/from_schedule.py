@@ -1,4 +1,4 @@
-"""Temporal Schedule to job; to_schedule.py is the way there."""
+"""From a Temporal Schedule to a job; to_schedule.py is the other direction."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from backup_scheduler.jobs.names import BACKUP_WORKFLOW, workflow_id
 from backup_scheduler.jobs.names import schedule_id as schedule_id_of
 from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.timing import nearest_start, start_on
-from backup_scheduler.jobs.to_schedule import CHANGED_BY, MADE_BY, MADE_FOR, mark_of
+from backup_scheduler.jobs.to_schedule import CHANGED_BY, MADE_BY, MADE_FOR, short_request_id
 
 _converter: Final = pydantic_data_converter.payload_converter
 
@@ -29,22 +29,23 @@ UNREADABLE: Final = "its schedule holds no terms that can be read: remove it wit
 
 @dataclass(frozen=True)
 class Losses:
-    """Runs that could not start when they were due; sums since the job was made."""
+    """Runs that could not start when they were due; all but `waiting` are sums since the job was made."""
 
     waiting: int = 0
-    """Runs that now wait for the run before."""
+    """Runs that now wait for the previous run."""
     dropped: int = 0
-    """Runs that came due while as many waited as Temporal keeps."""
+    """Runs that came due while 1,000 waited, Temporal's limit (docs/temporal-facts.md#a-thousand-runs-wait)."""
     missed_catchup: int = 0
-    """Occurrences too old to be made up for; Temporal may count one again (Temporal fact)."""
+    """Occurrences too old to be made up for; Temporal may count one more than once
+    (docs/temporal-facts.md#missed-catch-up-counts-twice)."""
 
 
 @dataclass(frozen=True)
 class ScheduledJob:
-    """A job in Temporal.
+    """A job in Temporal, read from Temporal's own message.
 
-    It reads Temporal's own message: the SDK's description converts all fields, also those that nobody here needs, for a
-    seventh of the CPU time of a `get_job`.
+    The SDK's description converts all fields, also those that are not needed here. That would be a seventh of the CPU
+    time of a `get_job`.
     """
 
     request: BackupRequest
@@ -53,9 +54,9 @@ class ScheduledJob:
 
     @classmethod
     def read(cls, schedule_id: str, description: DescribeScheduleResponse) -> Self | None:
-        """Read the job of a schedule; None for a schedule that is not a job of ours.
+        """Read the job of a schedule; None if the schedule is not a job.
 
-        Raises BrokenJob for a schedule that was made for a job and holds no terms that can be read.
+        Raises BrokenJob if the schedule was made for a job, but its terms cannot be read.
         """
         action = description.schedule.action.start_workflow
         request = _request_in(action)
@@ -68,9 +69,9 @@ class ScheduledJob:
 
     @property
     def broken(self) -> str | None:
-        """Difference between the schedule and the terms of the job, as a sentence; None where there is none.
+        """Difference between the schedule and the terms of the job, as a sentence; None if there is none.
 
-        The offset does not count: clock changes move it (`realigned`).
+        The offset does not count, because clock changes move it (`realigned`).
         """
         spec, policies = self.description.schedule.spec, self.description.schedule.policies
         calendars = spec.calendar or spec.structured_calendar or spec.cron_string
@@ -90,54 +91,54 @@ class ScheduledJob:
 
     @property
     def created_at(self) -> datetime:
-        """When Temporal made the schedule, by its own clock."""
+        """Moment at which Temporal made the schedule, by the server's clock."""
         return _moment(self.description.info.create_time)
 
     @property
     def in_force_since(self) -> datetime:
-        """When Temporal took over the terms, by its own clock."""
+        """Moment at which Temporal took over the current terms, by the server's clock."""
         info = self.description.info
         return _moment(info.update_time) if info.HasField("update_time") else self.created_at
 
     @property
     def task_queue(self) -> str:
-        """Where the job's runs wait for a worker."""
+        """Task queue on which the job's runs wait for a worker."""
         return self._action.task_queue.name
 
     @property
     def losses(self) -> Losses:
-        """Runs that waited or were lost."""
+        """Runs that wait or were lost."""
         info = self.description.info
         return Losses(info.buffer_size, info.buffer_dropped, info.missed_catchup_window)
 
     @property
     def paused(self) -> bool:
-        """Nothing starts while paused."""
+        """Whether the job is paused: no run starts."""
         return self.description.schedule.state.paused
 
     @property
     def changed_by(self) -> list[str]:
-        """Marks of the requests that changed the job last."""
-        # None after an update by the CLI, for instance.
+        """Short ids of the requests that changed the job last."""
+        # An update by the CLI, for instance, leaves none.
         return _decoded(self._action.header.fields.get(CHANGED_BY), list[str]) or []
 
     def was_made_by(self, request_id: str) -> bool:
-        """Tell whether a request made the job."""
+        """Return whether a request made the job."""
         return _decoded(self.description.memo.fields.get(MADE_BY), str) == request_id
 
     def was_changed_by(self, request_id: str) -> bool:
-        """Tell whether a request changed the job; later requests may have changed it again.
+        """Return whether a request changed the job; later requests may have changed it since.
 
-        A control call can get lost without an error (Temporal fact). The terms alone do not tell a lost change from one
-        that was overtaken, and to repeat an overtaken one would undo later changes.
+        A change can get lost without an error (docs/temporal-facts.md#control-calls-get-lost). The terms alone do not
+        show whether a change was lost or overtaken by later ones; to repeat an overtaken change would undo those.
         """
-        return mark_of(request_id) in self.changed_by
+        return short_request_id(request_id) in self.changed_by
 
     def realigned(self, now: datetime) -> datetime | None:
-        """Return the next run after a move to the wall-clock start_time.
+        """Return the first run after a move to the wall-clock start_time.
 
-        None where no move is due, and as long as a move could skip or repeat a run (alignment.py). The job must not be
-        `broken`. Raises ZoneInfoNotFoundError where this machine does not know its zone.
+        None if no move is due, or if a move now could skip or repeat a run (alignment.py). The job must not be
+        `broken`. Raises ZoneInfoNotFoundError if this machine does not know the job's zone.
         """
         request, schedule = self.request, self.description.schedule
         current = CurrentSchedule(
@@ -155,14 +156,18 @@ class ScheduledJob:
     def came_too_late(self) -> bool:
         """Whether the terms came into force only after their first run was due.
 
-        Nothing would make up for that run, so the job has to be aligned anew from `in_force_since`.
+        Temporal does not make up for that run (docs/temporal-facts.md#a-new-schedule-begins-late), so the job has to be
+        aligned anew from `in_force_since`.
         """
         opens = start_on(self.request.anchor, self.request.wall_time, self.request.zone)
         closes = opens + self.request.window
         return self.in_force_since >= opens and not any(opens <= time <= closes for time in self._starts)
 
     def next_run(self, now: datetime) -> datetime | None:
-        """Return the start of the next run, jitter included; Temporal may list past times (Temporal fact)."""
+        """Return the start of the next run, jitter included; None if the job is paused, or if no start lies ahead.
+
+        Temporal may list past times (docs/temporal-facts.md#next-times-can-be-past).
+        """
         return None if self.paused else next((time for time in self._starts if time > now), None)
 
     @property
@@ -184,7 +189,7 @@ def _moment(time: Timestamp) -> datetime:
 
 
 def _decoded(payload: Payload | None, kind: type[T]) -> T | None:
-    """Decode a payload; None where there is none, or where it holds something else."""
+    """Decode a payload; None if there is none, or if it holds something else."""
     if payload is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The names by which the parts find each other, and the functions that make ids."""
+"""The names by which the parts find each other in Temporal, and the functions that make ids."""
 
 import hashlib
 import shlex
@@ -6,37 +6,35 @@ from typing import Final
 
 from temporalio.common import SearchAttributeKey
 
-SERVICE: Final = "scheduler"
-"""Name of the nameko service: callers depend on it (contract)."""
-
 BACKUP_WORKFLOW: Final = "BackupWorkflow"
 """Workflow type that a job's schedule starts; the RPC side knows the worker side by this name alone."""
 
 SYSTEM_WORKFLOW: Final = "LookAfterJobsWorkflow"
 SYSTEM_SCHEDULE: Final = "system-look-after-jobs"
-"""The system schedule that moves jobs back to their start_time after a clock change and reports runs that Temporal
-dropped, and the workflow that does it."""
+"""The system schedule and its workflow, which moves jobs back to their start_time after a clock change and reports runs
+that Temporal dropped."""
 
 _RESERVED: Final = "temporal-sys-"
-"""Temporal's own schedules and workflows begin so."""
+"""Prefix of Temporal's own schedules and workflows."""
 
 REPOSITORY_WORKFLOW: Final = "MakeRepositoryWorkflow"
-"""Workflow type that makes a repository, which workers of several machines may want at once."""
+"""Workflow type that makes a repository; workers of several machines may want the same one at once."""
 
 SCHEDULER_ID: Final = SearchAttributeKey.for_keyword("BackupSchedulerId")
 POLICY_NAME: Final = SearchAttributeKey.for_keyword("BackupPolicyName")
 OUTCOME: Final = SearchAttributeKey.for_keyword("BackupOutcome")
 SEARCH_ATTRIBUTES: Final = (SCHEDULER_ID, POLICY_NAME, OUTCOME)
-"""Must be registered in the namespace before the first schedule is made (`temporal.register_search_attributes`)."""
+"""They must be registered in the namespace before the first schedule is made (temporal/namespace.py)."""
 
 _LONGEST = 200
-"""Bytes of UTF-8. SQL stores keep ids in VARCHAR(255) and Temporal adds up to 21 bytes (the nominal time) to them."""
+"""Bytes of UTF-8. SQL stores keep ids in VARCHAR(255), and Temporal adds up to 21 bytes, the nominal time
+(docs/temporal-facts.md#ids-have-255-bytes)."""
 
 
 def bounded(name: str) -> str:
-    """Return the name itself, or, when it is too long for Temporal's stores, its beginning and a digest.
+    """Return a name that fits into Temporal's stores: the name itself, or its beginning and a digest.
 
-    Names of the contract may have 200 characters of up to 4 bytes each.
+    A scheduler_id and a policy_name may have 200 characters of up to 4 bytes each.
     """
     encoded = name.encode()
     if len(encoded) <= _LONGEST:
@@ -46,25 +44,26 @@ def bounded(name: str) -> str:
 
 
 def schedule_id(scheduler_id: str) -> str:
-    """Return the Temporal schedule id of a job: the scheduler_id itself, so that people find it with the CLI."""
+    """Return the id of a job's schedule: the scheduler_id, bounded. So people find it with the CLI."""
     return bounded(scheduler_id)
 
 
 def is_reserved(scheduler_id: str) -> bool:
-    """Tell whether a job with this id would get in the way of a schedule of the system's own."""
+    """Return whether the id belongs to the system schedule or to a schedule of Temporal's own."""
     return scheduler_id == SYSTEM_SCHEDULE or scheduler_id.startswith(_RESERVED)
 
 
 def workflow_id(scheduler_id: str) -> str:
     """Return the workflow id of a job's action; Temporal appends the nominal time of each run.
 
-    It is unique per job, because two schedules with one action id lose runs that fall on the same time (Temporal fact).
+    It is unique for each job: two schedules with one action id lose runs that fall on the same time
+    (docs/temporal-facts.md#action-ids-are-unique).
     """
     return f"backup-{bounded(scheduler_id)}"
 
 
 def housekeeping_queue(task_queue: str) -> str:
-    """Return the task queue of passes over all jobs, on which no backup takes a place."""
+    """Return the task queue of passes over all jobs; no backup takes a place on it."""
     return f"{task_queue}-housekeeping"
 
 
@@ -74,5 +73,9 @@ def repository_workflow_id(digest: str) -> str:
 
 
 def trigger_command(scheduler_id: str) -> str:
-    """Return the command by which people run a job now; without the overlap policy a run under way would swallow it."""
+    """Return the command by which people run a job now.
+
+    Without the overlap policy, Temporal silently drops the trigger while a run goes on
+    (docs/temporal-facts.md#triggers-skip-silently).
+    """
     return f"temporal schedule trigger --overlap-policy BufferAll -s {shlex.quote(schedule_id(scheduler_id))}"

@@ -10,24 +10,24 @@ from backup_scheduler.jobs.terms import BackupJob
 
 
 class BackupRequest(BackupJob):
-    """The one argument of BackupWorkflow: the terms of a job, and what gives its right times for ever.
+    """The one argument of BackupWorkflow: the terms of a job, with the zone and first day that give its right times.
 
-    It is in the action of the schedule and in the history of each run, readable in the Web UI.
+    The action of the schedule and the history of each run hold it, readable in the Web UI.
     """
 
     model_config = ConfigDict(extra="ignore")  # a newer RPC service may talk to an older worker
 
     timezone: str
-    """IANA name of the zone in which start_time is read; a job keeps its first zone (contract).
+    """IANA name of the zone of start_time; a job keeps the zone of its last add or modify (docs/api.md#time-zone).
 
-    Any name can be read: a run needs no zone, and machines know different ones.
+    Any name is accepted here: a run needs no zone, and machines know different ones.
     """
     anchor: date
     """Local date of the first run; runs fall on every `days`-th day from it."""
 
     @classmethod
     def of(cls, job: BackupJob, timezone: str, anchor: date) -> Self:
-        """Bind the terms of a job to a zone and a first day."""
+        """Add a zone and a first day to the terms of a job."""
         return cls(**job.model_dump(), timezone=timezone, anchor=anchor)
 
     def job(self) -> BackupJob:
@@ -36,5 +36,5 @@ class BackupRequest(BackupJob):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone in which start_time is read; raises ZoneInfoNotFoundError where this machine does not know it."""
+        """The zone of start_time. Raises ZoneInfoNotFoundError if this machine does not know it."""
         return ZoneInfo(self.timezone)

@@ -1,4 +1,4 @@
-"""The terms of a backup job and their rules (docs/api.md)."""
+"""The terms of a backup job and their rules (docs/api.md#arguments)."""
 
 import json
 import re
@@ -9,19 +9,19 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationInfo
 
-from backup_scheduler.contract.arguments import CALL, NAME_RULE, JobId, encodable, without_control_characters
+from backup_scheduler.contract.arguments import CALL, NAME_RULE, JobId, refuse_control_characters, refuse_unencodable
 
 MAX_URL_KWARGS_BYTES: Final = 64 * 1024
 MAX_NESTING: Final = 100
-"""Levels of lists and dicts. Temporal's converter (pydantic) reads 200 levels of JSON, its own included, and the
-argument of a run is one level deeper in the argument of an activity."""
+"""Levels of lists and dicts. Temporal's converter (pydantic) reads 200 levels of JSON, its own included. The argument
+of an activity holds that of a run one level deeper."""
 
 _START_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _SHORTEST_CATCH_UP = timedelta(seconds=10)
 
 
 def _one_line(text: str, info: ValidationInfo) -> str:
-    return without_control_characters(text) if info.context is CALL else text
+    return refuse_control_characters(text) if info.context is CALL else text
 
 
 def _as_hh_mm(text: str) -> str:
@@ -36,7 +36,7 @@ def _passed_on(value: Any, info: ValidationInfo) -> Any:
 
 
 def _as_json(value: Any, levels: int) -> Any:
-    """Return the value; values that kombu carries and JSON lacks become the text of an HTTP form."""
+    """Return the value as JSON; other values that kombu carries become the text that an HTTP form would have."""
     if isinstance(value, (dict, list)) and levels == 0:
         raise ValueError
     if isinstance(value, dict):
@@ -56,12 +56,12 @@ def _small_json(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 class BackupJob(JobId):
-    """The terms of one job, checked where they are made; the description of a field is its rule, quoted in errors."""
+    """The terms of one job, checked when they are made; the description of a field is its rule, quoted in errors."""
 
     policy_name: Annotated[
         str,
         Field(min_length=1, max_length=200, description=NAME_RULE),
-        AfterValidator(encodable),
+        AfterValidator(refuse_unencodable),
         AfterValidator(_one_line),
     ]
     days: Annotated[int, Field(ge=1, le=3650, description="a whole number of days from 1 to 3650")]
@@ -83,7 +83,7 @@ class BackupJob(JobId):
 
     @property
     def every(self) -> timedelta:
-        """Time from one run to the next. A window of at most 24 hours is never longer."""
+        """Time from one run to the next: at least a day, so never shorter than the window."""
         return timedelta(days=self.days)
 
     @property
@@ -93,7 +93,10 @@ class BackupJob(JobId):
 
     @property
     def catch_up_window(self) -> timedelta:
-        """Age up to which missed runs are made up for; Temporal raises less than 10 s to 10 s (Temporal fact)."""
+        """Age up to which missed runs are made up for.
+
+        Temporal counts less than 10 s as 10 s (docs/temporal-facts.md#catch-up-is-at-least-ten-seconds).
+        """
         return max(timedelta(seconds=self.misfire_grace_time), _SHORTEST_CATCH_UP)
 
     @property

@@ -1,4 +1,4 @@
-"""BackupJob to Temporal Schedule; from_schedule.py is the way back."""
+"""From a job to a Temporal Schedule; from_schedule.py is the other direction."""
 
 import hashlib
 from collections.abc import Sequence
@@ -34,20 +34,21 @@ from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.timing import first_run, phase
 
 LONGEST_RUN: Final = timedelta(days=31)
-"""Time from the last possible start of a run to its end by Temporal: longer than any policy allows a backup, so such a
-run has hung, and it must not hold up the next one for ever."""
+"""Time after the last possible start of a run at which Temporal ends it. No policy allows a backup that long, so such a
+run hangs, and it must not hold up the next one for ever."""
 
 MADE_FOR: Final = "scheduler_id"
-"""Memo key of the job that a schedule was made for. A memo never changes: it names the job of a spoilt schedule."""
+"""Memo key of the job for which a schedule was made. A memo never changes, so it names the job of a broken schedule,
+too (docs/temporal-facts.md#memos-never-change)."""
 
 MADE_BY: Final = "call"
-"""Memo key of the request that made a schedule; a redelivered request finds its own schedule by it."""
+"""Memo key of the request_id that made a schedule; a redelivered request finds its own schedule by it."""
 
 CHANGED_BY: Final = "backup-scheduler-calls"
-"""Header of the action with the marks of the requests that changed a schedule last; people do not see headers."""
+"""Header of the action with the short ids of the requests that changed a schedule last; people do not see headers."""
 
-_MARKS_KEPT: Final = 8
-"""Kept marks; more than eight changes never land before one is confirmed."""
+_REQUEST_IDS_KEPT: Final = 8
+"""Kept request ids; more than eight changes never land before one is confirmed."""
 
 _converter: Final = pydantic_data_converter.payload_converter
 
@@ -61,7 +62,7 @@ class Alignment:
 
     @classmethod
     def at(cls, now: datetime, job: BackupJob, timezone: str) -> Self:
-        """Align a job with the next start_time after `now` on the clock of the zone (contract)."""
+        """Align a job with the next start_time after `now` on the clock of the zone (docs/api.md#first-run)."""
         zone = ZoneInfo(timezone)
         first = first_run(job.wall_time, zone, now)
         return cls(BackupRequest.of(job, timezone, first.astimezone(zone).date()), first)
@@ -72,8 +73,8 @@ def schedule_for(
 ) -> Schedule:
     """Make the schedule of a job.
 
-    `request_id` names the request that asks for it. An update passes the marks of earlier requests in `changed_by`:
-    they have to last.
+    `request_id` names the request that asks for it. `changed_by` are the short ids of earlier requests, which an
+    update has to keep.
     """
     request = alignment.request
     action = ScheduleActionStartWorkflow(
@@ -86,13 +87,15 @@ def schedule_for(
         static_summary=_summary(request),
         static_details=_details(request),
     )
-    if marks := [*changed_by, *([mark_of(request_id)] if request_id else [])]:
-        action.headers = {CHANGED_BY: _converter.to_payload(marks[-_MARKS_KEPT:])}
+    if request_ids := [*changed_by, *([short_request_id(request_id)] if request_id else [])]:
+        action.headers = {CHANGED_BY: _converter.to_payload(request_ids[-_REQUEST_IDS_KEPT:])}
     return Schedule(
         action=action,
         spec=ScheduleSpec(
             intervals=[ScheduleIntervalSpec(every=request.every, offset=phase(alignment.first_run, request.every))],
-            start_at=alignment.first_run,  # else new terms would start a run in a window that is open already
+            # Else new terms would start a run in a window that is open already
+            # (docs/temporal-facts.md#an-interval-reaches-into-the-past).
+            start_at=alignment.first_run,
             jitter=request.window,
         ),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ALL, catchup_window=request.catch_up_window),
@@ -105,13 +108,13 @@ def memo_for(request: BackupRequest, request_id: str) -> dict[str, str]:
     return {MADE_FOR: request.scheduler_id, MADE_BY: request_id}
 
 
-def mark_of(request_id: str) -> str:
-    """Return the short mark of a request that a schedule keeps."""
+def short_request_id(request_id: str) -> str:
+    """Return the short form of a request_id that a schedule keeps."""
     return hashlib.sha256(request_id.encode()).hexdigest()[:16]
 
 
 def system_schedule(task_queue: str) -> Schedule:
-    """Make the system schedule; every hour, so that a pass follows a clock change long before the next daily run."""
+    """Make the system schedule: hourly, so that a pass follows a clock change long before the next daily run."""
     summary = "Keeps backup jobs at their start_time when clocks change, and reports lost runs"
     return Schedule(
         action=ScheduleActionStartWorkflow(
@@ -122,7 +125,7 @@ def system_schedule(task_queue: str) -> Schedule:
             static_summary=summary,
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(hours=1))]),
-        # A pass heeds all clock changes before it: one pass makes up for all missed ones.
+        # A pass sees to all clock changes before it, so one pass makes up for all missed passes.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=1)),
         state=ScheduleState(note=summary),
     )
@@ -139,7 +142,8 @@ def search_attributes(request: BackupRequest) -> TypedSearchAttributes:
 
 
 def _short(text: str) -> str:
-    # The server takes 400 bytes of summary; two names of up to 200 characters of 4 bytes each could be longer.
+    # The server takes 400 bytes of summary (docs/temporal-facts.md#summaries-have-400-bytes); two names of up to 200
+    # characters of 4 bytes each could be longer.
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
@@ -148,7 +152,7 @@ def _summary(request: BackupRequest) -> str:
 
 
 def _code(text: str) -> str:
-    """Return the text as code of Markdown, whose fence is longer than any run of backticks in it."""
+    """Return the text as Markdown code; the fence is longer than any run of backticks in the text."""
     fence = "`"
     while fence in text:
         fence += "`"

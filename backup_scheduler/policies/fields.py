@@ -1,4 +1,4 @@
-"""What the policies of all engines have in common."""
+"""The fields and rules that the policies of all engines share."""
 
 from datetime import timedelta
 from pathlib import Path

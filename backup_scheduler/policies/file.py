@@ -1,6 +1,6 @@
 """The policy file (TOML), and one fallback for policies that it does not list.
 
-A policy holds no secret, only the place of one: people may read it, show it and keep it under version control.
+The file holds no secret, only the places of secrets: people may read it, show it and keep it under version control.
 """
 
 import tomllib
@@ -19,13 +19,13 @@ from backup_scheduler.policies.toml_keys import policy_table
 from backup_scheduler.settings import PREFIX, Settings
 
 ListedPolicy = HttpPolicy | ResticPolicy
-"""The policy of a table in the file; each engine has its own model."""
+"""A policy of the file; each engine has its own model."""
 
 _POLICY: TypeAdapter[ListedPolicy] = TypeAdapter(Annotated[ListedPolicy, Field(discriminator="type")])
 
 
-class PolicyChoice(BaseModel):
-    """The engine and the time limit of a policy. It is in the histories of runs, so it holds no secret."""
+class ChosenEngine(BaseModel):
+    """The engine of a policy, and its time limit. The histories of runs keep it, so it holds no secret."""
 
     type: str
     """Type of the policy, which is the name of its engine."""
@@ -45,7 +45,10 @@ class Policies:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Read the policies that the settings name; raises ConfigurationError that names every fault."""
+        """Read the policies that the settings name.
+
+        Raises ConfigurationError, which names every fault of the policy file, or the faults of SCHEDULER_BACKUP_URL.
+        """
         listed = read(settings.policies) if settings.policies else {}
         if settings.backup_url is None:
             return cls(listed)
@@ -56,7 +59,7 @@ class Policies:
             raise ConfigurationError(f"{PREFIX}BACKUP_URL {faults}") from None
 
     def find(self, name: str) -> HttpTarget | ListedPolicy:
-        """Return the policy of that name, else the fallback; raises ConfigurationError when there is neither."""
+        """Return the policy of that name, else the fallback. Raises ConfigurationError if there is neither."""
         policy = self._listed.get(name, self._fallback)
         if policy is None:
             raise ConfigurationError(
@@ -65,14 +68,14 @@ class Policies:
             )
         return policy
 
-    def choose(self, name: str) -> PolicyChoice:
-        """Return the choice of the policy that `find` returns."""
+    def engine_for(self, name: str) -> ChosenEngine:
+        """Return engine and time limit of the policy that `find` returns."""
         policy = self.find(name)
-        return PolicyChoice(type=policy.engine, timeout=policy.timeout)
+        return ChosenEngine(type=policy.engine, timeout=policy.timeout)
 
 
 def read(path: Path) -> dict[str, ListedPolicy]:
-    """Read a policy file; raises ConfigurationError that names the file and each policy and field at fault."""
+    """Read a policy file. Raises ConfigurationError, which names the file and each policy and field at fault."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -109,7 +112,7 @@ def _sentence(name: str, table: object, fault: Mapping[str, Any]) -> str:
 
 
 def _rule(fault: Mapping[str, Any]) -> str:
-    """Say what is wrong; never quote what stands there, it may be a secret in the wrong place."""
+    """Describe a fault without the value, which may be a secret in the wrong place."""
     match fault["type"]:
         case "missing":
             return "is missing"

@@ -10,16 +10,16 @@ from backup_scheduler.policies.fields import AbsolutePath, Policy, Timeout
 
 
 class HttpTarget(Policy):
-    """A service that is asked for a backup by a POST request."""
+    """A service that makes a backup for a POST request."""
 
     engine: ClassVar[str] = "http"
 
     url: SecretStr
-    """http or https; hidden from logs because the fallback's may hold credentials and any may hold a key."""
+    """http or https. Hidden from logs: the fallback's URL may hold credentials, and any URL may hold a key."""
     timeout: Timeout = timedelta(minutes=5)
-    """For one attempt, from connecting to the last byte read; in seconds."""
+    """Limit of one attempt, from connecting to the last byte read; in seconds."""
     token_file: AbsolutePath | None = None
-    """Its text is sent as a bearer token; read at each attempt, so it can be changed while the worker runs."""
+    """A file with a bearer token to send; read at each attempt, so it can be changed while the worker runs."""
 
     @field_validator("url")
     @classmethod
@@ -35,7 +35,7 @@ class HttpTarget(Policy):
 
 
 class HttpPolicy(HttpTarget):
-    """`type = "http"`: a target in the policy file, where no credentials may stand."""
+    """`type = "http"`: a target in the policy file; its URL must not hold credentials."""
 
     type: Literal["http"]
 

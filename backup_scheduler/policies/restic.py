@@ -32,13 +32,13 @@ class ResticPolicy(Policy):
 
     type: Literal["restic"]
     paths: Annotated[tuple[AbsolutePath, ...], Field(min_length=1)]
-    """What is backed up; a run fails when one of them does not exist. Of a link, also what it points to."""
+    """Folders and files to back up; a run fails if one does not exist. A link is backed up with its target."""
     require: tuple[AbsolutePath, ...] = ()
-    """What has to exist for a backup to be made, such as a file on a disk that may not be mounted."""
+    """Paths without which no backup is made, such as a file on a disk that may not be mounted."""
     allow_empty: bool = False
     """Whether a backup without any file is a success."""
     shrink_warning: Annotated[float, AfterValidator(_part)] = 0.5
-    """A backup with less than this part of the files or bytes of the run before is one with warnings; 0: never."""
+    """A backup gets a warning if it has less than this part of the files or bytes of the run before; 0: never."""
     repository: Annotated[str, Field(pattern=_REPOSITORY)] | None = None
     """An absolute path or a restic location such as 's3:https://s3.example.org/bucket'; made on first use."""
     repository_file: AbsolutePath | None = None
@@ -49,11 +49,11 @@ class ResticPolicy(Policy):
     exclude: tuple[Annotated[Text, AfterValidator(_pattern)], ...] = ()
     """Patterns as for `restic backup --exclude`."""
     host: Text | None = None
-    """Under which host name snapshots are filed; default: the worker's own."""
+    """Host name of the snapshots; default: the worker's own."""
     cache_dir: AbsolutePath | None = None
     """restic's cache; default: restic's own choice."""
     timeout: Timeout = timedelta(hours=24)
-    """For one attempt, after which the backup is not tried again; in seconds."""
+    """Limit of one attempt, in seconds; a backup that exceeds it is not tried again."""
 
     @field_validator("repository")
     @classmethod

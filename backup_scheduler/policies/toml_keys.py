@@ -1,4 +1,4 @@
-"""How a name is written as a key of TOML, for hints that people copy into the policy file."""
+"""Names as keys of TOML, for hints that people copy into the policy file."""
 
 import json
 import re
@@ -10,7 +10,7 @@ def key(name: str) -> str:
     """Return the name as a bare key where TOML allows that, else as a basic string."""
     if _BARE.fullmatch(name):
         return name
-    # JSON's escapes are TOML's; DEL is the one character that JSON leaves as it is and TOML does not take.
+    # TOML has all escapes of JSON. DEL is the only character that JSON leaves as it is and TOML refuses.
     return json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -1,1 +1,1 @@
-"""Runs of backup jobs: what goes into a run and what comes out."""
+"""Runs of backup jobs: their tasks and their results."""

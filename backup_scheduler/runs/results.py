@@ -1,4 +1,4 @@
-"""Results of runs: outcomes, reports of engines, and what a run returns."""
+"""Results of runs: outcomes, reports of engines, and the results of whole runs."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,37 +9,38 @@ from backup_scheduler.texts import CleanText
 
 
 class Outcome(StrEnum):
-    """How a run ended."""
+    """The end of a run: with or without a backup."""
 
     COMPLETED = "completed"
     """The backup was made."""
     COMPLETED_WITH_WARNINGS = "completed with warnings"
-    """A backup was made, but not of everything: restic could not read some files; or an http answer broke off."""
+    """A backup was made, but there is a doubt, such as files that restic could not read, a snapshot that shrank, or an
+    http answer that broke off."""
     MISSED = "missed"
-    """The run was picked up too late, nothing was backed up; it fails."""
+    """No backup was made: a worker picked the run up too late. The run fails."""
     FAILED = "failed"
-    """No backup was made."""
+    """No backup was made, for any other reason. The run fails."""
 
 
 class HttpAnswer(BaseModel):
-    """What the backup target answered."""
+    """The answer of an http target."""
 
     status: int
     """HTTP status code, 200 to 399."""
     body: JsonValue = None
-    """Parsed JSON where the target says that it is, else text; cut at 64 KiB."""
+    """Parsed JSON if the target declares it as JSON, else text; cut at 64 KiB."""
     truncated: bool = False
     """The answer was longer than 64 KiB, or broke off: the rest was not read, and JSON is kept as text."""
 
 
 class BackupReport(BaseModel):
-    """What an engine (http or restic) did; counts are of this run, sizes in bytes, None where it cannot know."""
+    """The report of an engine. Counts are of this run, sizes are in bytes; None if the engine cannot know."""
 
     outcome: Outcome
     message: CleanText
-    """One sentence for the person who looks at the run."""
+    """One sentence for people who look at the run."""
     warnings: list[CleanText] = Field(default_factory=list)
-    """What could not be backed up, at most the first 20 complaints."""
+    """Doubts about the backup, such as files that could not be read: the first 20 at most."""
     snapshot_id: CleanText | None = None
     """restic's id of the snapshot, as `restic snapshots` lists it."""
     files: int | None = None
@@ -47,19 +48,19 @@ class BackupReport(BaseModel):
     bytes_processed: int | None = None
     """Size of the files read."""
     bytes_added: int | None = None
-    """What the repository grew by, before compression."""
+    """Growth of the repository, before compression."""
     repository: str | None = None
-    """Where the snapshot is, as restic writes it, without user name and password."""
+    """Location of the repository, as restic writes it, without user name and password."""
     answer: HttpAnswer | None = None
 
 
 class BackupResult(BackupReport):
-    """What a run of BackupWorkflow returns, or, when it failed, the details of its failure. Times are UTC."""
+    """The result of a run of BackupWorkflow; for a failed run, the details of its failure. Times are UTC."""
 
     scheduler_id: str
     policy_name: str
     scheduled_time: datetime
     """Nominal time of the occurrence: the beginning of its window."""
     started_at: datetime
-    """When a worker picked the run up."""
+    """Moment at which a worker picked the run up."""
     finished_at: datetime

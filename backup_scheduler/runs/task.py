@@ -8,7 +8,7 @@ from backup_scheduler.jobs.request import BackupRequest
 
 
 class PreviousBackup(BaseModel):
-    """What the next run has to know of the last backup of its job; fields as in BackupReport and BackupResult."""
+    """The last backup of a job, as far as the next run needs it; fields as in BackupReport and BackupResult."""
 
     policy_name: str
     snapshot_id: str | None = None
@@ -22,24 +22,24 @@ class BackupTask(BaseModel):
 
     request: BackupRequest
     occurrence: str
-    """Names the occurrence: the same for every attempt, and no other occurrence has it."""
+    """Name of the occurrence: the same for every attempt, different for every other occurrence."""
     previous: PreviousBackup | None = None
     """The job's last backup; None before the first one."""
 
 
 def check_carriage(request: BackupRequest) -> None:
-    """Carry a request to Temporal, a run and an activity, and back, as it goes there; raises InvalidArguments.
+    """Encode a request as the argument of an activity and read it back. Raises InvalidArguments if it is not the same.
 
-    A schedule whose request cannot be read back would be a job without terms. The rules of the arguments keep well
-    inside of what can be carried; this holds what they leave open.
+    A schedule whose request cannot be read back would be a job without terms. The rules of the arguments stay well
+    within the limits of Temporal's converter; this catches what they leave open.
     """
     converter = pydantic_data_converter.payload_converter
     task = BackupTask(request=request, occurrence="")
     try:
-        back = converter.from_payload(converter.to_payload(task), BackupTask)
-    except Exception as error:  # pydantic has several for it
+        returned = converter.from_payload(converter.to_payload(task), BackupTask)
+    except Exception as error:  # pydantic has several types for it
         raise InvalidArguments(
             [f"the arguments cannot be carried to a backup and back ({type(error).__name__})"]
         ) from None
-    if back != task:
+    if returned != task:
         raise InvalidArguments(["the arguments do not come back from Temporal as they were given"])

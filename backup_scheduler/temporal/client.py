@@ -1,4 +1,4 @@
-"""The one place that makes a client of Temporal, from Temporal's own settings."""
+"""The client of Temporal, made only here, from Temporal's own settings."""
 
 import dataclasses
 import os
@@ -22,18 +22,18 @@ _DEFAULT_ADDRESS = "localhost:7233"
 _TOML_PLACE = re.compile(r"TOML parse error (at line \d+, column \d+)")
 _TRUTH_VALUES = ("true", "false", "1", "0")
 
-
 _UNUSABLE = {
     "PrivateKeyParseError": "TEMPORAL_TLS_CLIENT_KEY_PATH: there is no private key in PEM form in the file",
     "CertificateParseError": "TEMPORAL_TLS_CLIENT_CERT_PATH: there is no certificate in PEM form in the file",
 }
-"""What no attempt to connect will heal, by what the SDK's Rust core calls it."""
+"""Faults that no further attempt to connect cures, by their names in the SDK's Rust core."""
 
 
 def configuration() -> ClientConnectConfig:
     """Read Temporal's own settings: TEMPORAL_ADDRESS, _NAMESPACE, _API_KEY, _TLS_* and profiles.
 
-    Raises ConfigurationError that names what is wrong, and never quotes what may be a key.
+    Raises ConfigurationError, which names the fault and never quotes what may be a key. The SDK itself passes over some
+    wrong settings (docs/temporal-facts.md#the-client-passes-over-wrong-settings).
     """
     file = os.environ.get("TEMPORAL_CONFIG_FILE")
     if file and not Path(file).exists():  # the SDK goes on without it
@@ -44,7 +44,7 @@ def configuration() -> ClientConnectConfig:
     try:
         config = ClientConfig.load_client_connect_config()
     except (RuntimeError, ValueError, OSError) as error:
-        # What the SDK says of a file that is not TOML has the line in it, which may be the one with the key.
+        # The SDK's message about a file that is not TOML quotes the line, which may be the one with the key.
         place = _TOML_PLACE.search(str(error))
         reason = f"the file with profiles is not as it should be {place[1]}" if place else str(error)
         raise ConfigurationError(f"Temporal's settings (TEMPORAL_*) cannot be read: {reason}") from None
@@ -66,10 +66,10 @@ def _is_address(address: str) -> bool:
 async def connect(
     *, lazy: bool = False, runtime: Runtime | None = None, retry_config: RetryConfig | None = None
 ) -> Client:
-    """Connect as Temporal's own settings say.
+    """Connect with Temporal's own settings.
 
     A lazy client connects with its first call, so it can be made while Temporal is down. Raises ConfigurationError
-    when the settings are wrong and RuntimeError when Temporal cannot be reached.
+    if the settings are wrong, and RuntimeError if Temporal cannot be reached.
     """
     try:
         return await Client.connect(

@@ -20,11 +20,12 @@ async def for_each_job(
     work: Callable[[str], Awaitable[None]],
     asking: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
 ) -> RPCError | None:
-    """Do some work for the schedule id of every job, for at most `at_once` of them side by side.
+    """Call `work` with the schedule id of every job, for at most `at_once` jobs at a time.
 
-    The list lags behind (Temporal fact): a schedule may be gone, and one just made may be missing. Each request for a
-    page of it is made within `asking`. Returns the error that broke the list off, after the work on what came before;
-    what `work` raises ends everything, in an ExceptionGroup.
+    The list lags (docs/temporal-facts.md#lists-lag): a schedule may be gone, and a new one may be missing. Each page of
+    the list is requested within `asking`. An RPCError of such a request ends the list; it is returned after the work on
+    the schedules that were listed. Any other error, and every error of `work`, ends all work and is raised in an
+    ExceptionGroup.
     """
     places = asyncio.Semaphore(at_once)
 

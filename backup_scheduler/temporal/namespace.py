@@ -1,4 +1,4 @@
-"""The search attributes of a namespace, without which no job can be added or found."""
+"""The search attributes of a namespace: without them no job can be added or found."""
 
 from typing import Final
 
@@ -16,9 +16,9 @@ _CLOSED: Final = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED, 
 
 
 async def register_search_attributes(client: Client) -> None:
-    """Register the search attributes in the client's namespace; harmless where they are.
+    """Register the search attributes in the client's namespace; harmless if they are there.
 
-    Raises RPCError where an API key has no right to: Temporal Cloud wants them made with `tcld` or in its UI.
+    Raises RPCError, for instance if an API key lacks the right: Temporal Cloud makes them with `tcld` or in its UI.
     """
     request = AddSearchAttributesRequest(
         namespace=client.namespace,
@@ -32,10 +32,10 @@ async def register_search_attributes(client: Client) -> None:
 
 
 async def missing_search_attributes(client: Client) -> dict[str, str]:
-    """Return what an administrator has to do about search attributes: name to "Keyword", or to why it will not do.
+    """Return the search attributes that an administrator has to make, each with the type that it needs.
 
-    Where the operator's interface is closed, as in Temporal Cloud, the namespace itself tells the names, but no types.
-    Raises RPCError where neither can be asked.
+    An attribute of a wrong type is among them, with that type. If the operator's interface is closed, as in Temporal
+    Cloud, the namespace itself gives the names, but no types. Raises RPCError if neither can be asked.
     """
     try:
         request = ListSearchAttributesRequest(namespace=client.namespace)

@@ -1,4 +1,4 @@
-"""A job in Temporal: its schedule is read, replaced, moved and deleted by Temporal's own messages."""
+"""Jobs stored in Temporal: messages of Temporal's API read, replace, move and delete their schedules."""
 
 import re
 import uuid
@@ -22,28 +22,34 @@ from temporalio.converter import encode_search_attributes
 
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.names import schedule_id
-from backup_scheduler.jobs.to_schedule import MADE_BY, mark_of
+from backup_scheduler.jobs.to_schedule import MADE_BY, short_request_id
 
 _SCHEDULER_WORKFLOW: Final = "temporal-sys-scheduler:"
-"""Prefix of the id of the server's workflow that is a schedule; the schedule's id follows."""
+"""Prefix of the workflow id of a schedule, which is a workflow of the server's own; the schedule id follows."""
 
 _MOST_EARLIER: Final = 100
-"""Earlier schedules of one id that are looked through, the latest first."""
+"""Most schedules of one id that are looked through, the latest first."""
 
 
 async def describe_schedule(client: Client, schedule_id: str) -> DescribeScheduleResponse:
-    """Describe a schedule; the answer is right straight after a call (Temporal fact). Raises RPCError."""
+    """Describe a schedule. The answer shows every call that has returned (docs/temporal-facts.md#describe-is-right).
+
+    Raises RPCError.
+    """
     request = DescribeScheduleRequest(namespace=client.namespace, schedule_id=schedule_id)
     return await client.workflow_service.describe_schedule(request, retry=True)
 
 
 async def read_job(client: Client, schedule_id: str) -> ScheduledJob | None:
-    """Read the job of a schedule; None for a schedule that is not a job of ours. Raises BrokenJob and RPCError."""
+    """Read the job of a schedule; None if the schedule is not a job. Raises BrokenJob and RPCError."""
     return ScheduledJob.read(schedule_id, await describe_schedule(client, schedule_id))
 
 
 class StoredJob:
-    """The schedule of one job, by the job's scheduler_id. Every method raises RPCError."""
+    """The schedule of one job, found by the scheduler_id.
+
+    Every method raises RPCError; a lazy client that cannot connect raises RuntimeError instead.
+    """
 
     def __init__(self, client: Client, scheduler_id: str) -> None:
         self._client = client
@@ -52,22 +58,23 @@ class StoredJob:
         self._handle = client.get_schedule_handle(self.schedule_id)
 
     async def read(self) -> ScheduledJob | None:
-        """Read the job; None where no job of ours has the id. Raises BrokenJob for terms that cannot be read."""
+        """Read the job; None if the schedule is not a job. Raises BrokenJob if its terms cannot be read."""
         job = await read_job(self._client, self.schedule_id)
         return job if job is not None and job.request.scheduler_id == self.scheduler_id else None
 
     async def create(self, schedule: Schedule, memo: Mapping[str, str], attributes: TypedSearchAttributes) -> None:
-        """Create the schedule. Raises ScheduleAlreadyRunningError where the id is taken."""
+        """Create the schedule. Raises ScheduleAlreadyRunningError if the id is taken."""
         await self._client.create_schedule(self.schedule_id, schedule, memo=memo, search_attributes=attributes)
 
     async def replace(self, current: ScheduledJob, schedule: Schedule, attributes: TypedSearchAttributes) -> None:
-        """Replace the schedule unless it has changed since `current` was read; a pause stays.
+        """Replace the schedule, unless it has changed since `current` was read; a paused job stays paused.
 
-        Temporal drops an update that comes too late without an error (Temporal fact): read the job again. The SDK's own
-        `update` sends no conflict token, so it would undo a pause that came between.
+        Temporal drops an outdated update without an error (docs/temporal-facts.md#update-drops-silently): read the job
+        again to see whether it was made. The SDK's own `update` sends no conflict token, so it would undo a pause that
+        came between.
         """
         wanted = await schedule._to_proto(self._client)  # the SDK's only way to encode one
-        if current.paused:  # else the update would resume the job
+        if current.paused:  # else the update would resume the job (docs/temporal-facts.md#a-fresh-schedule-unpauses)
             wanted.state.paused = True
             wanted.state.notes = current.description.schedule.state.notes
         request = self._update(current, wanted)
@@ -75,9 +82,9 @@ class StoredJob:
         await self._client.workflow_service.update_schedule(request, retry=True)
 
     async def move(self, current: ScheduledJob, offset: timedelta, start_at: datetime) -> None:
-        """Give the one interval of the schedule another offset and start, unless it has changed since.
+        """Give the schedule's one interval another offset and start, unless it has changed since `current` was read.
 
-        Everything else stays, also fields that only a newer release knows.
+        All other fields stay, also those that only a newer release knows.
         """
         request = self._update(current, current.description.schedule)
         [interval] = request.schedule.spec.interval
@@ -104,40 +111,42 @@ class StoredJob:
         await self._handle.unpause(note=note)
 
     async def delete(self, request_id: str) -> None:
-        """Delete the schedule; the request that did it can be found again (`was_deleted_by`)."""
+        """Delete the schedule; `was_deleted_by` finds the request later."""
         request = DeleteScheduleRequest(
             namespace=self._client.namespace,
             schedule_id=self.schedule_id,
-            identity=f"{self._client.identity} {mark_of(request_id)}",
+            identity=f"{self._client.identity} {short_request_id(request_id)}",
         )
         await self._client.workflow_service.delete_schedule(request, retry=True)
 
     async def was_deleted_by(self, request_id: str) -> bool:
-        """Tell whether this request deleted an earlier schedule of the job; False may be wrong."""
-        mark = mark_of(request_id)
+        """Return whether this request deleted an earlier schedule of the job; False may be wrong."""
+        short_id = short_request_id(request_id)
         for earlier in await self._earlier_schedules():
             last_event = GetWorkflowExecutionHistoryReverseRequest(
                 namespace=self._client.namespace, execution=earlier.execution, maximum_page_size=1
             )
             found = await self._client.workflow_service.get_workflow_execution_history_reverse(last_event, retry=True)
-            for event in found.history.events:  # its identity is of the call that ended the schedule
-                if event.workflow_execution_terminated_event_attributes.identity.endswith(mark):
+            for event in found.history.events:  # the identity of the request that ended the schedule
+                if event.workflow_execution_terminated_event_attributes.identity.endswith(short_id):
                     return True
         return False
 
     async def was_made_by(self, request_id: str) -> bool:
-        """Tell whether this request made the schedule or an earlier one of the job; False may be wrong."""
+        """Return whether this request made the schedule or an earlier one of the job; False may be wrong."""
         wanted = self._client.data_converter.payload_converter.to_payload(request_id)
         return any(each.memo.fields.get(MADE_BY) == wanted for each in await self._earlier_schedules())
 
     async def _earlier_schedules(self) -> Sequence[WorkflowExecutionInfo]:
         """Return the latest schedules of this id, deleted ones included.
 
-        A schedule is a workflow of the server's own, kept for the namespace's retention. The index of workflows lags,
-        and it has no schedules of the newer engine (CHASM).
+        A schedule is a workflow of the server's own, kept for the namespace's retention
+        (docs/temporal-facts.md#deleted-schedules-leave-a-workflow). The index of workflows lags, and it lacks schedules
+        of the newer engine (CHASM).
         """
         workflow_id = f"{_SCHEDULER_WORKFLOW}{self.schedule_id}"
-        findable = re.split(r'["\\]', workflow_id)[0]  # a query never finds more of an id than that (Temporal fact)
+        # No query finds more of an id (docs/temporal-facts.md#queries-stop-at-quotes).
+        findable = re.split(r'["\\]', workflow_id)[0]
         quoted = findable.replace("'", "''")
         operator = "=" if findable == workflow_id else " STARTS_WITH "
         query = f"WorkflowId{operator}'{quoted}' AND TemporalNamespaceDivision='TemporalScheduler'"

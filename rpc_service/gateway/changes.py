@@ -1,4 +1,4 @@
-"""Changes of jobs: one at a time for each job, and confirmed by a description before they are answered."""
+"""Changes of jobs: one at a time for each job, each confirmed by a description before it is answered."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -23,11 +23,16 @@ from backup_scheduler.temporal.stored_jobs import StoredJob
 from rpc_service.gateway.faults import answering, is_missing, is_new_namespace, may_pass
 
 _NEWS_TRAVEL: Final = 0.2
-"""Seconds between two attempts to use search attributes just registered: servers hear of them up to 10 s later."""
+"""Seconds between two attempts to use search attributes just registered: servers hear of them up to 10 s later
+(docs/temporal-facts.md#search-attributes-come-late)."""
 
 
 async def found(stored: StoredJob) -> ScheduledJob:
-    """Read a job; raises JobNotFound where there is none, and BrokenJob for terms that cannot be read."""
+    """Read a job.
+
+    Raises JobNotFound if the schedule is not a job, BrokenJob if its terms cannot be read, and RPCError if there is no
+    schedule; `answering` turns that into JobNotFound.
+    """
     job = await stored.read()
     if job is None:
         raise JobNotFound(stored.scheduler_id)
@@ -35,7 +40,7 @@ async def found(stored: StoredJob) -> ScheduledJob:
 
 
 async def intact(stored: StoredJob) -> ScheduledJob:
-    """Read a job as `found` does; raises BrokenJob also where the schedule does not follow the terms."""
+    """Read a job as `found` does; raises BrokenJob also if the schedule does not follow the terms."""
     job = await found(stored)
     if job.broken:
         raise BrokenJob(stored.scheduler_id, job.broken)
@@ -43,7 +48,10 @@ async def intact(stored: StoredJob) -> ScheduledJob:
 
 
 class Changes:
-    """Makes changes of jobs; a lock for each job, as Temporal loses control calls that come close together."""
+    """Makes changes of jobs; each job has a lock, because Temporal loses changes that come close together.
+
+    See docs/temporal-facts.md#control-calls-get-lost.
+    """
 
     def __init__(
         self,
@@ -60,13 +68,13 @@ class Changes:
 
     @asynccontextmanager
     async def alone(self, scheduler_id: str) -> AsyncIterator[StoredJob]:
-        """Hold the lock of a job; errors of Temporal become errors of the contract, within DEADLINE."""
+        """Hold the lock of a job. The wait for the lock counts; errors and deadline are those of `answering`."""
         lock = self._locks.setdefault(scheduler_id, asyncio.Lock())
         async with answering(self._client, scheduler_id), lock:
             yield self._stored_job(self._client, scheduler_id)
 
     def align(self, now: datetime, job: BackupJob) -> Alignment:
-        """Align a job with the clock of the service; raises InvalidArguments for terms that no run could read."""
+        """Align a job with the wall clock of the service. Raises InvalidArguments for terms that no run could read."""
         alignment = Alignment.at(now, job, self._settings.timezone)
         check_carriage(alignment.request)
         return alignment
@@ -76,8 +84,9 @@ class Changes:
     ) -> ScheduledJob | None:
         """Create the schedule of a job, and confirm it.
 
-        A redelivered request finds its own schedule. None where another call has removed the job since this request
-        made it. Raises JobExists where another request made the job.
+        A redelivered request finds its own schedule. None if the job was removed since this request made it. Raises
+        JobExists if another request made the job, JobNotFound if the schedule of this id is not a job, and
+        SearchAttributesMissing.
         """
         made_before = redelivered and await stored.was_made_by(request_id)
         while True:
@@ -123,9 +132,10 @@ class Changes:
             raise SearchAttributesMissing(names, self._client.namespace) from refusal
 
     async def update(self, stored: StoredJob, job: BackupJob, request_id: str, *, is_retry: bool) -> ScheduledJob:
-        """Give the schedule of a job new terms, until Temporal holds them; a paused job stays paused.
+        """Give the schedule of a job new terms, and repeat that until Temporal has them; a paused job stays paused.
 
-        A retry does not repeat a change that this request made before.
+        A retry does not repeat a change that this request made before. If the terms came into force after their first
+        run was due, they are aligned anew. Raises JobNotFound, BrokenJob and InvalidArguments.
         """
         current = await found(stored)
         if not is_retry:
@@ -142,12 +152,12 @@ class Changes:
             await stored.replace(current, schedule, search_attributes(alignment.request))
             current = await found(stored)
             if current.created_at != created_at and not current.was_changed_by(request_id):
-                # The job was removed and another has its id now. Temporal counts the changes of each from one on, so
-                # that it may have taken the update for one of the new job; then that is what the request has changed.
+                # The job was removed, and another one has its id now. Temporal may have made the update of the new job
+                # (docs/temporal-facts.md#conflict-tokens-start-anew); then the request has changed that one.
                 raise JobNotFound(stored.scheduler_id)
 
     async def switch(self, stored: StoredJob, *, paused: bool) -> ScheduledJob:
-        """Pause or unpause the schedule of a job, until Temporal holds that."""
+        """Pause or unpause a job, and repeat that until Temporal shows it. Raises JobNotFound and BrokenJob."""
         while (current := await intact(stored)).paused != paused:
             if paused:
                 await stored.pause(f"paused by pause_job at {self._clock():%Y-%m-%d %H:%M:%S} UTC")
@@ -157,6 +167,6 @@ class Changes:
 
 
 def _unused(request_id: str, current: ScheduledJob) -> str:
-    """Return the request id, numbered where a caller has used it for a change of this job before."""
-    ids = (f"{request_id} {number}" if number else request_id for number in count())
-    return next(each for each in ids if not current.was_changed_by(each))
+    """Return the request_id, with a number if the caller has used it for a change of this job before."""
+    numbered = (f"{request_id} {number}" if number else request_id for number in count())
+    return next(each for each in numbered if not current.was_changed_by(each))

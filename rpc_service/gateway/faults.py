@@ -1,4 +1,7 @@
-"""Temporal's errors become ours, in this one place; a bound on the time that a call waits for it."""
+"""Temporal's errors become errors of the contract, only here; a deadline bounds the wait of a call for Temporal.
+
+Temporal and its client report one fault in several ways (docs/temporal-facts.md#faults-have-many-names).
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,21 +21,24 @@ from backup_scheduler.contract.errors import (
 )
 
 DEADLINE: Final = 4.5
-"""Seconds that a call may wait for Temporal: the only bound, as nameko never tells that a caller gave up."""
+"""Seconds that a call may wait for Temporal. Nothing else bounds it: nameko never reports that a caller gave up."""
 
 RETRIES: Final = RetryConfig(max_elapsed_time_millis=3000)
-"""Ends the client's own retries before DEADLINE does: of a server that is down a caller hears 503, not 504."""
+"""Ends the client's own retries before DEADLINE: if the server is down, the caller gets 503, not 504."""
 
 _CONNECTION_BROKE: Final = "transport error"
-"""What the client says, with the status UNKNOWN, when the server dies while it answers."""
+"""The client's message, with the status UNKNOWN, if the server dies while it answers."""
 
 _TIMED_OUT: Final = "Timeout expired"
-"""What the client says, with the status CANCELLED, when it gives up; a server that stops cancels calls, too."""
+"""The client's message, with the status CANCELLED, if it gives up. A server that stops cancels calls, too."""
 
 
 @asynccontextmanager
 async def answering(client: Client, scheduler_id: str = "", seconds: float = DEADLINE) -> AsyncIterator[None]:
-    """Turn what Temporal raises into our errors; bounded by `seconds`."""
+    """Turn Temporal's errors into errors of the contract, and give up after `seconds`.
+
+    Raises JobNotFound, NamespaceNotFound, TemporalUnavailable, TemporalOverloaded and TemporalTimeout; others pass.
+    """
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -40,9 +46,9 @@ async def answering(client: Client, scheduler_id: str = "", seconds: float = DEA
         raise TemporalTimeout(seconds) from None
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
-            if not is_missing(error):
-                raise NamespaceNotFound(client.namespace) from error
-            raise JobNotFound(scheduler_id) from error
+            if is_missing(error):
+                raise JobNotFound(scheduler_id) from error
+            raise NamespaceNotFound(client.namespace) from error
         if error.status == RPCStatusCode.UNAVAILABLE or error.message == _CONNECTION_BROKE:
             raise TemporalUnavailable from error
         if error.status == RPCStatusCode.CANCELLED and error.message != _TIMED_OUT:
@@ -55,24 +61,24 @@ async def answering(client: Client, scheduler_id: str = "", seconds: float = DEA
     except RuntimeError as error:
         if "client connect" not in str(error):
             raise
-        raise TemporalUnavailable from error  # what a lazy client raises instead of an RPCError
+        raise TemporalUnavailable from error  # a lazy client that cannot connect raises this, and no RPCError
 
 
 def is_missing(error: RPCError) -> bool:
-    """Tell whether the schedule is not there, though its namespace is."""
+    """Return whether there is no such schedule, though its namespace is there."""
     return error.status == RPCStatusCode.NOT_FOUND and not any(
         detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details
     )
 
 
 def is_new_namespace(error: RPCError) -> bool:
-    """Tell whether our search attributes are not registered yet, so that no job can be there."""
+    """Return whether the search attributes are not registered yet, so that no job can be there."""
     texts = ("no mapping defined for search attribute", "invalid search attribute")
     return error.status == RPCStatusCode.INVALID_ARGUMENT and any(text in error.message for text in texts)
 
 
 def may_pass(error: RPCError) -> bool:
-    """Tell whether the same request may succeed later, as nothing is wrong but the server's state."""
+    """Return whether the same request may succeed later: only the server's state is wrong."""
     return error.message == _CONNECTION_BROKE or error.status in (
         RPCStatusCode.UNAVAILABLE,
         RPCStatusCode.CANCELLED,

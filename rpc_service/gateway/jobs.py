@@ -1,4 +1,4 @@
-"""Jobs as the RPC methods see them: each method becomes requests to Temporal."""
+"""The RPC methods as requests to Temporal."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,12 +22,13 @@ def _now() -> datetime:
 
 
 class ScheduleGateway:
-    """Carries out the methods of the contract; every method returns the description of a success.
+    """Carries out the RPC methods; each returns the description of its reply.
 
-    Raises the errors of backup_scheduler/contract/errors.py: InvalidArguments, JobNotFound, JobExists, BrokenJob, and
-    within DEADLINE (for get_all: within LIST_DEADLINE) TemporalUnavailable, TemporalOverloaded, TemporalTimeout,
-    ListTimeout, NamespaceNotFound and SearchAttributesMissing. Every change is confirmed by a description before it is
-    answered: a description is right straight after a call (Temporal fact).
+    Every change is confirmed by a description of the schedule before it is answered: a description shows a change as
+    soon as its call has returned (docs/temporal-facts.md#describe-is-right).
+
+    Within DEADLINE (get_all: LIST_DEADLINE) every method may raise TemporalUnavailable, TemporalOverloaded,
+    TemporalTimeout and NamespaceNotFound (backup_scheduler/contract/errors.py). Each method names its other errors.
     """
 
     def __init__(
@@ -46,7 +47,12 @@ class ScheduleGateway:
         self._changes = Changes(client, settings, clock, stored_job)
 
     async def add(self, job: BackupJob, request_id: str, *, redelivered: bool = False) -> Description:
-        """Make a job. A redelivered request finds its own job, or that the job was removed since."""
+        """Make a job.
+
+        A redelivered request finds its own job; if that was removed since, the description has no next run.
+        Raises InvalidArguments, JobExists, SearchAttributesMissing, and JobNotFound if a schedule that is not a job has
+        the id.
+        """
         if is_reserved(job.scheduler_id):
             raise InvalidArguments([f"scheduler_id must not be {job.scheduler_id!r}: the system keeps it for itself"])
         async with self._changes.alone(job.scheduler_id) as stored:
@@ -61,27 +67,30 @@ class ScheduleGateway:
     async def modify(self, job: BackupJob, request_id: str, *, redelivered: bool = False) -> Description:
         """Replace the terms of a job and align it anew; a paused job stays paused.
 
-        A redelivered request finds its own change. The description is of the current job: another process may have
-        changed it once more.
+        A redelivered request finds its own change. The description shows the current job: another process may have
+        changed it since. Raises InvalidArguments, JobNotFound, and BrokenJob if the terms cannot be read.
         """
         async with self._changes.alone(job.scheduler_id) as stored:
             return self._describe(await self._changes.update(stored, job, request_id, is_retry=redelivered))
 
     async def pause(self, scheduler_id: str) -> Description:
-        """Start no more runs; runs under way go on."""
+        """Start no more runs; runs under way go on. Raises JobNotFound and BrokenJob."""
         async with self._changes.alone(scheduler_id) as stored:
             return self._describe(await self._changes.switch(stored, paused=True))
 
     async def resume(self, scheduler_id: str) -> Description:
-        """Start runs again; runs that came due during the pause are not made up for."""
+        """Start runs again; runs that came due during the pause are not made up for.
+
+        Raises JobNotFound and BrokenJob.
+        """
         async with self._changes.alone(scheduler_id) as stored:
             return self._describe(await self._changes.switch(stored, paused=False))
 
     async def remove(self, scheduler_id: str, request_id: str, *, redelivered: bool = False) -> Description:
         """Delete the schedule of a job; a backup under way goes on to its end.
 
-        A redelivered request may find that it has done so before: it has no terms to describe then, and leaves a job
-        alone that was added since.
+        A redelivered request may have deleted it before: then there are no terms to describe, and a job that was added
+        since stays. Raises JobNotFound, also in that case.
         """
         try:
             async with self._changes.alone(scheduler_id) as stored:
@@ -100,14 +109,14 @@ class ScheduleGateway:
             raise JobNotFound(scheduler_id, perhaps_removed=redelivered) from None
 
     async def get(self, scheduler_id: str) -> Description:
-        """Describe a job."""
+        """Describe a job. Raises JobNotFound and BrokenJob."""
         async with answering(self._client, scheduler_id):
             return self._describe(await intact(self._stored_job(self._client, scheduler_id)))
 
     async def get_all(self) -> list[Description]:
         """Describe every job, ordered by scheduler_id.
 
-        Of a broken job only the id has a value, as nothing else of it is sure; `get` names its fault.
+        Of a broken job only the id is sure, so its other values are None; `get` names the fault. Raises ListTimeout.
         """
         jobs, unreadable = await all_jobs(self._client, self._list_deadline)
         described = {fault.scheduler_id: describe_broken_job(fault.scheduler_id) for fault in unreadable}

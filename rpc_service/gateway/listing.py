@@ -1,4 +1,4 @@
-"""Every job at once, for get_jobs."""
+"""All jobs at once, for get_jobs."""
 
 import asyncio
 from functools import partial
@@ -14,17 +14,18 @@ from backup_scheduler.temporal.stored_jobs import read_job
 from rpc_service.gateway.faults import answering, is_missing, is_new_namespace
 
 LIST_DEADLINE: Final = 60.0
-"""Seconds for describing all jobs: twice the time for 10,000 jobs on a development server with two cores."""
+"""Seconds in which all jobs are described: twice the time of 10,000 jobs on a development server with two cores."""
 
 _DESCRIBED_AT_ONCE: Final = 20
 """Describe calls in flight for one list; more do not make a server faster."""
 
 
-async def all_jobs(client: Client, seconds: float = LIST_DEADLINE) -> tuple[list[ScheduledJob], list[BrokenJob]]:
-    """Read every job, and name every job whose schedule cannot be read.
+async def all_jobs(client: Client, seconds: float) -> tuple[list[ScheduledJob], list[BrokenJob]]:
+    """Read all jobs; the second list has an error for each job whose terms cannot be read.
 
-    The list only names the schedules; each one is described, because the list lags behind (Temporal fact). Raises
-    ListTimeout when all of it takes longer than `seconds`, and earlier what one request to Temporal alone raises.
+    The list of schedules gives only their ids, and each schedule is described, because the list lags
+    (docs/temporal-facts.md#lists-lag). Raises ListTimeout if all of it takes longer than `seconds`, and the errors of
+    `answering` for a single request.
     """
     jobs: list[ScheduledJob] = []
     broken: list[BrokenJob] = []
@@ -45,10 +46,13 @@ async def all_jobs(client: Client, seconds: float = LIST_DEADLINE) -> tuple[list
     try:
         async with asyncio.timeout(seconds):
             error = await for_each_job(client, _DESCRIBED_AT_ONCE, read, partial(answering, client))
-    except* SchedulerError as faults:
-        raise faults.exceptions[0] from None
-    except* TimeoutError:
+    except TimeoutError:
         raise ListTimeout(seconds) from None
+    except ExceptionGroup as group:  # not except*: before Python 3.11.4 it would wrap the error that is raised here
+        expected, unexpected = group.split(SchedulerError)
+        if expected is None or unexpected is not None:
+            raise
+        raise expected.exceptions[0] from None
     if error is not None and not is_new_namespace(error):
         raise error
     return jobs, broken

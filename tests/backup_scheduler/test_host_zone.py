@@ -12,7 +12,7 @@ import pytest
 from backup_scheduler.host_zone import Offset, difference
 from tests.conftest import ROOT
 
-LOAD = "from backup_scheduler import settings; print(settings.load().timezone)"
+LOAD = "from backup_scheduler import settings; print(settings.load_settings().timezone)"
 CURE = "set SCHEDULER_TIMEZONE to the zone that start_time is meant in, such as 'Europe/Berlin'"
 ZONES = Path("/usr/share/zoneinfo")
 

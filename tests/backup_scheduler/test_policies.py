@@ -126,7 +126,7 @@ def test_unlisted_policies_fall_back_to_the_backup_url_which_may_hold_credential
         policies=written(tmp_path, f"[policies.p]\n{COMPLETE}"), backup_url=SecretStr("https://u:sesame@h/x?key=1")
     )
     policies = Policies.of(settings)
-    assert policies.choose("p").type == "restic"
+    assert policies.engine_for("p").type == "restic"
     fallback = policies.find("other")
     assert isinstance(fallback, HttpTarget)
     assert fallback.url.get_secret_value() == "https://u:sesame@h/x?key=1"

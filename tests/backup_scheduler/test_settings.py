@@ -21,7 +21,7 @@ def test_each_setting_is_read_from_its_variable_and_an_empty_one_counts_as_not_s
     monkeypatch.setenv("SCHEDULER_TIMEZONE", "Asia/Shanghai")
     monkeypatch.setenv("SCHEDULER_SHUTDOWN_GRACE", "7")
     monkeypatch.setenv("SCHEDULER_TASK_QUEUE", "")
-    loaded = settings.load()
+    loaded = settings.load_settings()
     assert loaded.zone.key == "Asia/Shanghai"
     assert loaded.shutdown_grace.total_seconds() == 7
     assert loaded.task_queue == "backups"
@@ -31,14 +31,14 @@ def test_every_wrong_setting_is_named_with_what_would_be_right(monkeypatch: pyte
     monkeypatch.setenv("SCHEDULER_TIMEZONE", "Mars/Olympus")
     monkeypatch.setenv("SCHEDULER_MAX_BACKUPS", "many")
     with pytest.raises(ConfigurationError) as caught:
-        settings.load()
+        settings.load_settings()
     assert "SCHEDULER_TIMEZONE: 'Mars/Olympus' is not an IANA time zone such as 'Europe/Berlin'" in str(caught.value)
     assert "SCHEDULER_MAX_BACKUPS: " in str(caught.value)
 
 
 def test_the_backup_url_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCHEDULER_BACKUP_URL", "https://user:secret@backups.example/")
-    assert "secret" not in repr(settings.load())
+    assert "secret" not in repr(settings.load_settings())
 
 
 @pytest.mark.parametrize(
@@ -64,16 +64,16 @@ def test_a_wrong_value_is_told_with_its_rule(
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigurationError, match=f"^{variable}: {rule}"):
-        settings.load()
+        settings.load_settings()
 
 
 def test_a_misspelt_setting_is_named_with_the_right_one_unless_it_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCHEDULER_TASK_QEUE", "")
-    settings.load()
+    settings.load_settings()
     monkeypatch.setenv("SCHEDULER_TASK_QEUE", "q")
     monkeypatch.setenv("SCHEDULER_POLICY", "/etc/policies.toml")
     with pytest.raises(ConfigurationError) as caught:
-        settings.load()
+        settings.load_settings()
     assert "SCHEDULER_TASK_QEUE is not a setting: SCHEDULER_TASK_QUEUE is meant?" in str(caught.value)
     assert "SCHEDULER_POLICY is not a setting: SCHEDULER_POLICIES is meant?" in str(caught.value)
 
@@ -87,4 +87,4 @@ def test_what_kubernetes_sets_for_a_service_named_scheduler_is_no_misspelt_setti
 
 def test_the_place_of_the_policy_file_is_told_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCHEDULER_POLICIES", "policies.toml")
-    assert settings.load().policies == Path.cwd() / "policies.toml"
+    assert settings.load_settings().policies == Path.cwd() / "policies.toml"

@@ -72,7 +72,7 @@ def test_the_example_of_settings_is_taken_by_both_processes(monkeypatch: pytest.
             name, _, value = line.lstrip("#").partition("=")
             if not name.startswith("TEMPORAL_TLS"):  # files that are not there
                 monkeypatch.setenv(name, "".join(shlex.split(value)))
-    assert settings.load().timezone == "Europe/Berlin"
+    assert settings.load_settings().timezone == "Europe/Berlin"
     assert configuration()["target_host"] == "temporal.example.org:7233"
 
 
