@@ -50,14 +50,14 @@ class BackupWorkflow:
         """Run the policy of the job once."""
         started = workflow.now()
         scheduled = workflow.info().typed_search_attributes.get(_SCHEDULED) or workflow.info().start_time
-        latest, missed_fails = await _latest_start(request, scheduled, started)
+        latest_start, missed_fails = await _latest_start(request, scheduled, started)
         failure: FailureError | None = None
-        if started > latest:
-            sentence = sentences.missed(request.scheduler_id, started - latest)
+        if started > latest_start:
+            sentence = sentences.missed(request.scheduler_id, started - latest_start)
             report = BackupReport(outcome=Outcome.MISSED, message=sentence)
         else:
             try:
-                report = await _back_up(request, scheduled, latest)
+                report = await _back_up(request, scheduled, latest_start)
             except FailureError as error:  # of a local activity it is the ApplicationError itself
                 _raise_if_cancelled(error)
                 failure = error
@@ -83,11 +83,11 @@ async def _latest_start(request: BackupRequest, scheduled: datetime, started: da
 
     A run that had to wait for the run before is not late for that, however the run before ended.
     """
-    latest = timing.latest_start(scheduled, request.window, request.catch_up_window, _end_of_previous_backup())
-    missed_fails = started > latest and workflow.patched(_MISSED_FAILS)
+    latest_start = timing.latest_start(scheduled, request.window, request.catch_up_window, _end_of_previous_backup())
+    missed_fails = started > latest_start and workflow.patched(_MISSED_FAILS)
     if missed_fails and (stopped := await _stop_of_previous_run()):
-        latest = timing.latest_start(scheduled, request.window, request.catch_up_window, stopped)
-    return latest, missed_fails
+        latest_start = timing.latest_start(scheduled, request.window, request.catch_up_window, stopped)
+    return latest_start, missed_fails
 
 
 def _end_of_previous_backup() -> datetime | None:
@@ -126,7 +126,7 @@ def _previous_backup() -> PreviousBackup | None:
     return PreviousBackup(**result.model_dump(include=set(PreviousBackup.model_fields))) if result else None
 
 
-async def _back_up(request: BackupRequest, scheduled: datetime, latest: datetime) -> BackupReport:
+async def _back_up(request: BackupRequest, scheduled: datetime, latest_start: datetime) -> BackupReport:
     choice = await workflow.execute_local_activity_method(
         PolicyLookup.choose_policy,
         request.policy_name,
@@ -135,7 +135,7 @@ async def _back_up(request: BackupRequest, scheduled: datetime, latest: datetime
     )
     workflow.set_current_details(f"**running**: {choice.type} backup of policy `{request.policy_name}`")
     task = BackupTask(request=request, occurrence=_occurrence(), previous=_previous_backup())
-    return await ENGINES[choice.type].make(Backup(task, choice.timeout, scheduled + request.window, latest))
+    return await ENGINES[choice.type].make(Backup(task, choice.timeout, scheduled + request.window, latest_start))
 
 
 def _occurrence() -> str:

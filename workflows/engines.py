@@ -57,7 +57,7 @@ class Backup:
     attempt_limit: timedelta
     """The policy's time limit for one attempt."""
     window_end: datetime
-    latest: datetime
+    latest_start: datetime
     """Moment after which the backup is too late to begin."""
 
 
@@ -98,7 +98,7 @@ class Engine:
 async def _ask_once(engine: Engine, backup: Backup) -> BackupReport:
     """Ask once; the time of all attempts is the wait until `latest` and one whole attempt."""
     attempt_limit = backup.attempt_limit + TIME_TO_STOP
-    return await engine.execute(backup, attempt_limit, schedule_to_close=_until(backup.latest) + attempt_limit)
+    return await engine.execute(backup, attempt_limit, schedule_to_close=_until(backup.latest_start) + attempt_limit)
 
 
 async def _ask_until_taken(engine: Engine, backup: Backup) -> BackupReport:
@@ -111,7 +111,7 @@ async def _ask_until_taken(engine: Engine, backup: Backup) -> BackupReport:
     trying = max(SHORTEST_TRYING, attempt_limit)
     last_failure: BaseException | None = None
     while True:
-        may_wait = _until(backup.latest)
+        may_wait = _until(backup.latest_start)
         wait_and_try = LONGEST_WAIT + max(_until(backup.window_end), trying)
         is_last = may_wait < wait_and_try  # there is no time for another one after it
         try:
@@ -121,8 +121,9 @@ async def _ask_until_taken(engine: Engine, backup: Backup) -> BackupReport:
         except ActivityError as error:
             if not isinstance(error.cause, TimedOut):
                 raise
+            is_over = _is_over(error.cause, backup.latest_start)  # before the cause gets a cause of its own
             last_failure = _keep_last_failure(error, error.cause, last_failure)
-            if _is_over(error.cause, backup.latest) or not workflow.patched(_ASKS_ANEW):
+            if is_over or not workflow.patched(_ASKS_ANEW):
                 raise
 
 
@@ -136,10 +137,10 @@ def _keep_last_failure(
     return timed_out.__cause__
 
 
-def _is_over(timed_out: TimedOut, latest: datetime) -> bool:
+def _is_over(timed_out: TimedOut, latest_start: datetime) -> bool:
     waited = timed_out.type == TimeoutType.SCHEDULE_TO_START
     failed = not waited and isinstance(timed_out.cause, ApplicationError)  # else its worker was lost
-    return failed or workflow.now() > latest or workflow.cancellation_reason() is not None
+    return failed or workflow.now() > latest_start or workflow.cancellation_reason() is not None
 
 
 def _until(moment: datetime) -> timedelta:

@@ -17,7 +17,7 @@ from backup_scheduler.masking import masked
 from backup_scheduler.runs.results import BackupReport, HttpAnswer, Outcome
 from backup_scheduler.texts import clean, encodable
 
-_PASSING = frozenset({408, 429})
+_TRANSIENT = frozenset({408, 429})
 _SHORTEST_DELAY = timedelta(seconds=1)
 """So that a Retry-After of 0 does not make a storm."""
 _LONGEST_DELAY = timedelta(days=365)
@@ -28,9 +28,9 @@ _STEP = 1024
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[!/a-z][^>]*>", re.IGNORECASE | re.DOTALL)
 
 
-def passes(status: int) -> bool:
+def is_transient(status: int) -> bool:
     """Tell whether an answer that is not a success may be followed by another one."""
-    return status in _PASSING or status >= 500
+    return status in _TRANSIENT or status >= 500
 
 
 def unpack(body: bytes, content_encoding: str) -> bytes:
@@ -125,7 +125,7 @@ def retry_after(header: str | None, now: datetime) -> timedelta | None:
     return min(max(delay, _SHORTEST_DELAY), _LONGEST_DELAY)
 
 
-def heeded(delay: timedelta, left: timedelta, timeout: timedelta) -> timedelta:
+def bounded_delay(delay: timedelta, left: timedelta, timeout: timedelta) -> timedelta:
     """Bound the delay that a service asks for so that an attempt fits into what is left of the time for trying.
 
     Temporal ends a run at once whose next attempt would come too late. Where less is left than an attempt may take, the

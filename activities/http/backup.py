@@ -40,7 +40,7 @@ class HttpBackup:
         """
         target = self._policies.find(task.request.policy_name)
         if not isinstance(target, HttpTarget):
-            raise _lasting(f"the policy {task.request.policy_name!r} is not of type http any more")
+            raise _permanent(f"the policy {task.request.policy_name!r} is not of type http any more")
         async with attempt(task, "waiting for the answer of the backup service", _HEARTBEAT_INTERVAL):
             return await _ask(target, task)
 
@@ -60,19 +60,19 @@ async def _ask(target: HttpTarget, task: BackupTask) -> BackupReport:
     try:
         answer = await _within(limit, exchange)
     except TimeoutError:
-        raise _passing(f"{host} did not answer completely within {limit:g} s") from None
+        raise _transient(f"{host} did not answer completely within {limit:g} s") from None
     except Exception as error:  # of requests, urllib3, http.client and ssl, which have no base of their own
-        sentence, passing = faults.explain(error, exchange, host)
-        raise (_passing if passing else _lasting)(sentence) from None
+        sentence, is_transient = faults.explain(error, exchange, host)
+        raise (_transient if is_transient else _permanent)(sentence) from None
     body = answers.unpack(answer.body, answer.headers.get("Content-Encoding", ""))
     if 200 <= answer.status < 400:
         return _report(answer, body, host)
     sentence = answers.describe(host, answer, body)
-    if not answers.passes(answer.status):
-        raise _lasting(sentence)
+    if not answers.is_transient(answer.status):
+        raise _permanent(sentence)
     delay = answers.retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
     left = _time_left() - timedelta(seconds=time.monotonic() - began)
-    raise _passing(sentence, delay and answers.heeded(delay, left, target.timeout))
+    raise _transient(sentence, delay and answers.bounded_delay(delay, left, target.timeout))
 
 
 async def _within(limit: float, exchange: Exchange) -> Answer:
@@ -87,13 +87,13 @@ async def _within(limit: float, exchange: Exchange) -> Answer:
     try:
         if (await asyncio.wait([posting], timeout=limit))[0]:
             return posting.result()
-        exchange.cut(f"it was not complete within {limit:g} s")
+        exchange.abort(f"it was not complete within {limit:g} s")
         await asyncio.wait([posting], timeout=_LAST_WORDS)
         if not posting.done() or posting.exception():
             raise TimeoutError
         return posting.result()
     finally:
-        exchange.cut("given up")
+        exchange.abort("given up")
         posting.cancel()
 
 
@@ -117,11 +117,11 @@ def _token(target: HttpTarget) -> str | None:
         token = target.token_file.read_text(encoding="ascii").strip()
         masking.hide(token)
     except OSError as error:
-        raise _lasting(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None
+        raise _permanent(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         token = ""
     if not token.isprintable() or not token:
-        raise _lasting(f"the token_file {target.token_file} does not hold a token: one line of ASCII text")
+        raise _permanent(f"the token_file {target.token_file} does not hold a token: one line of ASCII text")
     return token
 
 
@@ -131,9 +131,9 @@ def _time_left() -> timedelta:
     return info.scheduled_time + info.schedule_to_close_timeout - info.started_time  # all by the server's clock
 
 
-def _passing(sentence: str, delay: timedelta | None = None) -> ApplicationError:
+def _transient(sentence: str, delay: timedelta | None = None) -> ApplicationError:
     return ApplicationError(sentence, type="BackupTargetUnavailable", next_retry_delay=delay)
 
 
-def _lasting(sentence: str) -> ApplicationError:
+def _permanent(sentence: str) -> ApplicationError:
     return ApplicationError(sentence, type="BackupTargetRefused", non_retryable=True)

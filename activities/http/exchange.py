@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 
-from activities.http.trust import trusting
+from activities.http.trust import tls_context
 
 # It logs whole URLs, which may hold a key.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
@@ -51,7 +51,7 @@ class Exchange:
         self._token = token
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
-        self._cut = ""
+        self._aborted = ""
 
     def post(self, wait: float) -> Answer:
         """Send the fields as a form and read the answer; `wait`, in seconds, is for each single step.
@@ -79,29 +79,29 @@ class Exchange:
                     body += part
             except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
                 fault = error
-            if self._cut and len(body) <= LONGEST_BODY:  # to a body without a length, that looks like its end
-                fault = ConnectionAbortedError(self._cut)
+            if self._aborted and len(body) <= LONGEST_BODY:  # to a body without a length, that looks like its end
+                fault = ConnectionAbortedError(self._aborted)
             return Answer(response.status_code, response.reason or "", response.headers, bytes(body), fault)
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
-    def cut(self, why: str) -> None:
+    def abort(self, why: str) -> None:
         """End the exchange from another thread: what waits for the service stops waiting, and nothing more is sent."""
         with self._lock:
-            self._cut = self._cut or why
+            self._aborted = self._aborted or why
             for each in self._sockets:
                 with suppress(OSError):  # not connected any more
                     # Not the shutdown of a TLS socket, which another thread is using.
                     socket.socket.shutdown(each, socket.SHUT_RDWR)
 
-    def connected(self, connection: HTTPConnection) -> None:
+    def on_connect(self, connection: HTTPConnection) -> None:
         """Take a new connection in, unless the exchange was cut while it was made; raises ConnectionAbortedError."""
         with self._lock:
-            if self._cut:
+            if self._aborted:
                 connection.close()
-                raise ConnectionAbortedError(self._cut)
+                raise ConnectionAbortedError(self._aborted)
             self.is_connected = True
             assert connection.sock  # noqa: S101  # it is connected
             self._sockets.append(connection.sock)
@@ -142,7 +142,7 @@ class _Adapter(HTTPAdapter):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         host, pool = super().build_connection_pool_key_attributes(request, True, cert)
         if host["scheme"] == "https":
-            pool["ssl_context"] = trusting(verify)
+            pool["ssl_context"] = tls_context(verify)
         return host, pool
 
     def cert_verify(self, *_: Any) -> None:
@@ -160,7 +160,7 @@ def _watched(kind: type[Any], exchange: Exchange) -> type[HTTPConnection]:
 
         def connect(self) -> None:
             super().connect()
-            exchange.connected(self)
+            exchange.on_connect(self)
 
     return Watched
 

@@ -8,7 +8,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.ssl_ import create_urllib3_context
 
 
-def trusting(verify: bool | str | None) -> ssl.SSLContext:
+def tls_context(verify: bool | str | None) -> ssl.SSLContext:
     """Return a context that all threads share, for the file or folder that REQUESTS_CA_BUNDLE names, else certifi's.
 
     requests itself reads the authorities anew for each exchange: 60 ms of CPU time and 1.7 MiB. Raises OSError.

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Final
 
 from activities.restic import locations
-from activities.restic.failures import passing
+from activities.restic.failures import transient
 from activities.restic.locks import Lock, lock_ids, read_lock
-from activities.restic.processes import Fate, StartedRestic, end, ended, fate, pid_is_unmistakable
+from activities.restic.processes import Fate, StartedRestic, end, ended, fate, pid_is_unambiguous
 
 RENEWED_WITHIN: Final = timedelta(minutes=6)
 """restic renews its lock every 5 minutes: after this an unchanged one belongs to nobody who is at work."""
 
-_LOOK_AGAIN: Final = 10
+_CHECK_INTERVAL: Final = 10
 """Seconds between two looks at the locks of a repository."""
 
 _DYING: Final = 5
@@ -74,14 +74,14 @@ class Aftermath:
         first, began = {lock.id for lock in locks}, time.monotonic()
         while locks:
             if {lock.id for lock in locks} != first:
-                raise passing(
+                raise transient(
                     f"restic of an earlier attempt of this run is still at work, as pid {restic.pid} on {restic.host}: "
                     "its worker has lost Temporal, or was killed alone"
                 )
             if time.monotonic() - began > RENEWED_WITHIN.total_seconds():
                 return [_stays(lock) for lock in locks]
             self._step(f"waiting for restic of an earlier attempt, pid {restic.pid} on {restic.host}, or its silence")
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(_CHECK_INTERVAL)
             locks = await self._locks_of(restic)
         return []
 
@@ -97,7 +97,7 @@ class Aftermath:
 
 
 def _is_provably_gone(restic: StartedRestic, folder: Path) -> bool:
-    return fate(restic) is Fate.GONE and pid_is_unmistakable(restic) and locations.on_a_disk(folder)
+    return fate(restic) is Fate.GONE and pid_is_unambiguous(restic) and locations.is_on_local_disk(folder)
 
 
 def _any_file(folder: Path) -> bool:

@@ -10,9 +10,9 @@ from typing import Any, Final
 from temporalio import activity
 
 from activities.attempts import Attempt, Progress, attempt, kept
-from activities.paths import PathLooks
+from activities.paths import PathProbe
 from activities.restic import commands, locations, repositories, worth
-from activities.restic.failures import failure, lasting, passing
+from activities.restic.failures import failure, permanent, transient
 from activities.restic.messages import (
     MOST_WARNINGS,
     complaint,
@@ -37,9 +37,9 @@ TIME_TO_STOP: Final = commands.STOP_TIME + timedelta(seconds=30)
 class ResticBackup:
     """Backs up the paths of restic policies."""
 
-    def __init__(self, policies: Policies, look: PathLooks | None = None) -> None:
+    def __init__(self, policies: Policies, probe: PathProbe | None = None) -> None:
         self._policies = policies
-        self._look = look or PathLooks()
+        self._probe = probe or PathProbe()
 
     @activity.defn
     async def restic_backup(self, task: BackupTask) -> BackupReport:
@@ -50,7 +50,7 @@ class ResticBackup:
         """
         policy = self._policies.find(task.request.policy_name)
         if not isinstance(policy, ResticPolicy):
-            raise lasting(f"the policy {task.request.policy_name!r} is not of type restic any more")
+            raise permanent(f"the policy {task.request.policy_name!r} is not of type restic any more")
         info = activity.info()
         assert info.start_to_close_timeout  # noqa: S101  # the workflow sets it
         assert info.schedule_to_close_timeout  # noqa: S101  # the workflow sets it
@@ -63,16 +63,16 @@ class ResticBackup:
                     return await self._back_up(policy, task, current, kept(StartedRestic))
             except TimeoutError:
                 late = f", of which {_hours(left)} were left when a worker took it" if left < limit else ""
-                raise lasting(f"the backup did not end within its time limit of {_hours(limit)}{late}") from None
+                raise permanent(f"the backup did not end within its time limit of {_hours(limit)}{late}") from None
 
     async def _back_up(
         self, policy: ResticPolicy, task: BackupTask, current: Attempt, earlier: Sequence[StartedRestic]
     ) -> BackupReport:
         """Settle with `earlier`, the restic processes of earlier attempts, then find or make the snapshot."""
         current.keep(*earlier)
-        sources = await look_at(policy, self._look)
+        sources = await look_at(policy, self._probe)
         env = commands.environment(policy, dict(os.environ))
-        session = Session(env, current, locations.local(sources.repository))
+        session = Session(env, current, locations.local_folder(sources.repository))
         doubts = await session.aftermath.settle(earlier)
         current.keep()
         occurrence = _Occurrence(policy, task, current, session, sources)
@@ -80,7 +80,7 @@ class ResticBackup:
         report.repository = occurrence.repository
         if activity.info().attempt > 1:
             doubts += await occurrence.twins()
-        return worth.judged(report, policy, sources.empty, task, doubts)
+        return worth.assess(report, policy, sources.empty, task, doubts)
 
 
 class _Occurrence:
@@ -97,7 +97,7 @@ class _Occurrence:
         self._host = policy.host or socket.gethostname()
         self._warnings: list[str] = []
         self._summary: dict[str, Any] = {}
-        self.repository = locations.public(sources.repository)
+        self.repository = locations.without_credentials(sources.repository)
         """Location of the repository, without credentials."""
 
     async def snapshot(self) -> BackupReport:
@@ -106,15 +106,15 @@ class _Occurrence:
         remark = ""
         verdict, output, code = await self._session.look("looking for a snapshot of an earlier attempt", command)
         if verdict is Verdict.NO_REPOSITORY:
-            if gone := worth.gone(self.repository, self._task, code, output.texts):
+            if gone := worth.missing_repository(self.repository, self._task, code, output.texts):
                 raise gone
             self._attempt.step("making the repository")
-            await repositories.see_to(self._sources.repository, self._task.request.policy_name, self._session.init)
+            await repositories.ensure(self._sources.repository, self._task.request.policy_name, self._session.init)
             remark = "; the repository was made on this first use"
             verdict, output, code = await self._session.look("looking for a snapshot of an earlier attempt", command)
         if verdict is not Verdict.DONE:
             raise failure(verdict, code, output.texts)
-        if earlier := snapshots(output.texts):
+        if earlier := parse_snapshots(output.texts):
             return await self._found(earlier[0])
         return await self._made(remark)
 
@@ -123,7 +123,7 @@ class _Occurrence:
         _, output, _ = await self._session.look(
             "looking for snapshots of other attempts", commands.snapshots_of(self._task)
         )
-        return twins(snapshots(output.texts))
+        return duplicates_warning(parse_snapshots(output.texts))
 
     async def _found(self, snapshot: dict[str, Any]) -> BackupReport:
         report = report_of_found(snapshot)
@@ -150,7 +150,7 @@ class _Occurrence:
         snapshot_id = self._summary.get("snapshot_id")
         if not snapshot_id:
             # The next attempt finds the snapshot by its tag.
-            raise passing("restic did not name the snapshot that it made")
+            raise transient("restic did not name the snapshot that it made")
         if verdict is Verdict.INCOMPLETE and not self._warnings:
             self._warnings = output.texts[:MOST_WARNINGS] or ["restic did not say what"]
         warnings = self._warnings if verdict is Verdict.INCOMPLETE else []
@@ -170,7 +170,7 @@ class _Occurrence:
             case "summary":
                 self._summary = message
             case "error" if len(self._warnings) < MOST_WARNINGS:
-                self._warnings.append(complaint(message))
+                self._warnings.append(error_text(message))
 
 
 def _hours(duration: timedelta) -> str:

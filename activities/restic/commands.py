@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from activities.restic.messages import fatal, message
+from activities.restic.messages import exit_error_text, parse_message
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.runs.task import BackupTask
 
 STOP_TIME = timedelta(seconds=60)
 """How long restic may take to end after SIGINT: it finishes what it uploads and removes its lock (13 s measured)."""
 
-READING = ("snapshots", "ls", "list", "cat")
+READ_ONLY = ("snapshots", "ls", "list", "cat")
 """Commands that write nothing, and can be ended and repeated at any time. They make no lock, so that none stays behind,
 and a repository that somebody else has locked can be looked at."""
 
@@ -93,8 +93,8 @@ class Output:
         """Read a stream to its end."""
         async for line in stream:
             raw = line.decode(errors="replace").strip()
-            read = message(raw)
-            text = fatal(read)
+            read = parse_message(raw)
+            text = exit_error_text(read)
             if text is None and read is not None and self._on_message:
                 self._on_message(read)
             elif text := text or raw:
@@ -112,7 +112,7 @@ async def run(
     Cancelling this ends restic with SIGINT, upon which it removes its lock, and after STOP_TIME with SIGKILL. Only then
     the cancellation goes on, so nothing is running any more. A worker that is killed takes restic with it, softly.
     """
-    no_lock = ["--no-lock"] if arguments[0] in READING else []
+    no_lock = ["--no-lock"] if arguments[0] in READ_ONLY else []
     with _lifeline() as lifeline:
         async with _pipe() as (stdout, stdout_end), _pipe() as (stderr, stderr_end), _pipe() as (pid, pid_end):
             process = await asyncio.create_subprocess_exec(

@@ -7,12 +7,12 @@ from activities.restic.verdicts import Verdict, explain
 _TYPE = "ResticFailed"
 
 
-def passing(sentence: str) -> ApplicationError:
+def transient(sentence: str) -> ApplicationError:
     """Make the failure of an attempt after which another one may succeed."""
     return ApplicationError(sentence, type=_TYPE)
 
 
-def lasting(sentence: str) -> ApplicationError:
+def permanent(sentence: str) -> ApplicationError:
     """Make a failure after which no attempt can succeed until a person did something."""
     return ApplicationError(sentence, type=_TYPE, non_retryable=True)
 
@@ -20,4 +20,4 @@ def lasting(sentence: str) -> ApplicationError:
 def failure(verdict: Verdict, exit_code: int, texts: list[str]) -> ApplicationError:
     """Make the failure of a command of restic."""
     sentence = explain(verdict, exit_code, texts)
-    return lasting(sentence) if verdict.lasting else passing(sentence)
+    return permanent(sentence) if verdict.is_permanent else transient(sentence)

@@ -4,8 +4,8 @@ import posixpath
 import re
 from pathlib import Path
 
-from activities.paths import PathLooks
-from activities.restic.failures import lasting
+from activities.paths import PathProbe
+from activities.restic.failures import permanent
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.texts import redact
 
@@ -14,16 +14,16 @@ _DISKS = {"btrfs", "ext2", "ext3", "ext4", "exfat", "f2fs", "overlay", "tmpfs", 
 _REMOTE = re.compile(r"(?!local:)[a-z0-9]+:")
 
 
-async def read(policy: ResticPolicy, look: PathLooks) -> str:
+async def location_of(policy: ResticPolicy, probe: PathProbe) -> str:
     """Return the location as restic reads it; raises PathHangsError when a local one does not answer, and OSError."""
     location = policy.repository
     if location is None:
         assert policy.repository_file  # noqa: S101  # a policy has one of both
-        location = (await look(policy.repository_file, _text)).strip()
+        location = (await probe(policy.repository_file, _text)).strip()
         if not location:
-            raise lasting(f"the repository_file {policy.repository_file} is empty")
-    if folder := local(location):
-        await look(folder, Path.exists)
+            raise permanent(f"the repository_file {policy.repository_file} is empty")
+    if folder := local_folder(location):
+        await probe(folder, Path.exists)
     return location
 
 
@@ -31,14 +31,14 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def local(location: str) -> Path | None:
+def local_folder(location: str) -> Path | None:
     """Return the folder of a local repository."""
     return Path(location.removeprefix("local:")) if location and not _REMOTE.match(location) else None
 
 
-def public(location: str) -> str:
+def without_credentials(location: str) -> str:
     """Return the location as people may read it, without credentials; the same for each way to write it."""
-    if folder := local(location):
+    if folder := local_folder(location):
         return posixpath.normpath(str(folder))
     if location.startswith("rclone:") and "," in location:  # options, secrets among them, between comma and colon
         location = f"{location.partition(',')[0]}:{location.rpartition(':')[2]}"
@@ -46,7 +46,7 @@ def public(location: str) -> str:
     return re.split(r"[?#]", location)[0].rstrip("/")
 
 
-def on_a_disk(folder: Path) -> bool:
+def is_on_local_disk(folder: Path) -> bool:
     """Whether only this machine's processes can write into a folder: it is not on a file system of the network."""
     kinds: dict[str, str] = {}
     for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():

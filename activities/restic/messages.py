@@ -15,7 +15,7 @@ from backup_scheduler.texts import redact
 MOST_WARNINGS: Final = 20
 """Complaints that a report keeps."""
 
-NOT_KNOWN: Final = "whether the lost attempt could read all files is not known: the worker's log may tell"
+COMPLETENESS_UNKNOWN: Final = "whether the lost attempt could read all files is not known: the worker's log may tell"
 """The warning of a snapshot that an earlier attempt left."""
 
 _LONGEST_TEXT: Final = 500
@@ -24,29 +24,29 @@ _SHORT_ID: Final = 8
 _TRIES_AGAIN: Final = re.compile(r" returned error, retrying after \S+: ")
 
 
-def tries_again(text: str) -> bool:
+def is_retrying(text: str) -> bool:
     """Tell whether restic says that it waits to ask the repository again."""
     return _TRIES_AGAIN.search(text) is not None
 
 
-def goes_on(text: str) -> bool:
+def has_recovered(text: str) -> bool:
     """Tell whether restic says that the repository answered when it was asked again."""
     return "operation successful after" in text
 
 
-def silence(texts: Iterable[str]) -> str:
+def unreachable(texts: Iterable[str]) -> str:
     """Say in a sentence that a repository does not answer, with what restic met last."""
-    reasons = [_TRIES_AGAIN.split(text, 1)[1] for text in texts if tries_again(text)]
+    reasons = [_TRIES_AGAIN.split(text, 1)[1] for text in texts if is_retrying(text)]
     words = redact(" ".join(reasons[-1].split()))[-_LONGEST_TEXT:] if reasons else "restic did not say why"
     return f"the repository cannot be reached: {words}"
 
 
-def fatal(read: dict[str, Any] | None) -> str | None:
+def exit_error_text(read: dict[str, Any] | None) -> str | None:
     """Return the text of an `exit_error` message, as which fatal errors come from 0.18 on."""
     return str(read.get("message")) if read and read.get("message_type") == "exit_error" else None
 
 
-def message(line: str) -> dict[str, Any] | None:
+def parse_message(line: str) -> dict[str, Any] | None:
     """Read a line as one of restic's JSON messages; None when it is plain text, which restic mixes in."""
     try:
         read = json.loads(line)
@@ -55,7 +55,7 @@ def message(line: str) -> dict[str, Any] | None:
     return read if isinstance(read, dict) else None
 
 
-def complaint(read: dict[str, Any]) -> str:
+def error_text(read: dict[str, Any]) -> str:
     """Return the text of an `error` message, with the file that it is about."""
     error = read.get("error")
     text = error.get("message") if isinstance(error, dict) else error
@@ -76,7 +76,7 @@ def _reason(error: object) -> str | None:
     return error if isinstance(error, str) else None
 
 
-def snapshots(lines: Iterable[str]) -> list[dict[str, Any]]:
+def parse_snapshots(lines: Iterable[str]) -> list[dict[str, Any]]:
     """Return the snapshots that `restic snapshots --json` lists."""
     for line in lines:
         try:
@@ -88,7 +88,7 @@ def snapshots(lines: Iterable[str]) -> list[dict[str, Any]]:
     return []
 
 
-def twins(listed: list[dict[str, Any]]) -> list[str]:
+def duplicates_warning(listed: list[dict[str, Any]]) -> list[str]:
     """Say that a run has several snapshots, and which; nothing where it has one."""
     if len(listed) < 2:
         return []
@@ -129,7 +129,7 @@ def report_of_found(snapshot: dict[str, Any]) -> BackupReport:
     return BackupReport(
         outcome=Outcome.COMPLETED_WITH_WARNINGS,
         message=f"restic saved snapshot {snapshot_id} in an earlier attempt of this run, which was then lost",
-        warnings=[NOT_KNOWN],
+        warnings=[COMPLETENESS_UNKNOWN],
         snapshot_id=snapshot_id,
         files=summary.get("total_files_processed"),
         bytes_processed=summary.get("total_bytes_processed"),

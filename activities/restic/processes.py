@@ -67,7 +67,7 @@ def fate(restic: StartedRestic) -> Fate:
     return Fate.GONE if _sees_all() else Fate.UNKNOWN
 
 
-def pid_is_unmistakable(restic: StartedRestic) -> bool:
+def pid_is_unambiguous(restic: StartedRestic) -> bool:
     """Tell whether no other process of this machine can have written this pid into a lock.
 
     A container on the host's network has the host's name, and pids of its own. Only the machine's own PID namespace

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from activities.paths import PathHangsError, PathLooks
+from activities.paths import PathHangsError, PathProbe
 from activities.restic import locations
-from activities.restic.failures import lasting, passing
+from activities.restic.failures import permanent, transient
 from backup_scheduler.policies.restic import ResticPolicy
 
 _LONGEST_SEARCH: Final = 5
@@ -39,47 +39,47 @@ class Sources:
     """restic's location, which may hold credentials."""
 
 
-async def look_at(policy: ResticPolicy, look: PathLooks) -> Sources:
+async def look_at(policy: ResticPolicy, probe: PathProbe) -> Sources:
     """Look at everything that the policy names; raises ApplicationError with what keeps restic from working."""
     try:
-        if not await look(Path("restic"), shutil.which):
-            raise lasting("restic is not installed on the worker's machine")
-        if missing := [str(path) for path in policy.require if not await look(path, _exists)]:
-            raise lasting(f"the policy requires what is not there: {', '.join(missing)}: a disk that is not mounted?")
-        if missing := [str(path) for path in policy.paths if not await look(path, _exists)]:
-            raise lasting(f"not on the worker's machine: {', '.join(missing)}")
-        targets = {path: await look(path, _target) for path in policy.paths}
-        empty = [str(path) for path, target in targets.items() if not await look(target, _holds_a_file)]
+        if not await probe(Path("restic"), shutil.which):
+            raise permanent("restic is not installed on the worker's machine")
+        if missing := [str(path) for path in policy.require if not await probe(path, _exists)]:
+            raise permanent(f"the policy requires what is not there: {', '.join(missing)}: a disk that is not mounted?")
+        if missing := [str(path) for path in policy.paths if not await probe(path, _exists)]:
+            raise permanent(f"not on the worker's machine: {', '.join(missing)}")
+        targets = {path: await probe(path, _target) for path in policy.paths}
+        empty = [str(path) for path, target in targets.items() if not await probe(target, _holds_a_file)]
         if len(empty) == len(targets) and not policy.allow_empty:
-            raise lasting(
+            raise permanent(
                 f"there is no file to save in {', '.join(empty)}: a disk that is not mounted? "
                 "(allow_empty = true in the policy says that this may be)"
             )
-        await _look_at_the_password(policy, look)
-        repository = await locations.read(policy, look)
+        await _look_at_the_password(policy, probe)
+        repository = await locations.location_of(policy, probe)
     except PathHangsError as error:
-        raise passing(str(error)) from None
+        raise transient(str(error)) from None
     except OSError as error:
         raise _failure(error) from None
     links = [str(target) for path, target in targets.items() if target != path]
     return Sources([*map(str, policy.paths), *links], [] if policy.allow_empty else empty, repository)
 
 
-async def _look_at_the_password(policy: ResticPolicy, look: PathLooks) -> None:
-    if policy.password_file is not None and not await look(policy.password_file, _holds_text):
-        raise lasting(f"the password file {policy.password_file} is empty")
+async def _look_at_the_password(policy: ResticPolicy, probe: PathProbe) -> None:
+    if policy.password_file is not None and not await probe(policy.password_file, _holds_text):
+        raise permanent(f"the password file {policy.password_file} is empty")
     if policy.password_command is not None:
         try:
             program = Path(shlex.split(policy.password_command)[0])
         except (ValueError, IndexError):  # restic says what it thinks of it
             return
-        if not await look(program, shutil.which):
-            raise lasting(f"password_command names a program that is not on the worker's machine: {program}")
+        if not await probe(program, shutil.which):
+            raise permanent(f"password_command names a program that is not on the worker's machine: {program}")
 
 
 def _failure(error: OSError) -> Exception:
     sentence = f"the worker cannot read {error.filename}: {os.strerror(error.errno or errno.EIO)}"
-    return lasting(sentence) if error.errno in (*_MISSING, *_REFUSED) else passing(sentence)
+    return permanent(sentence) if error.errno in (*_MISSING, *_REFUSED) else transient(sentence)
 
 
 def _exists(path: Path) -> bool:
@@ -99,13 +99,13 @@ def _target(path: Path) -> Path:
     try:
         return path.resolve(strict=True)
     except FileNotFoundError:
-        raise lasting(
+        raise permanent(
             f"{path} is a link to {path.readlink()}, which is not there: a disk that is not mounted?"
         ) from None
     except (RuntimeError, OSError) as error:
         if isinstance(error, OSError) and error.errno != errno.ELOOP:
             raise
-        raise lasting(f"{path} is a link that leads back to itself") from None
+        raise permanent(f"{path} is a link that leads back to itself") from None
 
 
 def _holds_a_file(path: Path) -> bool:

@@ -47,12 +47,12 @@ class Verdict(Enum):
     UNKNOWN = auto()
 
     @property
-    def lasting(self) -> bool:
+    def is_permanent(self) -> bool:
         """Whether trying again is no use until a person did something."""
-        return self in _LASTING
+        return self in _PERMANENT
 
 
-_LASTING = frozenset(
+_PERMANENT = frozenset(
     {
         Verdict.WRONG_PASSWORD,
         Verdict.NO_SPACE,

@@ -4,8 +4,8 @@ import re
 
 from temporalio.exceptions import ApplicationError
 
-from activities.restic.failures import failure, lasting
-from activities.restic.messages import MOST_WARNINGS, NOT_KNOWN
+from activities.restic.failures import failure, permanent
+from activities.restic.messages import MOST_WARNINGS, COMPLETENESS_UNKNOWN
 from activities.restic.verdicts import Verdict
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.runs.results import BackupReport, Outcome
@@ -15,7 +15,7 @@ _NOT_THERE = re.compile(r"does not exist|no such file|not found|\b404\b", re.IGN
 """restic 0.14 says of every repository that it cannot open that there may be none."""
 
 
-def gone(repository: str, task: BackupTask, exit_code: int, texts: list[str]) -> ApplicationError | None:
+def missing_repository(repository: str, task: BackupTask, exit_code: int, texts: list[str]) -> ApplicationError | None:
     """Return the failure of a run that finds no repository where the job's last snapshot is; None: one may be made."""
     previous = task.previous
     if previous is None or previous.snapshot_id is None:
@@ -28,13 +28,13 @@ def gone(repository: str, task: BackupTask, exit_code: int, texts: list[str]) ->
         return None
     if not any(_NOT_THERE.search(text) for text in texts):
         return failure(Verdict.UNKNOWN, exit_code, texts)
-    return lasting(
+    return permanent(
         f"the repository at {repository} is gone, which has this job's snapshot {previous.snapshot_id}: a disk that is "
         "not mounted? (`restic init` makes a new one there, if that is wanted)"
     )
 
 
-def judged(
+def assess(
     report: BackupReport, policy: ResticPolicy, empty: list[str], task: BackupTask, doubts: list[str]
 ) -> BackupReport:
     """Return the report of a snapshot with the warnings that it deserves, and the doubts that there are already.
@@ -59,10 +59,10 @@ def judged(
 
 def _refuse_if_worthless(report: BackupReport, policy: ResticPolicy) -> None:
     snapshot = f"snapshot {report.snapshot_id} holds no file"
-    if complaints := [warning for warning in report.warnings if warning != NOT_KNOWN]:
-        raise lasting(f"nothing could be saved, {snapshot}: {complaints[0]}")
+    if complaints := [warning for warning in report.warnings if warning != COMPLETENESS_UNKNOWN]:
+        raise permanent(f"nothing could be saved, {snapshot}: {complaints[0]}")
     if not policy.allow_empty:
-        raise lasting(
+        raise permanent(
             f"nothing was saved, {snapshot}: a disk that is not mounted, or are all files excluded? "
             "(allow_empty = true in the policy says that this may be)"
         )
