@@ -68,8 +68,8 @@ class AllJobs:
         """Move each job whose next run would not be at its start_time, and add up the runs that Temporal lost.
 
         Changes only jobs that have to move, so it may run at any time and any number of times. A job that fails is
-        reported, and the other jobs go on. The pass itself fails when it reached no job, and, after it did its work,
-        when the list of jobs broke off.
+        reported, and the other jobs go on. The pass itself fails when it could reach none of the jobs, and when the list
+        of jobs broke off, after it did its work.
         """
         try:
             return await self._pass()
@@ -177,13 +177,21 @@ def _reason(error: Exception) -> str:
 
 
 def _set_gauges(result: Pass) -> None:
-    """Set the metrics to the sums of a pass. A series for each job would be too many; the log and Temporal name jobs."""
+    """Set the metrics to the sums of a pass. Series for each job would be too many; the log and Temporal name jobs."""
     meter = activity.metric_meter()
     for name, value, description in (
         ("jobs", result.looked_at, "Jobs that stand in Temporal"),
-        ("jobs_not_kept", result.failed, "Jobs that are broken or could not be asked for, not kept at their start_time"),
+        (
+            "jobs_not_kept",
+            result.failed,
+            "Jobs that are broken or could not be asked for, not kept at their start_time",
+        ),
         ("runs_waiting", result.runs_waiting, "Runs that wait for the one before"),
         ("runs_dropped", result.runs_dropped, "Runs dropped because too many waited, since the jobs were made"),
-        ("runs_missed_catchup", result.runs_missed_catchup, "Occurrences too old to be made up for; may count one twice"),
+        (
+            "runs_missed_catchup",
+            result.runs_missed_catchup,
+            "Occurrences too old to be made up for; may count one twice",
+        ),
     ):
         meter.create_gauge(f"backup_scheduler_{name}", description).set(value)

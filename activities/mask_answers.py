@@ -1,4 +1,4 @@
-"""Masks secrets in the reports of backups: a backup service may repeat its request, key included, in its answer."""
+"""Masks secrets in the reports of backups: a backup service may quote the request, secrets included, in its answer."""
 
 from typing import Any
 

@@ -69,7 +69,7 @@ class RepositoryMaker:
             return judge(exit_code, output.texts), output, exit_code
 
         try:
-            location = await locations.location_of(policy, self._probe)
+            location = await locations.locate(policy, self._probe)
             async with asyncio.timeout(TIME_TO_MAKE.total_seconds()):
                 await make(restic, location, wait_for_others=True)
         except TimeoutError:
@@ -120,7 +120,9 @@ async def ensure(location: str, policy_name: str, restic: Restic) -> None:
             cause = cause.__cause__
         if cause is None:
             raise transient("the repository was not made: the workflow that makes it was ended") from None
-        raise (permanent if cause.non_retryable else transient)(f"the repository was not made: {cause.message}") from None
+        raise (permanent if cause.non_retryable else transient)(
+            f"the repository was not made: {cause.message}"
+        ) from None
 
 
 async def make(restic: Restic, location: str, *, wait_for_others: bool) -> None:

@@ -14,7 +14,7 @@ from activities.attempts import Attempt
 from activities.restic import commands
 from activities.restic.aftermath import Aftermath
 from activities.restic.failures import transient
-from activities.restic.messages import has_recovered, unreachable, is_retrying
+from activities.restic.messages import has_recovered, is_retrying, unreachable
 from activities.restic.processes import StartedRestic, identify
 from activities.restic.verdicts import Verdict, judge, was_killed
 

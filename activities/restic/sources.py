@@ -56,7 +56,7 @@ async def look_at(policy: ResticPolicy, probe: PathProbe) -> Sources:
                 "(allow_empty = true in the policy says that this may be)"
             )
         await _look_at_the_password(policy, probe)
-        repository = await locations.location_of(policy, probe)
+        repository = await locations.locate(policy, probe)
     except PathHangsError as error:
         raise transient(str(error)) from None
     except OSError as error:

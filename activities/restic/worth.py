@@ -5,7 +5,7 @@ import re
 from temporalio.exceptions import ApplicationError
 
 from activities.restic.failures import failure, permanent
-from activities.restic.messages import MOST_WARNINGS, COMPLETENESS_UNKNOWN
+from activities.restic.messages import COMPLETENESS_UNKNOWN, MOST_WARNINGS
 from activities.restic.verdicts import Verdict
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.runs.results import BackupReport, Outcome
