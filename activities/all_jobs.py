@@ -68,8 +68,8 @@ class AllJobs:
         """Move each job whose next run would not be at its start_time, and add up the runs that Temporal lost.
 
         Changes only jobs that have to move, so it may run at any time and any number of times. A job that fails is
-        reported, and the other jobs go on. The pass itself fails when it could reach none of the jobs, and when the list
-        of jobs broke off, after it did its work.
+        reported, and the other jobs go on. The pass itself fails when it could reach none of the jobs, or, after its
+        work, when the list of jobs broke off.
         """
         try:
             return await self._pass()

@@ -52,7 +52,7 @@ def is_on_local_disk(folder: Path) -> bool:
     for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
         before, _, after = line.partition(" - ")
         kinds[before.split()[4]] = after.split()[0]  # the last mount on a folder hides the others
-    # The kernel writes a blank in a name as \040: such a mount is not found below, and its parent may be of another kind.
+    # The kernel writes a blank in a name as \040: such a mount is not found below; its parent's kind may differ.
     if any("\\" in mount for mount in kinds):
         return False
     path = folder.resolve()

@@ -20,7 +20,7 @@ def mind(lifeline: int, pid_to: int, seconds: float, command: list[str]) -> int:
     """
     for descriptor in (lifeline, pid_to):
         os.set_inheritable(descriptor, False)
-    # The worker sends SIGINT to the whole process group. A handler, because the command would inherit an ignored signal.
+    # The worker sends SIGINT to the whole process group. A handler: the command would inherit an ignored signal.
     signal.signal(signal.SIGINT, lambda *_: None)
     pid = os.posix_spawnp(command[0], command, os.environ)
     process = os.pidfd_open(pid)

@@ -128,7 +128,7 @@ async def _wait(process: int, seconds: float | None) -> bool:
 
 
 def _start_of(pid: int) -> int | None:
-    """Return the start of a process in clock ticks (proc(5): the 22nd field of stat); None when it ended or is a zombie."""
+    """Return the start of a process in clock ticks (proc(5): the 22nd field of stat); None when it has ended."""
     try:
         # The name of the program, in brackets, may hold any character.
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()

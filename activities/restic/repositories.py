@@ -1,4 +1,4 @@
-"""Makes repositories: one at a time, never over anything that restic did not make."""
+"""Makes repositories: one at a time, and never over files that restic did not make."""
 
 import asyncio
 import fcntl
@@ -28,24 +28,26 @@ from backup_scheduler.policies.file import Policies
 from backup_scheduler.policies.restic import ResticPolicy
 
 TIME_TO_MAKE: Final = timedelta(minutes=5)
-"""For `init` and the look at what it made; over a slow line it takes seconds."""
+"""Time limit for `init` and the check of its result; over a slow line they take seconds."""
 
 _INIT_TIME: Final = timedelta(seconds=3)
-"""`init` looks whether there is a repository and writes a second later: after this, one begun with ours has ended."""
+"""`init` checks for a repository and writes a second later: after this time, an `init` begun with ours has ended."""
 
 _JUST_NOW: Final = timedelta(minutes=1)
+"""A key younger than this may belong to an `init` that still runs."""
+
 _ID = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY = re.compile(r"(?:[0-9a-f]{64}|config)-tmp-\d+")
-"""What restic writes before it gives it its name; harmless, it is not read."""
+"""Files that restic has not renamed yet; harmless, because restic does not read them."""
 _REFUSAL = "repository already contains keys"
-"""Of `init` from 0.18 on, where there is a key and no config."""
+"""Message of `init` from 0.18 on, when there is a key and no config."""
 _KEY = {"created", "username", "hostname", "kdf", "N", "r", "p", "salt", "data"}
 _LARGEST_KEY = 64 * 1024
 _FOLDERS = ("data", "index", "keys", "locks", "snapshots")
-_OF_THE_DISK = "lost+found"
+_MADE_BY_MKFS = "lost+found"
 
 Restic = Callable[[Sequence[str]], Awaitable[tuple[Verdict, Output, int]]]
-"""Runs restic with these arguments."""
+"""Runs restic with these arguments; returns the verdict, the output and the exit code."""
 
 
 class RepositoryMaker:
@@ -53,11 +55,11 @@ class RepositoryMaker:
 
     def __init__(self, policies: Policies, probe: PathProbe) -> None:
         self._policies = policies
-        self._probe = look
+        self._probe = probe
 
     @activity.defn
     async def make_repository(self, policy_name: str) -> None:
-        """Make a policy's repository if there is none; only MakeRepositoryWorkflow asks for it."""
+        """Make a policy's repository if there is none. Only MakeRepositoryWorkflow executes this."""
         policy = self._policies.find(policy_name)
         if not isinstance(policy, ResticPolicy):
             raise permanent(f"the policy {policy_name!r} is not of type restic any more")
@@ -71,7 +73,7 @@ class RepositoryMaker:
         try:
             location = await locations.locate(policy, self._probe)
             async with asyncio.timeout(TIME_TO_MAKE.total_seconds()):
-                await make(restic, location, wait_for_others=True)
+                await make(restic, location, outwait=True)
         except TimeoutError:
             raise transient(f"the repository could not be made within {TIME_TO_MAKE}") from None
         except PathHangsError as error:
@@ -91,17 +93,17 @@ def cannot_be_made(error: OSError) -> ApplicationError:
 
 
 async def ensure(location: str, policy_name: str, restic: Restic) -> None:
-    """Have a repository made; raises ApplicationError when it is not there then.
+    """Have a missing repository made. Raises ApplicationError when that fails.
 
-    On a disk of this machine the kernel lets one make it at a time, elsewhere Temporal does: the workflow that makes it
-    has an id for each repository, so all runs that want one wait for the same.
+    Only one process makes it at a time. On a disk of this machine the kernel's lock ensures that. Elsewhere Temporal
+    does: the workflow id names the repository, so all runs that need it wait for the same workflow.
     """
     folder = locations.local_folder(location)
     try:
         if folder:
             async with flocked(folder):
                 if await asyncio.to_thread(locations.is_on_local_disk, folder):
-                    return await make(restic, location, wait_for_others=False)
+                    return await make(restic, location, outwait=False)
     except OSError as error:
         raise cannot_be_made(error) from None
     handle = await activity.client().start_workflow(
@@ -125,48 +127,46 @@ async def ensure(location: str, policy_name: str, restic: Restic) -> None:
         ) from None
 
 
-async def make(restic: Restic, location: str, *, wait_for_others: bool) -> None:
-    """Make a repository and look that it is whole: it has one key and opens.
+async def make(restic: Restic, location: str, *, outwait: bool) -> None:
+    """Make a repository and check that it is whole: it opens and has one key.
 
-    Two `init` at once both succeed, and the repository has two keys then, of which only one opens it, or none. `wait_for_others`
-    waits before the look for one that nothing here keeps out. The caller sees to it that there is no other of its own.
+    When two `init` run at once, both succeed and leave two keys; one of them opens the repository, or neither does. The
+    caller runs only one `init` at a time. `outwait` waits before the check for an `init` that nothing here prevents.
     """
     folder = locations.local_folder(location)
     if folder:
         await asyncio.to_thread(remove_leftovers, folder)
     verdict, output, code = await restic(["init"])
     unfinished = any(_REFUSAL in text for text in output.texts)
-    if not unfinished and verdict not in (
-        Verdict.DONE,
-        Verdict.REPOSITORY_EXISTS,
-    ):  # another may have made it meanwhile
+    made = (Verdict.DONE, Verdict.REPOSITORY_EXISTS)  # by this `init`, or by another one meanwhile
+    if not unfinished and verdict not in made:
         raise failure(verdict, code, output.texts)
-    if wait_for_others:
+    if outwait:
         await asyncio.sleep(_INIT_TIME.total_seconds())
     verdict, output, code = await restic(["list", "keys"])
     keys = [text for text in output.texts if _ID.fullmatch(text)]
     if verdict is Verdict.DONE and len(keys) == 1:
         return
-    if verdict is Verdict.DONE or verdict.permanent or unfinished:
+    if verdict is Verdict.DONE or verdict.is_permanent or unfinished:
         raise permanent(
-            f"the repository {locations.without_credentials(location)} was made by two at once or over an unfinished one, and "
-            "may not open; nothing was backed up into it: remove what is there, and the next run makes it anew"
+            f"the repository {locations.without_credentials(location)} was made by two at once or over an unfinished "
+            "one, and may not open; nothing was backed up into it: remove what is there, and the next run makes it anew"
         )
     raise failure(verdict, code, output.texts)
 
 
 def digest(location: str) -> str:
-    """Return a name for a repository's location that is the same for all who mean it, and tells no secret."""
+    """Return a name for a location: it is the same for each spelling of the location, and reveals no secret."""
     folder = locations.local_folder(location)
-    meant = str(folder.resolve()) if folder else locations.without_credentials(location)
-    return hashlib.sha256(meant.encode()).hexdigest()[:32]
+    normal = str(folder.resolve()) if folder else locations.without_credentials(location)
+    return hashlib.sha256(normal.encode()).hexdigest()[:32]
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Take the key away that an `init` that was killed left; raise ApplicationError when anything else is there.
+    """Remove the key that a killed `init` left. Raise ApplicationError when the folder holds anything else.
 
-    restic itself does not probe: over old data it would make a repository that does not open that data any more, and
-    with an old key of the same password one that does not open at all.
+    restic itself does not check this. Over old data it would make a repository that cannot open that data any more.
+    With an old key of the same password it would make one that does not open at all.
     """
     if not folder.exists() or (folder / "config").exists():  # another worker has just made it; `init` will say so
         return
@@ -174,7 +174,7 @@ def remove_leftovers(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         if path.name in _FOLDERS and path.is_dir() and not path.is_symlink():
             continue
-        if path.name != _OF_THE_DISK and not _TEMPORARY.fullmatch(path.name):
+        if path.name != _MADE_BY_MKFS and not _TEMPORARY.fullmatch(path.name):
             others.append(path.name)
     for path in sorted([*(folder / "keys").glob("*"), *(folder / "locks").glob("*")] if not others else []):
         if path.parent.name == "keys" and _is_key(path):
@@ -192,7 +192,7 @@ def remove_leftovers(folder: Path) -> None:
     for key in keys:
         if abs(time.time() - key.stat().st_mtime) < _JUST_NOW.total_seconds():
             raise transient(f"the repository {folder} is just being made by another process, or by one that was killed")
-    for key in keys:  # of nothing: there is no data
+    for key in keys:  # there is no data for them
         key.unlink()
 
 
@@ -204,13 +204,13 @@ def _is_key(path: Path) -> bool:
         key = json.loads(content)
     except ValueError:
         return False
-    # The name of each file of a repository is the digest of its content.
+    # In a repository the name of a file is the digest of its content.
     return isinstance(key, dict) and key.keys() >= _KEY and hashlib.sha256(content).hexdigest() == path.name
 
 
 @asynccontextmanager
 async def flocked(folder: Path) -> AsyncIterator[None]:
-    """Wait until no other worker on this machine is in here with the same folder, which is made where missing.
+    """Hold the kernel's lock on a folder, and make a missing folder: one worker of this machine at a time has the lock.
 
     Two `restic init` of 0.14 at once leave a local repository that does not open (5 of 12 times). The kernel frees the
     lock of a worker that is killed.
@@ -223,7 +223,7 @@ async def flocked(folder: Path) -> AsyncIterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 await asyncio.sleep(0.1)
-            except OSError:  # some file systems of the network have no such locks: the caller knows other means there
+            except OSError:  # some network file systems have no such locks; there the caller uses Temporal
                 break
             else:
                 break

@@ -19,14 +19,14 @@ from activities.restic.processes import StartedRestic, identify
 from activities.restic.verdicts import Verdict, judge, was_killed
 
 _PATIENCE: Final = timedelta(seconds=10)
-"""Time in which restic may try again to reach a repository that it only reads; from 0.17 on it would try for 15
-minutes, but Temporal owns retries. A backup under way keeps its own time: its last uploads would be lost."""
+"""Longest time for the retries of a restic that only reads. From 0.17 on it would retry for 15 minutes, but Temporal
+owns retries. A backup under way keeps restic's own time, else its last uploads would be lost."""
 
 _LONGEST_READING: Final = timedelta(minutes=15)
-"""For a list of snapshots, from a repository that neither answers nor fails."""
+"""Time limit of a command that only reads, for a repository that neither answers nor fails."""
 
 _LONGEST_CLEARING: Final = timedelta(seconds=20)
-"""For the lock of a restic that was ended, from a repository that does not answer."""
+"""Time limit for the removal of a lock, for a repository that does not answer."""
 
 Ended = tuple[Verdict, commands.Output, int]
 """A command that has ended: the verdict, the output and the exit code."""
@@ -74,7 +74,7 @@ class Session:
         try:
             ended = await self._run(arguments, commands.Output(on_message), on_start=record)
         except asyncio.CancelledError:
-            # Also when restic ends by itself: a lock that it was just making stays behind.
+            # Clear also when restic ended by itself: a lock that it was just making stays behind.
             await commands.to_its_end(self._clear())
             raise
         _, _, exit_code = ended
@@ -92,7 +92,7 @@ class Session:
         try:
             async with asyncio.timeout(limit.total_seconds() if limit else None) as timeout:
                 if limit:
-                    output.on_text = lambda text: _hurry(timeout, text)
+                    output.on_text = lambda text: _adjust(timeout, text)
                 exit_code = await commands.run(arguments, self._env, output, on_start)
         except TimeoutError:
             raise transient(unreachable(output.texts)) from None
@@ -102,15 +102,15 @@ class Session:
         return judge(exit_code, output.texts), output, exit_code
 
     async def _clear(self) -> None:
-        """Remove the lock of the restic that was just ended; a next attempt names a lock that stays."""
-        with suppress(TimeoutError, ApplicationError):  # a repository that does not answer any more
+        """Remove the lock of the restic that was just ended. The next attempt reports a lock that stays."""
+        with suppress(TimeoutError, ApplicationError):  # the repository does not answer any more
             async with asyncio.timeout(_LONGEST_CLEARING.total_seconds()):
                 if self._started and not await self.aftermath.clear(self._started):
                     self._attempt.keep()
 
 
-def _hurry(limit: asyncio.Timeout, text: str) -> None:
-    """Shorten the time of a command that only tries again, and give it back to one that goes on."""
+def _adjust(limit: asyncio.Timeout, text: str) -> None:
+    """Shorten the time limit of a command that retries, and restore it when a retry succeeds."""
     if limit.expired():
         return
     now, end = asyncio.get_running_loop().time(), limit.when() or math.inf

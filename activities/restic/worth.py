@@ -1,4 +1,4 @@
-"""Whether a snapshot is what a person takes for a backup, also beside the run before; pure functions."""
+"""Pure functions that tell whether a snapshot is a real backup, also compared with the run before."""
 
 import re
 
@@ -12,15 +12,15 @@ from backup_scheduler.runs.results import BackupReport, Outcome
 from backup_scheduler.runs.task import BackupTask
 
 _NOT_THERE = re.compile(r"does not exist|no such file|not found|\b404\b", re.IGNORECASE)
-"""restic 0.14 says of every repository that it cannot open that there may be none."""
+"""Texts that show a missing repository; restic 0.14 reports every one that it cannot open as perhaps missing."""
 
 
 def missing_repository(repository: str, task: BackupTask, exit_code: int, texts: list[str]) -> ApplicationError | None:
-    """Return the failure of a run that finds no repository where the job's last snapshot is; None: one may be made."""
+    """Return the failure of a run whose job has its last snapshot in a missing repository; None when one may be made."""
     previous = task.previous
     if previous is None or previous.snapshot_id is None:
         return None
-    # Releases before this one did not record where a snapshot is.
+    # Older releases did not record the repository of a snapshot.
     same = previous.repository == repository or (
         previous.repository is None and previous.policy_name == task.request.policy_name
     )
@@ -35,24 +35,24 @@ def missing_repository(repository: str, task: BackupTask, exit_code: int, texts:
 
 
 def assess(
-    report: BackupReport, policy: ResticPolicy, empty: list[str], task: BackupTask, doubts: list[str]
+    report: BackupReport, policy: ResticPolicy, empty: list[str], task: BackupTask, warnings: list[str]
 ) -> BackupReport:
-    """Return the report of a snapshot with the warnings that it deserves, and the doubts that there are already.
+    """Return the report of a snapshot with its own warnings, `warnings`, and those about its worth.
 
-    Raises ApplicationError when it holds nothing. `empty` names the policy's paths in which there was no file.
+    Raises ApplicationError when the snapshot holds no file. `empty` names the policy's paths that hold no file.
     """
     if not report.files:
         _refuse_if_worthless(report, policy)
-    doubts = [*doubts, *(f"{path} holds no file: a disk that is not mounted?" for path in empty)]
+    warnings = [*warnings, *(f"{path} holds no file: a disk that is not mounted?" for path in empty)]
     if shrunk := _shrunk(report, policy.shrink_warning, task):
-        doubts.append(shrunk)
-    if not doubts:
+        warnings.append(shrunk)
+    if not warnings:
         return report
     return report.model_copy(
         update={
             "outcome": Outcome.COMPLETED_WITH_WARNINGS,
-            "message": "; ".join([report.message, *doubts]),
-            "warnings": [*doubts, *report.warnings][:MOST_WARNINGS],
+            "message": "; ".join([report.message, *warnings]),
+            "warnings": [*warnings, *report.warnings][:MOST_WARNINGS],
         }
     )
 

@@ -14,7 +14,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.http.answers import describe, bounded_delay, read_answer, retry_after, unpack
+from activities.http.answers import bounded_delay, describe, read_answer, retry_after, unpack
 from activities.http.exchange import LONGEST_BODY, Answer
 from activities.http.form import form
 from backup_scheduler.runs.results import HttpAnswer
