@@ -1,4 +1,4 @@
-"""The engines: one row for each, with its activity, its retries and the way in which its activity is executed."""
+"""The engines: one row for each, with its activity, its retries and how the activity is executed."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ RESTIC_RETRIES: Final = RetryPolicy(
     maximum_interval=timedelta(minutes=10),
     maximum_attempts=20,
 )
-"""Outlasts a prune that locks the repository, and many lost or restarted workers. Fails after about three hours, so that
-people learn of an unexpected fault. An attempt may outlive an outage of Temporal: the first wait gives it time to learn
-that it was given up, and to end its restic (2 to 13 s), before the next attempt begins."""
+"""Outlasts a prune that locks the repository, and many lost or restarted workers. Fails after about three hours: people
+learn of an unexpected fault. An attempt may outlive an outage of Temporal: the first wait gives it time to learn that it
+was given up, and to end its restic (2 to 13 s), before the next attempt begins."""
 
 SHORTEST_TRYING: Final = timedelta(minutes=15)
 """Shortest time for the attempts at an http target, for a window of any length (docs/api.md#what-a-run-does)."""
@@ -67,12 +67,12 @@ class Engine:
 
     activity: Callable[[Any, BackupTask], Awaitable[BackupReport]]
     retries: RetryPolicy
-    make_with: Callable[["Engine", Backup], Awaitable[BackupReport]]
-    """Executes the activity, once or more often, until there is a report. Raises FailureError."""
+    strategy: Callable[["Engine", Backup], Awaitable[BackupReport]]
+    """How to execute the activity: once, or again until a worker takes it. Raises FailureError."""
 
     async def make(self, backup: Backup) -> BackupReport:
         """Make a backup. Raises FailureError when no backup was made."""
-        return await self.make_with(self, backup)
+        return await self.strategy(self, backup)
 
     async def execute(
         self,
@@ -105,8 +105,8 @@ async def _execute_once(engine: Engine, backup: Backup) -> BackupReport:
 async def _execute_until_taken(engine: Engine, backup: Backup) -> BackupReport:
     """Execute the activity again until a worker takes the backup, and when its worker was lost.
 
-    A worker that takes it by `latest_start` has the whole time for trying. Temporal's limit for all attempts includes the
-    wait (docs/temporal-facts.md#limits-count-waiting), so a backup that may wait long needs more than one execution.
+    A worker that takes it by `latest_start` has the whole time for trying. Temporal's limit for all attempts includes
+    the wait (docs/temporal-facts.md#limits-count-waiting): a backup that may wait long needs more than one execution.
     """
     attempt_limit = backup.attempt_limit + _SPARE
     trying = max(SHORTEST_TRYING, attempt_limit)
@@ -122,9 +122,8 @@ async def _execute_until_taken(engine: Engine, backup: Backup) -> BackupReport:
         except ActivityError as error:
             if not isinstance(error.cause, TimedOut):
                 raise
-            is_over = _is_over(
-                error.cause, backup.latest_start
-            )  # before the time-out gets the last failure as its cause
+            # Judged before the time-out gets an earlier failure as its cause.
+            is_over = _is_over(error.cause, backup.latest_start)
             last_failure = _keep_last_failure(error, error.cause, last_failure)
             if is_over or not workflow.patched(_ASKS_ANEW):
                 raise
@@ -133,7 +132,7 @@ async def _execute_until_taken(engine: Engine, backup: Backup) -> BackupReport:
 def _keep_last_failure(
     error: ActivityError, timed_out: TimedOut, last_failure: BaseException | None
 ) -> BaseException | None:
-    """Return the last failure of an attempt, and make it the cause of a time-out that no worker took, as Temporal does."""
+    """Return the last failure of an attempt. A time-out without an attempt gets it as its cause, as in Temporal."""
     if error.started_event_id:
         return timed_out
     timed_out.__cause__ = timed_out.__cause__ or last_failure

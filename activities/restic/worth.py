@@ -16,7 +16,7 @@ _NOT_THERE = re.compile(r"does not exist|no such file|not found|\b404\b", re.IGN
 
 
 def missing_repository(repository: str, task: BackupTask, exit_code: int, texts: list[str]) -> ApplicationError | None:
-    """Return the failure of a run whose job has its last snapshot in a missing repository; None when one may be made."""
+    """Return the failure when the job's last snapshot is in the missing repository; None when one may be made."""
     previous = task.previous
     if previous is None or previous.snapshot_id is None:
         return None
