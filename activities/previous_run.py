@@ -23,7 +23,7 @@ class PreviousRun:
 
     @activity.defn
     async def stopped_at(self, schedule_id: str) -> datetime | None:
-        """Return when the run before this one was cancelled, terminated or timed out.
+        """Return when the run before the current one was cancelled, terminated or timed out.
 
         None when it ended otherwise, when there was none, or when the schedule is gone. Raises RPCError.
         """

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from activities.restic.messages import exit_error_text, parse_message
+from activities.restic.verdicts import Verdict
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.runs.task import BackupTask
 
@@ -96,6 +97,10 @@ class Output:
                 self.texts = [*self.texts, *lines][-_MOST_TEXTS:]
                 if self.on_text:
                     self.on_text(text)
+
+
+Ended = tuple[Verdict, Output, int]
+"""A command that has ended: the verdict, the output and the exit code."""
 
 
 async def run(

@@ -21,12 +21,12 @@ COMPLETENESS_UNKNOWN: Final = "whether the lost attempt could read all files is 
 _LONGEST_TEXT: Final = 500
 _SHORT_ID: Final = 8
 """Characters of a snapshot id that restic lists; some releases print no more of the id of a new snapshot."""
-_TRIES_AGAIN: Final = re.compile(r" returned error, retrying after \S+: ")
+_RETRY: Final = re.compile(r" returned error, retrying after \S+: ")
 
 
 def is_retrying(text: str) -> bool:
     """Tell whether restic reports that it will retry a request to the repository."""
-    return _TRIES_AGAIN.search(text) is not None
+    return _RETRY.search(text) is not None
 
 
 def has_recovered(text: str) -> bool:
@@ -36,7 +36,7 @@ def has_recovered(text: str) -> bool:
 
 def unreachable(texts: Iterable[str]) -> str:
     """Return a sentence for a repository that does not answer, with the last fault that restic met."""
-    reasons = [_TRIES_AGAIN.split(text, 1)[1] for text in texts if is_retrying(text)]
+    reasons = [_RETRY.split(text, 1)[1] for text in texts if is_retrying(text)]
     words = redact(" ".join(reasons[-1].split()))[-_LONGEST_TEXT:] if reasons else "restic did not say why"
     return f"the repository cannot be reached: {words}"
 

@@ -20,7 +20,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.paths import PathHangsError, PathProbe
 from activities.restic import commands, locations
-from activities.restic.commands import Output
+from activities.restic.commands import Ended, Output
 from activities.restic.failures import failure, permanent, transient
 from activities.restic.verdicts import Verdict, judge
 from backup_scheduler.jobs import names
@@ -46,8 +46,8 @@ _LARGEST_KEY = 64 * 1024
 _FOLDERS = ("data", "index", "keys", "locks", "snapshots")
 _MADE_BY_MKFS = "lost+found"
 
-Restic = Callable[[Sequence[str]], Awaitable[tuple[Verdict, Output, int]]]
-"""Runs restic with these arguments; returns the verdict, the output and the exit code."""
+Restic = Callable[[Sequence[str]], Awaitable[Ended]]
+"""Runs restic with these arguments to its end."""
 
 
 class RepositoryMaker:
@@ -65,7 +65,7 @@ class RepositoryMaker:
             raise permanent(f"the policy {policy_name!r} is not of type restic any more")
         env = commands.environment(policy, dict(os.environ))
 
-        async def restic(arguments: Sequence[str]) -> tuple[Verdict, Output, int]:
+        async def restic(arguments: Sequence[str]) -> Ended:
             output = Output()
             exit_code = await commands.run(arguments, env, output)
             return judge(exit_code, output.texts), output, exit_code

@@ -28,9 +28,6 @@ _LONGEST_READING: Final = timedelta(minutes=15)
 _LONGEST_CLEARING: Final = timedelta(seconds=20)
 """Time limit for the removal of a lock, for a repository that does not answer."""
 
-Ended = tuple[Verdict, commands.Output, int]
-"""A command that has ended: the verdict, the output and the exit code."""
-
 
 class Session:
     """Runs the commands of one attempt on one repository."""
@@ -43,7 +40,7 @@ class Session:
 
     async def read(
         self, step: str, arguments: Sequence[str], on_message: Callable[[dict[str, Any]], None] | None = None
-    ) -> Ended:
+    ) -> commands.Ended:
         """Run a command that only reads. Raises a transient failure when the repository does not answer."""
         self._attempt.step(step)
         return await self._run(arguments, commands.Output(on_message), limit=_LONGEST_READING)
@@ -53,7 +50,7 @@ class Session:
         verdict, output, _ = await self.read(f"looking at {arguments[-1]}"[:40], arguments)
         return output.texts if verdict is Verdict.DONE else []
 
-    async def make(self, arguments: Sequence[str]) -> Ended:
+    async def make(self, arguments: Sequence[str]) -> commands.Ended:
         """Run one of the commands that make a repository and check it."""
         step = "making the repository"
         if arguments[0] in commands.READ_ONLY:
@@ -61,7 +58,7 @@ class Session:
         self._attempt.step(step)
         return await self._run(arguments, commands.Output())
 
-    async def back_up(self, arguments: Sequence[str], on_message: Callable[[dict[str, Any]], None]) -> Ended:
+    async def back_up(self, arguments: Sequence[str], on_message: Callable[[dict[str, Any]], None]) -> commands.Ended:
         """Run a backup, which locks the repository. Record its process for the next attempt, and clear its lock."""
         self._attempt.step("backing up")
         since = datetime.now(UTC)
@@ -88,7 +85,7 @@ class Session:
         *,
         on_start: Callable[[int], None] | None = None,
         limit: timedelta | None = None,
-    ) -> Ended:
+    ) -> commands.Ended:
         try:
             async with asyncio.timeout(limit.total_seconds() if limit else None) as timeout:
                 if limit:
