@@ -35,7 +35,7 @@ class PathProbe:
         self._hanging: dict[Path, Future[Any]] = {}
 
     async def __call__(self, path: Path, function: Callable[[Path], T]) -> T:
-        """Call the function with the path in a thread. Raises its error, or PathHangsError when it does not return."""
+        """Return the function's result for the path. Raises its error, or PathHangsError when no answer comes."""
         try:
             async with asyncio.timeout(self._limit.total_seconds()):
                 async with self._locks.setdefault(path, asyncio.Lock()):

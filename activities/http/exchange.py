@@ -92,7 +92,7 @@ class Exchange:
         with self._lock:
             self._aborted = self._aborted or why
             for each in self._sockets:
-                with suppress(OSError):  # the socket is closed already
+                with suppress(OSError):  # not connected any more
                     # Not the TLS socket's own shutdown: another thread is using its TLS state.
                     socket.socket.shutdown(each, socket.SHUT_RDWR)
 

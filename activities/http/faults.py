@@ -40,7 +40,8 @@ def reason(error: BaseException) -> str:
             return f"the answer is not HTTP but begins with {str(bad)[:60]!r}"
         case ssl.SSLError(reason=str(words)):
             return f"TLS: {words.replace('_', ' ').lower()}"
-        case OSError(errno=int(number)) as fault if not isinstance(fault, socket.gaierror):  # not errno
+        # A gaierror has numbers of its own, which strerror does not know.
+        case OSError(errno=int(number)) as fault if not isinstance(fault, socket.gaierror):
             return os.strerror(number)
         case OSError(strerror=str(words)):
             return words

@@ -9,7 +9,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 
 def tls_context(verify: bool | str | None) -> ssl.SSLContext:
-    """Return a context that all threads share, with the file or folder of REQUESTS_CA_BUNDLE, else certifi's file.
+    """Return a context that all threads share. It trusts the file or folder in REQUESTS_CA_BUNDLE, else certifi's.
 
     requests itself reads the authorities for each exchange: 60 ms of CPU time and 1.7 MiB. Raises OSError.
     """

@@ -1,7 +1,7 @@
 """Locks in a restic repository, and whether one can be the lock of a restic of ours.
 
-The product never uses `restic unlock`. On the host of a lock, that command sends SIGHUP to the pid of the lock, which
-another process may have now. It removes the lock when the signal fails, which it also does for a running process of
+The product never uses `restic unlock`. On the host of a lock that command sends SIGHUP to the lock's pid, which another
+process may have now. When the signal fails, it takes the lock for stale. The signal also fails for a running process of
 another user or in another PID namespace.
 """
 
