@@ -35,7 +35,7 @@ from activities.all_jobs import AllJobs
 from activities.attempts import HEARTBEAT_INTERVAL
 from activities.http.backup import HttpBackup
 from activities.mask_answers import MaskAnswers
-from activities.paths import PathLooks
+from activities.paths import PathProbe
 from activities.policy_lookup import PolicyLookup
 from activities.previous_run import PreviousRun
 from activities.restic.backup import ResticBackup
@@ -68,7 +68,7 @@ T = TypeVar("T")
 
 def build_worker(client: Client, settings: Settings, policies: Policies) -> Worker:
     """Put a worker together; its `run()` polls until `shutdown()`."""
-    look = PathLooks()
+    probe = PathProbe()
     return Worker(
         client,
         task_queue=settings.task_queue,
@@ -77,8 +77,8 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
             PolicyLookup(policies).choose_policy,
             PreviousRun(client).stopped_at,
             HttpBackup(policies).http_backup,
-            ResticBackup(policies, look).restic_backup,
-            RepositoryMaker(policies, look).make_repository,
+            ResticBackup(policies, probe).restic_backup,
+            RepositoryMaker(policies, probe).make_repository,
             AllJobs(client).look_after,  # for passes that a worker of an older release began
         ],
         interceptors=[MaskAnswers()],

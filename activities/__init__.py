@@ -1,1 +1,1 @@
-"""The activities of runs: one package for each engine, and what all engines share."""
+"""The activities: a package for each engine, the modules that all engines share, and the pass over all jobs."""

@@ -1,4 +1,4 @@
-"""What every attempt at a backup has in common: heartbeats, log fields, and handing over when the worker stops."""
+"""The common part of all attempts at a backup: heartbeats, log fields, and the hand-over when the worker stops."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,13 +15,14 @@ from backup_scheduler.runs.task import BackupTask
 from backup_scheduler.texts import clean
 
 HEARTBEAT_INTERVAL = timedelta(seconds=1)
-"""Also how soon progress shows in the Web UI and how soon a cancellation arrives, as it rides on heartbeats."""
+"""Bounds how late the Web UI shows progress and how late a cancellation arrives
+(docs/temporal-facts.md#heartbeats-carry-cancellation)."""
 
 _FIRST_HEARTBEAT = timedelta(seconds=2)
-"""Until then the Web UI shows no step."""
+"""Longest wait for the first heartbeat; the Web UI shows no step before it."""
 
-_AT_ONCE = timedelta(seconds=1)
-"""Another worker may take over after this; no back-off, as the backup itself did nothing wrong."""
+_HAND_OVER_DELAY = timedelta(seconds=1)
+"""Delay before another worker takes over. No back-off: the backup itself did not fail."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -29,7 +30,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Progress(BaseModel):
-    """Heartbeat details, read by people in the Web UI. Fields that an engine cannot know stay None."""
+    """Heartbeat details for people who read the Web UI. Fields that an engine does not know stay None."""
 
     step: str
     percent: float | None = None
@@ -40,28 +41,28 @@ class Progress(BaseModel):
 
 
 def kept(model: type[M]) -> list[M]:
-    """Return what earlier attempts of this activity wanted this one to know (`Attempt.keep`)."""
+    """Return the details that earlier attempts kept for this one (`Attempt.keep`)."""
     found = []
     for detail in activity.info().heartbeat_details[1:]:
-        with suppress(ValidationError):  # of another release
+        with suppress(ValidationError):  # from another release
             found.append(model.model_validate(detail))
     return found
 
 
 class Attempt:
-    """One attempt of an activity, which beats from its beginning to its end."""
+    """One attempt of an activity, with heartbeats from its beginning to its end."""
 
     def __init__(self, step: str) -> None:
         self.progress = Progress(step=step)
-        """What the next heartbeat tells; assign a new one to tell more."""
+        """Details of the next heartbeat. To change them, assign a new Progress."""
         self._kept: list[BaseModel] = []
 
     def step(self, step: str) -> None:
-        """Tell what is being done now."""
+        """Set the current step."""
         self.progress = Progress(step=step)
 
     def keep(self, *kept: BaseModel) -> None:
-        """Tell at once what a next attempt has to know, and with each heartbeat from now on."""
+        """Keep details for the next attempt: send them at once, and with each later heartbeat."""
         self._kept = list(kept)
         self._beat()
 
@@ -69,7 +70,7 @@ class Attempt:
         activity.heartbeat(self.progress, *self._kept)
 
     async def beat(self, every: timedelta) -> NoReturn:
-        """Send a heartbeat again and again; a backup that is done before the first is due spares the server one."""
+        """Send heartbeats until cancelled. The first one comes late, so that a short backup sends none."""
         await asyncio.sleep(min(every, _FIRST_HEARTBEAT).total_seconds())
         while True:
             self._beat()
@@ -78,10 +79,10 @@ class Attempt:
 
 @asynccontextmanager
 async def attempt(task: BackupTask, step: str, every: timedelta = HEARTBEAT_INTERVAL) -> AsyncIterator[Attempt]:
-    """Beat while the body runs, also while it is being cancelled, and log how it ends.
+    """Send heartbeats while the body runs, also while it is being cancelled, and log how it ends.
 
-    A body that is cancelled because the worker stops fails so that Temporal gives it to another worker at once; one
-    that is cancelled because its run is, ends cancelled.
+    When the worker stops, the attempt fails with a short delay, so that another worker takes over. When the run is
+    cancelled, the attempt ends as cancelled.
     """
     info = activity.info()
     fields = {
@@ -93,10 +94,10 @@ async def attempt(task: BackupTask, step: str, every: timedelta = HEARTBEAT_INTE
     }
     with structlog.contextvars.bound_contextvars(**fields):
         log.info("backup attempt started", activity=info.activity_type)
-        this = Attempt(step)
-        beating = asyncio.create_task(this.beat(every))
+        current = Attempt(step)
+        beating = asyncio.create_task(current.beat(every))
         try:
-            yield this
+            yield current
             log.info("backup attempt succeeded")
         except asyncio.CancelledError:
             details = activity.cancellation_details()
@@ -107,12 +108,12 @@ async def attempt(task: BackupTask, step: str, every: timedelta = HEARTBEAT_INTE
             raise ApplicationError(
                 "the worker was stopped during the backup, another one takes over",
                 type="WorkerStopped",
-                next_retry_delay=_AT_ONCE,
+                next_retry_delay=_HAND_OVER_DELAY,
             ) from None
         except ApplicationError as error:
-            fit = _fit(error)
-            log.warning("backup attempt failed", error=fit.message, retried=not fit.non_retryable)
-            raise fit from None
+            failure = _encodable(error)
+            log.warning("backup attempt failed", error=failure.message, retried=not failure.non_retryable)
+            raise failure from None
         except Exception as error:
             log.exception("backup attempt failed unexpectedly")
             raise ApplicationError(clean(f"{type(error).__name__}: {error}"), type=type(error).__name__) from None
@@ -120,10 +121,11 @@ async def attempt(task: BackupTask, step: str, every: timedelta = HEARTBEAT_INTE
             beating.cancel()
 
 
-def _fit(error: ApplicationError) -> ApplicationError:
-    """Clean what the outside world put into a failure: with a text that cannot be encoded all of it would be lost.
+def _encodable(error: ApplicationError) -> ApplicationError:
+    """Return the failure with texts that the SDK can encode.
 
-    It would be tried again then, whatever it says of that.
+    With a lone surrogate the failure would become another one, which Temporal retries even if this one is
+    non-retryable (docs/temporal-facts.md#lone-surrogates-break-failures).
     """
     return ApplicationError(
         clean(error.message),

@@ -1,4 +1,4 @@
-"""What activities return, without secrets: a backup service may answer with the very request that it was sent."""
+"""Masks secrets in the reports of backups: a backup service may quote the request, secrets included, in its answer."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from backup_scheduler.runs.results import BackupReport
 
 
 class MaskAnswers(Interceptor):
-    """Masks known secrets in reports of backups, which stand in the history for ever."""
+    """Masks known secrets in the reports of backups before Temporal stores them in the history of the run."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        """Put the masking behind every activity."""
+        """Mask the result of each activity."""
         return _Masking(super().intercept_activity(next))
 
 

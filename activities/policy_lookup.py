@@ -1,4 +1,4 @@
-"""The activity that looks a policy up, so that the choice stands in the run's history."""
+"""The activity that looks up a policy: its result is in the history of the run, so a replay uses the same policy."""
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -8,14 +8,14 @@ from backup_scheduler.policies.file import ChosenEngine, Policies
 
 
 class PolicyLookup:
-    """Knows the worker's policies."""
+    """Looks up the worker's policies."""
 
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
 
     @activity.defn
     async def choose_policy(self, policy_name: str) -> ChosenEngine:
-        """Return the kind and the time limit of a policy; fails for good when there is none."""
+        """Return the engine and the time limit of a policy. Fails without retries when there is no such policy."""
         try:
             return self._policies.engine_for(policy_name)
         except ConfigurationError as error:

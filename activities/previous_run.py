@@ -1,4 +1,4 @@
-"""The activity that asks Temporal how the run before ended, where a run cannot know it from its own history."""
+"""The activity that asks Temporal how the run before ended. A run does not learn this from its own history."""
 
 from datetime import datetime
 
@@ -11,27 +11,28 @@ from backup_scheduler.temporal.stored_jobs import describe_schedule
 STOPPED = frozenset(
     {WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.TIMED_OUT}
 )
-"""Ends of a run of which Temporal hands neither a result nor a failure of ours to the next run."""
+"""Ends of a run after which Temporal gives the next run neither its result nor its failure
+(docs/temporal-facts.md#a-stopped-run-leaves-nothing)."""
 
 
 class PreviousRun:
-    """Looks at runs through the worker's own client."""
+    """Asks about runs through the worker's own client."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     @activity.defn
     async def stopped_at(self, schedule_id: str) -> datetime | None:
-        """Return when the run before this one was cancelled, terminated or timed out.
+        """Return when the run before the current one was cancelled, terminated or timed out.
 
         None when it ended otherwise, when there was none, or when the schedule is gone. Raises RPCError.
         """
-        this = activity.info().workflow_id
+        current = activity.info().workflow_id
         try:
             info = (await describe_schedule(self._client, schedule_id)).info
             started = [action.start_workflow_result for action in info.recent_actions]
-            # Temporal lists a run only after it has started it: this one may not be there yet.
-            at = next((place for place, run in enumerate(started) if run.workflow_id == this), len(started))
+            # The current run may not be in the list yet (docs/temporal-facts.md#recent-runs-come-late).
+            at = next((position for position, run in enumerate(started) if run.workflow_id == current), len(started))
             if not at:
                 return None
             before = started[at - 1]

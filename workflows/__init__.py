@@ -1,1 +1,1 @@
-"""What Temporal runs."""
+"""The workflows of the worker."""

@@ -14,19 +14,19 @@ with workflow.unsafe.imports_passed_through():
 PASS_RETRIES: Final = RetryPolicy(
     initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=1), maximum_attempts=5
 )
-"""A pass may be given up: the next one, an hour later, does all that it left."""
+"""A pass may fail: the next one, an hour later, does all that is left to do."""
 
 LONGEST_WAIT: Final = timedelta(minutes=5)
-"""Every worker has a place for a pass (worker.py); where none takes it in this time there is something to be told."""
+"""Longest wait for a worker. Every worker has a place for a pass (worker.py), so a longer wait is a fault to report."""
 
 
 @workflow.defn(name=names.SYSTEM_WORKFLOW)
 class LookAfterJobsWorkflow:
-    """Moves the jobs whose next run a clock change has put off, and adds up lost runs; its result names the jobs."""
+    """Moves jobs whose next run is off their start_time after a clock change, and adds up lost runs."""
 
     @workflow.run
     async def run(self) -> Pass:
-        """Look at every job once."""
+        """Check every job once; the result names the jobs that were moved or lost runs."""
         try:
             return await workflow.execute_activity_method(
                 AllJobs.look_after,

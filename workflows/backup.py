@@ -1,4 +1,4 @@
-"""One run of a job, from the moment at which Temporal starts it to its result."""
+"""One run of a job, from its start by Temporal to its result."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.engines import ENGINES, Backup
 
 LOOKUP_RETRIES: Final = RetryPolicy(maximum_attempts=3)
-"""The look-up touches nothing that could get better; the workflow task makes up for a lost worker."""
+"""The look-up depends on nothing that could recover; the workflow task makes up for a lost worker."""
 
 PREVIOUS_RUN_RETRIES: Final = RetryPolicy(maximum_interval=timedelta(seconds=5), maximum_attempts=10)
 """Temporal has just started this run, so it answers soon."""
@@ -31,7 +31,7 @@ BACKUP_MISSED: Final = "BackupMissed"
 """Type of the failure of a run that was picked up too late; a BackupResult is its detail."""
 
 _MISSED_FAILS: Final = "missed-runs-fail"
-"""Patch: runs from before it closed as Completed when they were missed, and did not ask how the run before ended."""
+"""Patch: older runs closed as Completed when they were missed, and did not ask how the run before ended."""
 
 _SCHEDULED: Final = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 _SCHEDULE: Final = SearchAttributeKey.for_keyword("TemporalScheduledById")
@@ -41,8 +41,8 @@ _SCHEDULE: Final = SearchAttributeKey.for_keyword("TemporalScheduledById")
 class BackupWorkflow:
     """Makes the backup of one occurrence of a job.
 
-    Returns a BackupResult. Fails, visible as such in the Web UI, when it made no backup: also when it was picked up too
-    late to make one. A BackupResult is in the details of the failure.
+    Returns a BackupResult. Fails when it made no backup, also when it was picked up too late to make one: the Web UI
+    shows it as Failed. The failure has a BackupResult in its details.
     """
 
     @workflow.run
@@ -50,15 +50,15 @@ class BackupWorkflow:
         """Run the policy of the job once."""
         started = workflow.now()
         scheduled = workflow.info().typed_search_attributes.get(_SCHEDULED) or workflow.info().start_time
-        latest, missed_fails = await _latest_start(request, scheduled, started)
+        latest_start, missed_fails = await _latest_start(request, scheduled, started)
         failure: FailureError | None = None
-        if started > latest:
-            sentence = sentences.missed(request.scheduler_id, started - latest)
+        if started > latest_start:
+            sentence = sentences.missed(request.scheduler_id, started - latest_start)
             report = BackupReport(outcome=Outcome.MISSED, message=sentence)
         else:
             try:
-                report = await _back_up(request, scheduled, latest)
-            except FailureError as error:  # of a local activity it is the ApplicationError itself
+                report = await _back_up(request, scheduled, latest_start)
+            except FailureError as error:  # from a local activity it is the ApplicationError itself
                 _raise_if_cancelled(error)
                 failure = error
                 report = BackupReport(outcome=Outcome.FAILED, message=sentences.reason(error))
@@ -81,17 +81,18 @@ class BackupWorkflow:
 async def _latest_start(request: BackupRequest, scheduled: datetime, started: datetime) -> tuple[datetime, bool]:
     """Return the moment after which the run is missed, and whether a missed run fails.
 
-    A run that had to wait for the run before is not late for that, however the run before ended.
+    Temporal judges lateness for its server only (docs/temporal-facts.md#catch-up-covers-the-server-only). The time that
+    the run waited for the run before does not count, however that run ended.
     """
-    latest = timing.latest_start(scheduled, request.window, request.catch_up_window, _end_of_previous_backup())
-    missed_fails = started > latest and workflow.patched(_MISSED_FAILS)
+    latest_start = timing.latest_start(scheduled, request.window, request.catch_up_window, _end_of_previous_backup())
+    missed_fails = started > latest_start and workflow.patched(_MISSED_FAILS)
     if missed_fails and (stopped := await _stop_of_previous_run()):
-        latest = timing.latest_start(scheduled, request.window, request.catch_up_window, stopped)
-    return latest, missed_fails
+        latest_start = timing.latest_start(scheduled, request.window, request.catch_up_window, stopped)
+    return latest_start, missed_fails
 
 
 def _end_of_previous_backup() -> datetime | None:
-    """Return the end of the job's last run, whether it made a backup or failed; nobody waits for a missed run."""
+    """Return the end of the job's last run, unless that was missed: nobody waits for a missed run."""
     ended = [workflow.get_last_completion_result(BackupResult)] if workflow.has_last_completion_result() else []
     failure = workflow.get_last_failure()
     if isinstance(failure, ApplicationError) and failure.type == BACKUP_FAILED:
@@ -100,7 +101,10 @@ def _end_of_previous_backup() -> datetime | None:
 
 
 async def _stop_of_previous_run() -> datetime | None:
-    """Return when a person or a time-out stopped the job's last run: Temporal hands nothing of it to the next one."""
+    """Return when a person or a time-out stopped the job's last run.
+
+    Temporal passes nothing of such a run to the next one (docs/temporal-facts.md#a-stopped-run-leaves-nothing).
+    """
     schedule_id = workflow.info().typed_search_attributes.get(_SCHEDULE)
     if schedule_id is None:
         return None
@@ -119,14 +123,14 @@ async def _stop_of_previous_run() -> datetime | None:
 
 
 def _previous_backup() -> PreviousBackup | None:
-    """Return the job's last backup; Temporal carries it over failed runs and changes of the job."""
+    """Return the job's last backup; Temporal keeps it through failed runs and changes of the job."""
     if not workflow.has_last_completion_result():
         return None
     result = workflow.get_last_completion_result(BackupResult)
     return PreviousBackup(**result.model_dump(include=set(PreviousBackup.model_fields))) if result else None
 
 
-async def _back_up(request: BackupRequest, scheduled: datetime, latest: datetime) -> BackupReport:
+async def _back_up(request: BackupRequest, scheduled: datetime, latest_start: datetime) -> BackupReport:
     choice = await workflow.execute_local_activity_method(
         PolicyLookup.choose_policy,
         request.policy_name,
@@ -135,20 +139,20 @@ async def _back_up(request: BackupRequest, scheduled: datetime, latest: datetime
     )
     workflow.set_current_details(f"**running**: {choice.type} backup of policy `{request.policy_name}`")
     task = BackupTask(request=request, occurrence=_occurrence(), previous=_previous_backup())
-    return await ENGINES[choice.type].make(Backup(task, choice.timeout, scheduled + request.window, latest))
+    return await ENGINES[choice.type].make(Backup(task, choice.timeout, scheduled + request.window, latest_start))
 
 
 def _occurrence() -> str:
-    """Name the occurrence: the job with its nominal time, and an id that no other cluster or namespace shares.
+    """Return a name of the occurrence: the job with its nominal time, and an id that is unique in all clusters.
 
-    Two installations may have jobs of the same name and back up into the same repository.
+    Two installations may have jobs with the same name and back up into the same repository.
     """
     info = workflow.info()
     return f"{info.workflow_id}~{info.first_execution_run_id}"
 
 
 def _raise_if_cancelled(error: FailureError) -> None:
-    """End the run as cancelled when that is why it has no backup."""
+    """End the run as cancelled when the cancellation is why it made no backup."""
     if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
         workflow.set_current_details("**cancelled**: no backup was made")
         raise asyncio.CancelledError from error

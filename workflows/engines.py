@@ -1,4 +1,4 @@
-"""The engines: one row for each, with its activity, its retries and its way to ask a worker for a backup."""
+"""The engines: one row for each, with its activity, its retries and how the activity is executed."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
 HTTP_RETRIES: Final = RetryPolicy(
     initial_interval=timedelta(seconds=5), backoff_coefficient=2, maximum_interval=timedelta(minutes=2)
 )
-"""Frequent enough to notice soon that the target is well again; time alone limits how long it goes on."""
+"""Frequent enough to notice soon that the target works again. Only time limits the number of attempts."""
 
 RESTIC_RETRIES: Final = RetryPolicy(
     initial_interval=timedelta(seconds=15),
@@ -27,52 +27,52 @@ RESTIC_RETRIES: Final = RetryPolicy(
     maximum_interval=timedelta(minutes=10),
     maximum_attempts=20,
 )
-"""Outlasts a prune that locks the repository, and many lost or restarted workers, but fails after about three hours: a
-person hears of a fault that nobody foresaw. An attempt may outlive an outage of Temporal: the first wait gives it time
-to hear that it is given up, and to end its restic, before the next attempt begins (2 to 13 s)."""
+"""Outlasts a prune that locks the repository, and many lost or restarted workers. Fails after about three hours: people
+learn of an unexpected fault. An attempt may outlive an outage of Temporal: the first wait gives it time to learn that
+it was given up, and to end its restic (2 to 13 s), before the next attempt begins."""
 
 SHORTEST_TRYING: Final = timedelta(minutes=15)
-"""Shortest time for trying an http target, however short the window (contract)."""
+"""Shortest time for the attempts at an http target, for a window of any length (docs/api.md#what-a-run-does)."""
 
 LONGEST_WAIT: Final = timedelta(minutes=5)
-"""Longest wait of an http backup for a worker before it is asked for anew. Temporal counts the time for trying from the
-asking on: this wait is added to it, so it is short. Each asking is 5 of the 51,200 events of a history, so it is not
-shorter."""
+"""Longest wait for a worker in one execution of the http activity. It is short, because it adds to the time for trying
+(docs/temporal-facts.md#limits-count-waiting). It is not shorter, because each execution adds 5 events to a history,
+which may have 51,200 (docs/temporal-facts.md#histories-are-limited)."""
 
 HEARTBEAT_TIMEOUT: Final = timedelta(seconds=30)
-"""Time after which a lost worker is noticed; activities beat every second."""
+"""Time after which a lost worker is noticed; activities send a heartbeat every second, or every 5 s for http."""
 
 _SPARE: Final = timedelta(seconds=30)
-"""An http attempt ends by itself at its limit. If it does not, Temporal ends it so much later."""
+"""An http attempt ends by itself at its limit; if it does not, Temporal ends it this much later."""
 
 _ASKS_ANEW: Final = "ask-anew-for-a-worker"
-"""Patch: runs from before it failed when no worker had taken their backup."""
+"""Patch: older runs failed when no worker had taken their backup."""
 
 
 @dataclass(frozen=True)
 class Backup:
-    """A backup that a run asks for."""
+    """The backup of one run: its task and its times."""
 
     task: BackupTask
     attempt_limit: timedelta
     """The policy's time limit for one attempt."""
     window_end: datetime
-    latest: datetime
-    """Moment after which the backup is too late to begin."""
+    latest_start: datetime
+    """The backup must not begin after this moment."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A way to make backups."""
+    """A way to make backups: an activity, and how to execute it."""
 
     activity: Callable[[Any, BackupTask], Awaitable[BackupReport]]
     retries: RetryPolicy
-    ask: Callable[["Engine", Backup], Awaitable[BackupReport]]
-    """Asks workers for the backup, and waits for its report. Raises FailureError."""
+    strategy: Callable[["Engine", Backup], Awaitable[BackupReport]]
+    """How to execute the activity: once, or again until a worker takes it. Raises FailureError."""
 
     async def make(self, backup: Backup) -> BackupReport:
-        """Make a backup. Raises FailureError when there is none in the end."""
-        return await self.ask(self, backup)
+        """Make a backup. Raises FailureError when no backup was made."""
+        return await self.strategy(self, backup)
 
     async def execute(
         self,
@@ -81,7 +81,7 @@ class Engine:
         schedule_to_close: timedelta,
         schedule_to_start: timedelta | None = None,
     ) -> BackupReport:
-        """Execute the activity once, all its attempts included."""
+        """Execute the activity once, with all its attempts."""
         return await workflow.execute_activity_method(
             self.activity,
             backup.task,
@@ -90,30 +90,31 @@ class Engine:
             schedule_to_close_timeout=schedule_to_close,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=self.retries,
-            # The default would close the run while the backup goes on, and the job's next run could begin beside it.
+            # The default would close the run while the backup goes on, and the job's next run could begin beside it
+            # (docs/temporal-facts.md#cancelled-runs-close-early).
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         )
 
 
-async def _ask_once(engine: Engine, backup: Backup) -> BackupReport:
-    """Ask once; the time of all attempts is the wait until `latest` and one whole attempt."""
+async def _execute_once(engine: Engine, backup: Backup) -> BackupReport:
+    """Execute the activity once; the limit of all attempts is the wait until `latest_start` and one whole attempt."""
     attempt_limit = backup.attempt_limit + TIME_TO_STOP
-    return await engine.execute(backup, attempt_limit, schedule_to_close=_until(backup.latest) + attempt_limit)
+    return await engine.execute(backup, attempt_limit, schedule_to_close=_until(backup.latest_start) + attempt_limit)
 
 
-async def _ask_until_taken(engine: Engine, backup: Backup) -> BackupReport:
-    """Ask anew until a worker takes the backup, and again when its worker was lost.
+async def _execute_until_taken(engine: Engine, backup: Backup) -> BackupReport:
+    """Execute the activity again until a worker takes the backup, and when its worker was lost.
 
-    A worker that takes it by `latest` has the whole time for trying. Temporal's limit for all attempts counts from the
-    asking on and cannot tell waiting from trying: hence more than one asking for a backup that may wait long.
+    A worker that takes it by `latest_start` has the whole time for trying. Temporal's limit for all attempts includes
+    the wait (docs/temporal-facts.md#limits-count-waiting): a backup that may wait long needs more than one execution.
     """
     attempt_limit = backup.attempt_limit + _SPARE
     trying = max(SHORTEST_TRYING, attempt_limit)
     last_failure: BaseException | None = None
     while True:
-        may_wait = _until(backup.latest)
+        may_wait = _until(backup.latest_start)
         wait_and_try = LONGEST_WAIT + max(_until(backup.window_end), trying)
-        is_last = may_wait < wait_and_try  # there is no time for another one after it
+        is_last = may_wait < wait_and_try  # no time for another execution after this one
         try:
             if is_last:
                 return await engine.execute(backup, attempt_limit, may_wait + trying)
@@ -121,25 +122,27 @@ async def _ask_until_taken(engine: Engine, backup: Backup) -> BackupReport:
         except ActivityError as error:
             if not isinstance(error.cause, TimedOut):
                 raise
+            # Judged before the time-out gets an earlier failure as its cause.
+            is_over = _is_over(error.cause, backup.latest_start)
             last_failure = _keep_last_failure(error, error.cause, last_failure)
-            if _is_over(error.cause, backup.latest) or not workflow.patched(_ASKS_ANEW):
+            if is_over or not workflow.patched(_ASKS_ANEW):
                 raise
 
 
 def _keep_last_failure(
     error: ActivityError, timed_out: TimedOut, last_failure: BaseException | None
 ) -> BaseException | None:
-    """Return the last failure of an attempt; an asking that no worker took gets it as its cause, as Temporal does."""
+    """Return the last failure of an attempt. A time-out without an attempt gets it as its cause, as in Temporal."""
     if error.started_event_id:
         return timed_out
     timed_out.__cause__ = timed_out.__cause__ or last_failure
     return timed_out.__cause__
 
 
-def _is_over(timed_out: TimedOut, latest: datetime) -> bool:
+def _is_over(timed_out: TimedOut, latest_start: datetime) -> bool:
     waited = timed_out.type == TimeoutType.SCHEDULE_TO_START
-    failed = not waited and isinstance(timed_out.cause, ApplicationError)  # else its worker was lost
-    return failed or workflow.now() > latest or workflow.cancellation_reason() is not None
+    failed = not waited and isinstance(timed_out.cause, ApplicationError)  # otherwise its worker was lost
+    return failed or workflow.now() > latest_start or workflow.cancellation_reason() is not None
 
 
 def _until(moment: datetime) -> timedelta:
@@ -147,7 +150,7 @@ def _until(moment: datetime) -> timedelta:
 
 
 ENGINES: Final = {
-    "http": Engine(HttpBackup.http_backup, HTTP_RETRIES, _ask_until_taken),
-    "restic": Engine(ResticBackup.restic_backup, RESTIC_RETRIES, _ask_once),
+    "http": Engine(HttpBackup.http_backup, HTTP_RETRIES, _execute_until_taken),
+    "restic": Engine(ResticBackup.restic_backup, RESTIC_RETRIES, _execute_once),
 }
 """The engine of each type of policy."""

@@ -1,4 +1,4 @@
-"""Makes a repository that many runs want at once: its workflow id names the repository, so there is one at a time."""
+"""Makes a repository that many runs need at once: the workflow id names the repository, so one at a time makes it."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from backup_scheduler.jobs import names
 
 ONCE: Final = RetryPolicy(maximum_attempts=1)
-"""A failure goes to the runs that wait; their next attempts ask anew."""
+"""A failure goes to the runs that wait; their next attempts start this workflow again."""
 
 
 @workflow.defn(name=names.REPOSITORY_WORKFLOW)
@@ -20,8 +20,8 @@ class MakeRepositoryWorkflow:
 
     @workflow.run
     async def run(self, policy_name: str) -> None:
-        """Make it, unless it is there meanwhile."""
-        # A local activity takes no place of a backup: the run that waits for it may have the worker's last one.
+        """Make the repository, unless it exists meanwhile."""
+        # A local activity does not count as a backup: the run that waits may have the worker's last place for one.
         await workflow.execute_local_activity_method(
             RepositoryMaker.make_repository,
             policy_name,

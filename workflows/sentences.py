@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 def missed(scheduler_id: str, late: timedelta) -> str:
-    """Say that a run was picked up too late, and how to make its backup now."""
+    """Return why a missed run made no backup, and the command that makes one now."""
     late -= timedelta(microseconds=late.microseconds)
     return (
         f"picked up {late} after the end of its window and grace time, nothing was backed up; "
@@ -21,11 +21,11 @@ def missed(scheduler_id: str, late: timedelta) -> str:
 
 
 def reason(error: FailureError) -> str:
-    """Say in a sentence why no backup was made."""
+    """Return why a failed run made no backup."""
     if not isinstance(error, ActivityError):
         return error.message
     cause = error.cause
-    # Temporal's own limits carry the last failure of an attempt as their cause.
+    # A time-out of Temporal has the last failure of an attempt as its cause.
     last = cause.cause if isinstance(cause, TimedOut) and cause.type != TimeoutType.HEARTBEAT else cause
     waited = isinstance(cause, TimedOut) and not error.started_event_id
     if isinstance(last, ApplicationError):
@@ -43,7 +43,7 @@ def reason(error: FailureError) -> str:
 
 
 def summary(result: BackupResult) -> str:
-    """Write the outcome as Markdown for the person who opens the run in the Web UI."""
+    """Return the result as Markdown for people who open the run in the Web UI."""
     answer = result.answer.status if result.answer else None
     facts = {
         "snapshot": result.snapshot_id and f"`{result.snapshot_id}`",

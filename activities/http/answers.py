@@ -1,4 +1,4 @@
-"""What an answer of a backup service means and what is kept of it, as pure functions."""
+"""Pure functions on the answers of a backup service: their meaning, and the part that the result keeps."""
 
 import html
 import io
@@ -17,26 +17,26 @@ from backup_scheduler.masking import masked
 from backup_scheduler.runs.results import BackupReport, HttpAnswer, Outcome
 from backup_scheduler.texts import clean, encodable
 
-_PASSING = frozenset({408, 429})
+_TRANSIENT = frozenset({408, 429})
 _SHORTEST_DELAY = timedelta(seconds=1)
-"""So that a Retry-After of 0 does not make a storm."""
+"""Keeps a Retry-After of 0 from causing a storm of requests."""
 _LONGEST_DELAY = timedelta(days=365)
 _LONGEST_EXCERPT = 300
 """Characters of an error's body that a failure quotes."""
 _STEP = 1024
-"""Bytes that are unpacked at once: what stands before a damage is kept but for so much."""
+"""Bytes that are unpacked at once: at most this many bytes before a damage are lost."""
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[!/a-z][^>]*>", re.IGNORECASE | re.DOTALL)
 
 
-def passes(status: int) -> bool:
-    """Tell whether an answer that is not a success may be followed by another one."""
-    return status in _PASSING or status >= 500
+def is_transient(status: int) -> bool:
+    """Tell whether a later request may succeed after this status, which is not a success."""
+    return status in _TRANSIENT or status >= 500
 
 
 def unpack(body: bytes, content_encoding: str) -> bytes:
-    """Undo a Content-Encoding as far as it can be, at most to one byte more than LONGEST_BODY.
+    """Decode a body up to its first damage, at most to one byte more than LONGEST_BODY.
 
-    A body of which nothing can be decoded stays as it is.
+    When nothing of it can be decoded, return the body as it is.
     """
     packed = HTTPResponse(io.BytesIO(body), {"Content-Encoding": content_encoding}, preload_content=False)
     unpacked = bytearray()
@@ -51,9 +51,9 @@ def unpack(body: bytes, content_encoding: str) -> bytes:
 
 
 def read_answer(answer: Answer, body: bytes) -> HttpAnswer:
-    """Keep an unpacked body as JSON where it says that it is and is, else as text, undecodable bytes replaced.
+    """Return an unpacked body as JSON when its Content-Type says so and it is valid, else as text.
 
-    A body that is longer than LONGEST_BODY, or broke off, is not JSON any more.
+    Bytes that cannot be decoded are replaced. A body that is longer than LONGEST_BODY, or broke off, is text.
     """
     truncated = bool(answer.fault) or max(len(body), len(answer.body)) > LONGEST_BODY
     body = body[:LONGEST_BODY]
@@ -61,7 +61,7 @@ def read_answer(answer: Answer, body: bytes) -> HttpAnswer:
     if not truncated and (kind == "application/json" or kind.endswith("+json")):
         try:
             kept = HttpAnswer(status=answer.status, body=json.loads(body, parse_constant=_not_json))
-            # JSON that Python reads may be more than the models that carry it bear: nesting, lone surrogates, 1e999.
+            # Python reads JSON that the models cannot carry: deep nesting, lone surrogates, 1e999.
             report = BackupReport(outcome=Outcome.COMPLETED, message="", answer=kept)
             if BackupReport.model_validate_json(report.model_dump_json()) == report:
                 return kept
@@ -71,13 +71,13 @@ def read_answer(answer: Answer, body: bytes) -> HttpAnswer:
 
 
 def describe(host: str, answer: Answer, body: bytes) -> str:
-    """Say in a sentence what a service answered, with the beginning of its unpacked body as text."""
+    """Return a sentence with the status of an answer and the beginning of its unpacked body as text."""
     sentence = f"{host} answered {answer.status} {_utf_8(answer.reason)}".rstrip()
     kind, charset = _kind(answer)
     text = _text(body[:LONGEST_BODY], charset)
     if kind == "text/html" or text.lstrip()[:1] == "<":
         text = html.unescape(_MARKUP.sub(" ", text))
-    # Before it is cut: half of a secret is not known any more.
+    # Mask before the text is cut: half of a secret would not be recognized.
     excerpt = clean(" ".join(masked(text).split()), _LONGEST_EXCERPT)
     return f"{sentence}: {excerpt}" if excerpt else sentence
 
@@ -92,13 +92,13 @@ def _kind(answer: Answer) -> tuple[str, str]:
 def _text(body: bytes, charset: str) -> str:
     try:
         text = body.decode(charset, errors="replace")
-    except (LookupError, ValueError):  # not a charset, or not one of text
+    except (LookupError, ValueError):  # not a charset, or not one for text
         text = body.decode(errors="replace")
     return encodable(text)
 
 
 def _utf_8(header: str) -> str:
-    """Read a text of a header, which http.client takes for Latin-1, as UTF-8 where it is that."""
+    """Decode a header as UTF-8 where it is valid UTF-8; http.client decodes every header as Latin-1."""
     try:
         return header.encode("latin-1").decode()
     except UnicodeError:
@@ -110,7 +110,7 @@ def _not_json(constant: str) -> JsonValue:
 
 
 def retry_after(header: str | None, now: datetime) -> timedelta | None:
-    """Read a Retry-After header (RFC 9110): seconds or a date; None when there is none that makes sense."""
+    """Return the delay of a Retry-After header (RFC 9110), in seconds or as a date; None without a valid one."""
     if header is None:
         return None
     header = header.strip()
@@ -125,10 +125,11 @@ def retry_after(header: str | None, now: datetime) -> timedelta | None:
     return min(max(delay, _SHORTEST_DELAY), _LONGEST_DELAY)
 
 
-def heeded(delay: timedelta, left: timedelta, timeout: timedelta) -> timedelta:
-    """Bound the delay that a service asks for so that an attempt fits into what is left of the time for trying.
+def bounded_delay(delay: timedelta, left: timedelta, timeout: timedelta) -> timedelta:
+    """Shorten the delay that a service asks for, so that an attempt fits into the rest of the time for trying.
 
-    Temporal ends a run at once whose next attempt would come too late. Where less is left than an attempt may take, the
-    half of it is kept for one: so a service that stays busy is asked ever again, but not many times.
+    A delay past that time would end the activity at once (docs/temporal-facts.md#a-long-delay-ends-the-run). When less
+    time is left than one attempt may take, half of it is kept for an attempt: a service that stays busy gets further
+    requests, but not many.
     """
     return min(delay, max(left - timeout, left / 2, _SHORTEST_DELAY))

@@ -1,4 +1,4 @@
-"""Backups that another service makes: one POST request, whose answer is the result."""
+"""Backups that another service makes: one POST request for each attempt; the answer is the result."""
 
 import asyncio
 import time
@@ -20,10 +20,10 @@ from backup_scheduler.runs.results import BackupReport, Outcome
 from backup_scheduler.runs.task import BackupTask
 
 _HEARTBEAT_INTERVAL = timedelta(seconds=5)
-"""There is no progress to tell, so this only bounds how soon a cancellation arrives."""
+"""Bounds how late a cancellation arrives; there is no progress to report."""
 
 _LAST_WORDS = 2
-"""Seconds in which an exchange that was cut tells what it had read."""
+"""Seconds in which an aborted exchange may still return the part of the answer that it has read."""
 
 
 class HttpBackup:
@@ -36,11 +36,11 @@ class HttpBackup:
     async def http_backup(self, task: BackupTask) -> BackupReport:
         """POST the job's url_kwargs and policy_name; an answer with a status of 200 to 399 is success.
 
-        Faults that may pass are left to Temporal to try again, others fail for good.
+        Temporal retries transient faults; a permanent fault fails the backup.
         """
         target = self._policies.find(task.request.policy_name)
         if not isinstance(target, HttpTarget):
-            raise _lasting(f"the policy {task.request.policy_name!r} is not of type http any more")
+            raise _permanent(f"the policy {task.request.policy_name!r} is not of type http any more")
         async with attempt(task, "waiting for the answer of the backup service", _HEARTBEAT_INTERVAL):
             return await _ask(target, task)
 
@@ -53,33 +53,33 @@ async def _ask(target: HttpTarget, task: BackupTask) -> BackupReport:
     exchange = Exchange(
         url,
         form(task.request.url_kwargs, task.request.policy_name),
-        # Lets a service tell a repeated request of one occurrence from the next occurrence.
+        # With it a service can tell a repeated request for one occurrence from the request for the next one.
         {"Idempotency-Key": quote(task.occurrence, safe="")},
         token,
     )
     try:
         answer = await _within(limit, exchange)
     except TimeoutError:
-        raise _passing(f"{host} did not answer completely within {limit:g} s") from None
-    except Exception as error:  # of requests, urllib3, http.client and ssl, which have no base of their own
-        sentence, passing = faults.explain(error, exchange, host)
-        raise (_passing if passing else _lasting)(sentence) from None
+        raise _transient(f"{host} did not answer completely within {limit:g} s") from None
+    except Exception as error:  # requests, urllib3, http.client and ssl have no common base of their errors
+        sentence, is_transient = faults.explain(error, exchange, host)
+        raise (_transient if is_transient else _permanent)(sentence) from None
     body = answers.unpack(answer.body, answer.headers.get("Content-Encoding", ""))
     if 200 <= answer.status < 400:
         return _report(answer, body, host)
     sentence = answers.describe(host, answer, body)
-    if not answers.passes(answer.status):
-        raise _lasting(sentence)
+    if not answers.is_transient(answer.status):
+        raise _permanent(sentence)
     delay = answers.retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
     left = _time_left() - timedelta(seconds=time.monotonic() - began)
-    raise _passing(sentence, delay and answers.heeded(delay, left, target.timeout))
+    raise _transient(sentence, delay and answers.bounded_delay(delay, left, target.timeout))
 
 
 async def _within(limit: float, exchange: Exchange) -> Answer:
-    """Carry an exchange out; it is cut after `limit` seconds, and when this is cancelled.
+    """Run an exchange; abort it after `limit` seconds, and when this task is cancelled.
 
-    It has a thread of its own, which may stay behind where nothing can be cut, in the search for a host's address:
-    threads that wait there must not take the place of others. Raises TimeoutError when not even a status was read.
+    The exchange has a thread of its own, because the search for a host's address cannot be aborted: a thread that stays
+    in it must not take the place of another. Raises TimeoutError when not even a status was read.
     """
     thread = ThreadPoolExecutor(1, thread_name_prefix="http")
     posting = asyncio.get_running_loop().run_in_executor(thread, exchange.post, limit + _LAST_WORDS)
@@ -87,13 +87,13 @@ async def _within(limit: float, exchange: Exchange) -> Answer:
     try:
         if (await asyncio.wait([posting], timeout=limit))[0]:
             return posting.result()
-        exchange.cut(f"it was not complete within {limit:g} s")
+        exchange.abort(f"it was not complete within {limit:g} s")
         await asyncio.wait([posting], timeout=_LAST_WORDS)
         if not posting.done() or posting.exception():
             raise TimeoutError
         return posting.result()
     finally:
-        exchange.cut("given up")
+        exchange.abort("given up")
         posting.cancel()
 
 
@@ -104,7 +104,7 @@ def _report(answer: Answer, body: bytes, host: str) -> BackupReport:
         answer=answers.read_answer(answer, body),
     )
     if answer.fault:
-        # The service has taken the request: asked again, it would make the backup again.
+        # The service has accepted the request: a retry would make the backup again.
         report.outcome = Outcome.COMPLETED_WITH_WARNINGS
         report.warnings = [f"the answer broke off after {len(answer.body):,} bytes: {faults.reason(answer.fault)}"]
     return report
@@ -117,23 +117,23 @@ def _token(target: HttpTarget) -> str | None:
         token = target.token_file.read_text(encoding="ascii").strip()
         masking.hide(token)
     except OSError as error:
-        raise _lasting(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None
+        raise _permanent(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         token = ""
     if not token.isprintable() or not token:
-        raise _lasting(f"the token_file {target.token_file} does not hold a token: one line of ASCII text")
+        raise _permanent(f"the token_file {target.token_file} does not hold a token: one line of ASCII text")
     return token
 
 
 def _time_left() -> timedelta:
     info = activity.info()
     assert info.schedule_to_close_timeout  # noqa: S101  # the workflow sets it
-    return info.scheduled_time + info.schedule_to_close_timeout - info.started_time  # all by the server's clock
+    return info.scheduled_time + info.schedule_to_close_timeout - info.started_time  # all times by the server's clock
 
 
-def _passing(sentence: str, delay: timedelta | None = None) -> ApplicationError:
+def _transient(sentence: str, delay: timedelta | None = None) -> ApplicationError:
     return ApplicationError(sentence, type="BackupTargetUnavailable", next_retry_delay=delay)
 
 
-def _lasting(sentence: str) -> ApplicationError:
+def _permanent(sentence: str) -> ApplicationError:
     return ApplicationError(sentence, type="BackupTargetRefused", non_retryable=True)

@@ -1,4 +1,4 @@
-"""One exchange with a backup service by `requests`, the client that backup services know, in a thread of its own."""
+"""One exchange with a backup service, in its own thread, by `requests`: the client that backup services know."""
 
 import http.client
 import logging
@@ -14,50 +14,50 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 
-from activities.http.trust import trusting
+from activities.http.trust import tls_context
 
-# It logs whole URLs, which may hold a key.
+# urllib3 logs whole URLs, which may hold a key.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 LONGEST_BODY = 64 * 1024
-"""Bytes of an answer that are kept (contract); the result stands in the run's history for ever."""
+"""Bytes of an answer that the result keeps, as long as the history of the run (docs/api.md#what-a-run-does)."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a backup service answered, redirects followed."""
+    """The answer of a backup service, after redirects."""
 
     status: int
     reason: str
     headers: Mapping[str, str]
     body: bytes
-    """As it was sent, at most one byte more than LONGEST_BODY."""
+    """The bytes as they were sent, at most one byte more than LONGEST_BODY."""
     fault: Exception | None = None
-    """What kept the rest of the body from being read."""
+    """The fault that ended the body early."""
 
 
 class Exchange:
-    """One POST and what it is redirected to."""
+    """One POST, with the requests to which it is redirected."""
 
     def __init__(self, url: str, fields: Mapping[str, Any], headers: Mapping[str, str], token: str | None) -> None:
         self.url = url
-        """What was asked for last, or could not be."""
+        """The last URL that was requested, or that could not be."""
         self.redirects = 0
-        """How many were met."""
+        """Number of redirects so far."""
         self.is_connected = False
-        """Whether a connection for `url` was made."""
+        """True once a connection for `url` was made."""
         self._fields = fields
         self._headers = headers
         self._token = token
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
-        self._cut = ""
+        self._aborted = ""
 
     def post(self, wait: float) -> Answer:
-        """Send the fields as a form and read the answer; `wait`, in seconds, is for each single step.
+        """Send the fields as a form and read the answer; `wait` limits each single step, in seconds.
 
-        Raises whatever requests and the libraries below it raise, but not for a body: with the status it is known what
-        became of the request.
+        Raises the errors of requests and of the libraries below it. An error in the body is no failure but the `fault`
+        of the answer: the status tells the outcome of the request.
         """
         with (
             _Session(self) as session,
@@ -65,7 +65,7 @@ class Exchange:
                 self.url,
                 data=self._fields,
                 headers=self._headers,
-                auth=self._authorize if self._token else None,  # else that of the URL, or .netrc's
+                auth=self._authorize if self._token else None,  # else that of the URL or of .netrc
                 timeout=wait,
                 stream=True,
             ) as response,
@@ -79,38 +79,38 @@ class Exchange:
                     body += part
             except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
                 fault = error
-            if self._cut and len(body) <= LONGEST_BODY:  # to a body without a length, that looks like its end
-                fault = ConnectionAbortedError(self._cut)
+            if self._aborted and len(body) <= LONGEST_BODY:  # for a body without a length, that looks like its end
+                fault = ConnectionAbortedError(self._aborted)
             return Answer(response.status_code, response.reason or "", response.headers, bytes(body), fault)
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
-    def cut(self, why: str) -> None:
-        """End the exchange from another thread: what waits for the service stops waiting, and nothing more is sent."""
+    def abort(self, why: str) -> None:
+        """End the exchange from another thread: it stops waiting for the service, and sends nothing more."""
         with self._lock:
-            self._cut = self._cut or why
+            self._aborted = self._aborted or why
             for each in self._sockets:
                 with suppress(OSError):  # not connected any more
-                    # Not the shutdown of a TLS socket, which another thread is using.
+                    # Not the TLS socket's own shutdown: another thread is using its TLS state.
                     socket.socket.shutdown(each, socket.SHUT_RDWR)
 
-    def connected(self, connection: HTTPConnection) -> None:
-        """Take a new connection in, unless the exchange was cut while it was made; raises ConnectionAbortedError."""
+    def on_connect(self, connection: HTTPConnection) -> None:
+        """Record a new connection. Raises ConnectionAbortedError when the exchange was aborted meanwhile."""
         with self._lock:
-            if self._cut:
+            if self._aborted:
                 connection.close()
-                raise ConnectionAbortedError(self._cut)
+                raise ConnectionAbortedError(self._aborted)
             self.is_connected = True
             assert connection.sock  # noqa: S101  # it is connected
             self._sockets.append(connection.sock)
 
 
 class _Session(requests.Session):
-    """A session for one attempt: nothing of it, like a cookie, is left over for another run.
+    """A session for one attempt: no cookie or other state passes to another run.
 
-    It heeds proxies, .netrc and certificates as the environment says, and tries nothing again by itself.
+    Proxies, .netrc and certificates are those of the environment. Nothing is retried here.
     """
 
     def __init__(self, exchange: Exchange) -> None:
@@ -127,7 +127,7 @@ class _Session(requests.Session):
         if resp.is_redirect:
             self._exchange.redirects += 1
             self._exchange.url = resp.headers["Location"]
-            resp.close()  # requests would read all of its body, however long it is
+            resp.close()  # requests would read its whole body, of any length
         target: str | None = super().get_redirect_target(resp)
         return target
 
@@ -142,11 +142,11 @@ class _Adapter(HTTPAdapter):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         host, pool = super().build_connection_pool_key_attributes(request, True, cert)
         if host["scheme"] == "https":
-            pool["ssl_context"] = trusting(verify)
+            pool["ssl_context"] = tls_context(verify)
         return host, pool
 
     def cert_verify(self, *_: Any) -> None:
-        """Leave it to the context."""
+        """Do nothing: the TLS context verifies."""
 
     def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
         pool = super().get_connection_with_tls_context(*arguments, **options)
@@ -160,25 +160,25 @@ def _watched(kind: type[Any], exchange: Exchange) -> type[HTTPConnection]:
 
         def connect(self) -> None:
             super().connect()
-            exchange.connected(self)
+            exchange.on_connect(self)
 
     return Watched
 
 
 class _Response(http.client.HTTPResponse):
     def begin(self) -> None:
-        """Read status and headers; what comes with a status of 1xx is not the answer yet (RFC 9110, 15.2)."""
+        """Read status and headers. A status of 1xx comes before the answer and is skipped (RFC 9110, 15.2)."""
         self._begin()
         while self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            self.headers = self.msg = None  # type: ignore[assignment]  # as before it began
+            self.headers = self.msg = None  # type: ignore[assignment]  # as before the first line
             self._begin()
 
     def _begin(self) -> None:
         try:
             super().begin()
-        except http.client.HTTPException:  # headers that are too long or too many
+        except http.client.HTTPException:  # too long or too many headers
             status_read = isinstance(self.version, int)
-            if not status_read or 300 <= self.status < 400:  # a redirect is nothing without its headers
+            if not status_read or 300 <= self.status < 400:  # a redirect needs its headers
                 raise
             self.headers = self.msg = http.client.HTTPMessage()
             self.chunked, self.length, self.will_close = False, 0, True

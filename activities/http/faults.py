@@ -1,6 +1,6 @@
-"""Why an exchange brought no answer, in sentences for people.
+"""Sentences for people that say why an exchange brought no answer.
 
-Of a URL they quote the host alone: the rest of it may hold a key, and so may the texts of the errors themselves.
+They quote only the host of a URL: the rest of the URL may hold a key, and so may the texts of the errors.
 """
 
 import http.client
@@ -16,13 +16,13 @@ from activities.http.exchange import Exchange
 
 
 def explain(error: Exception, exchange: Exchange, host: str) -> tuple[str, bool]:
-    """Say why the exchange with a host brought no answer, and whether that may pass by itself."""
+    """Return why the exchange with a host brought no answer, and whether that is transient."""
     chain = _chain(error)
     asked = _host(exchange.url) or host
     proxy = " through the proxy" if isinstance(error, exceptions.ProxyError) else ""
     if isinstance(error, exceptions.TooManyRedirects):
         return f"{host} redirected more than {models.DEFAULT_REDIRECT_LIMIT} times", False
-    if isinstance(error, ValueError):  # nothing else is judged before it is sent
+    if isinstance(error, ValueError):  # only the URL is checked before the request is sent
         return _bad_url(exchange, host), False
     for each in chain:
         if isinstance(each, ssl.SSLCertVerificationError):
@@ -32,7 +32,7 @@ def explain(error: Exception, exchange: Exchange, host: str) -> tuple[str, bool]
 
 
 def reason(error: BaseException) -> str:
-    """Return the words of what is behind an error."""
+    """Return the text of the root cause of an error."""
     match _chain(error)[-1]:
         case http.client.RemoteDisconnected():
             return "the connection was closed without an answer"
@@ -40,7 +40,8 @@ def reason(error: BaseException) -> str:
             return f"the answer is not HTTP but begins with {str(bad)[:60]!r}"
         case ssl.SSLError(reason=str(words)):
             return f"TLS: {words.replace('_', ' ').lower()}"
-        case OSError(errno=int(number)) as fault if not isinstance(fault, socket.gaierror):  # it has numbers of its own
+        # A gaierror has numbers of its own, which strerror does not know.
+        case OSError(errno=int(number)) as fault if not isinstance(fault, socket.gaierror):
             return os.strerror(number)
         case OSError(strerror=str(words)):
             return words
@@ -70,7 +71,7 @@ def _host(url: str) -> str | None:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """Return an error and what is behind it: urllib3 and requests wrap one in the other, in many ways."""
+    """Return an error and its causes: urllib3 and requests wrap errors in several ways."""
     chain = [error]
     while True:
         last = chain[-1]

@@ -7,9 +7,9 @@ from pydantic import JsonValue
 
 
 def form(url_kwargs: Mapping[str, JsonValue], policy_name: str) -> dict[str, JsonValue]:
-    """Return the fields that `requests` encodes: it leaves None out, True is "True", a list repeats its key.
+    """Return the fields for `requests`, which leaves out None, sends True as "True", and repeats the key of a list.
 
-    An object, or a list with one in it, of which requests would send the keys alone, is JSON.
+    An object, or a list that holds one, is sent as JSON: requests would send only the keys of the object.
     """
     fields: dict[str, JsonValue] = {**url_kwargs, "policy_name": policy_name}
     return {

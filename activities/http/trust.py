@@ -1,4 +1,4 @@
-"""The authorities whose certificates http targets may have: those that `requests` trusts, read once."""
+"""The certificate authorities for http targets: those that `requests` trusts, read once."""
 
 import ssl
 from functools import lru_cache
@@ -8,10 +8,10 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.ssl_ import create_urllib3_context
 
 
-def trusting(verify: bool | str | None) -> ssl.SSLContext:
-    """Return a context that all threads share, for the file or folder that REQUESTS_CA_BUNDLE names, else certifi's.
+def tls_context(verify: bool | str | None) -> ssl.SSLContext:
+    """Return a context that all threads share. It trusts the file or folder in REQUESTS_CA_BUNDLE, else certifi's.
 
-    requests itself reads the authorities anew for each exchange: 60 ms of CPU time and 1.7 MiB. Raises OSError.
+    requests itself reads the authorities for each exchange: 60 ms of CPU time and 1.7 MiB. Raises OSError.
     """
     bundle = Path(verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH)
     try:
@@ -28,6 +28,6 @@ def _read(bundle: Path, _changed: int) -> ssl.SSLContext:
     else:
         context.load_verify_locations(cafile=bundle)
     context.set_alpn_protocols(["http/1.1"])
-    # urllib3 sets them for each connection, and OpenSSL would free what another thread is reading.
-    context.set_alpn_protocols = lambda _: None  # type: ignore[method-assign, assignment]  # of this one context
+    # urllib3 sets the protocols for each connection; OpenSSL would free a list that another thread is reading.
+    context.set_alpn_protocols = lambda _: None  # type: ignore[method-assign, assignment]  # replaced for this one context
     return context

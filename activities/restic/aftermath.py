@@ -1,7 +1,7 @@
-"""What a restic of ours leaves that did not end by itself: it may still be at work, or its lock may stay behind.
+"""Clean-up after earlier attempts whose restic did not end by itself: it may still run, or its lock may remain.
 
-Nothing is done to what is not provably ours: a restic that this machine shows under the pid and the start time that
-an attempt recorded, and the lock that names its host, its pid and its user and is not older than it.
+It touches only what is provably ours. A restic is ours when this machine shows it under the pid and the start time that
+an attempt recorded. A lock is ours when it names the host, the pid and the user of that restic and is not older.
 """
 
 import asyncio
@@ -12,53 +12,55 @@ from pathlib import Path
 from typing import Final
 
 from activities.restic import locations
-from activities.restic.failures import passing
+from activities.restic.failures import transient
 from activities.restic.locks import Lock, lock_ids, read_lock
-from activities.restic.processes import Fate, StartedRestic, end, ended, fate, pid_is_unmistakable
+from activities.restic.processes import Fate, StartedRestic, fate, pid_is_unambiguous, stop, wait_until_ended
 
 RENEWED_WITHIN: Final = timedelta(minutes=6)
-"""restic renews its lock every 5 minutes: after this an unchanged one belongs to nobody who is at work."""
+"""restic renews its lock every 5 minutes: a lock that stays unchanged this long belongs to no running restic."""
 
-_LOOK_AGAIN: Final = 10
-"""Seconds between two looks at the locks of a repository."""
+_CHECK_INTERVAL: Final = 10
+"""Seconds between two checks of the locks of a repository."""
 
-_DYING: Final = 5
-"""Seconds within which a process is gone that was killed."""
+_TIME_TO_DIE: Final = 5
+"""Seconds within which a killed process is gone."""
 
-Reading = Callable[[Sequence[str]], Awaitable[list[str]]]
-"""Runs a command of restic that only reads, and returns the lines that it printed; none when it failed."""
+ReadLines = Callable[[Sequence[str]], Awaitable[list[str]]]
+"""Runs a restic command that only reads; returns the lines that it printed, none when it failed."""
 
 
 class Aftermath:
-    """Looks after what earlier attempts left in one repository."""
+    """Cleans up after earlier attempts in one repository."""
 
-    def __init__(self, read: Reading, folder: Path | None, step: Callable[[str], None], stop_time: timedelta) -> None:
-        self._read = read
+    def __init__(
+        self, read_lines: ReadLines, folder: Path | None, step: Callable[[str], None], stop_time: timedelta
+    ) -> None:
+        self._read_lines = read_lines
         self._folder = folder
-        """Of a local repository: only there can one lock be removed."""
+        """Folder of a local repository; only there can a single lock be removed."""
         self._step = step
         self._stop_time = stop_time
 
     async def settle(self, earlier: Sequence[StartedRestic]) -> list[str]:
-        """Wait until no earlier restic of this run is at work, and remove their locks.
+        """End every earlier restic of this run, or wait for its end, and remove its locks.
 
-        Returns a sentence for each lock that stays. Raises ApplicationError when one is at work where it cannot be
+        Returns a sentence for each lock that stays. Raises ApplicationError when a restic runs where it cannot be
         ended: two at once would make two snapshots.
         """
-        remain: list[str] = []
+        remaining: list[str] = []
         for restic in earlier:
             if fate(restic) is Fate.ALIVE:
                 self._step(f"ending restic of an earlier attempt, pid {restic.pid}")
-                await end(restic, self._stop_time.total_seconds())
+                await stop(restic, self._stop_time.total_seconds())
             if fate(restic) is Fate.UNKNOWN:
-                remain += await self._outwait(restic)
+                remaining += await self._outwait(restic)
             else:
-                remain += await self.clear(restic)
-        return remain
+                remaining += await self.clear(restic)
+        return remaining
 
     async def clear(self, restic: StartedRestic) -> list[str]:
-        """Remove the locks of a restic of ours that is gone; return a sentence for each one that stays."""
-        await ended(restic, _DYING)
+        """Remove the locks of a restic of ours that is gone; return a sentence for each lock that stays."""
+        await wait_until_ended(restic, _TIME_TO_DIE)
         locks = await self._locks_of(restic)
         if not locks:
             return []
@@ -69,42 +71,42 @@ class Aftermath:
         return []
 
     async def _outwait(self, restic: StartedRestic) -> list[str]:
-        """Wait for a restic that nobody can look at from here, as long as its lock may mean that it is at work."""
+        """Wait for a restic that cannot be seen from here, as long as its lock may mean that it runs."""
         locks = await self._locks_of(restic)
         first, began = {lock.id for lock in locks}, time.monotonic()
         while locks:
             if {lock.id for lock in locks} != first:
-                raise passing(
+                raise transient(
                     f"restic of an earlier attempt of this run is still at work, as pid {restic.pid} on {restic.host}: "
                     "its worker has lost Temporal, or was killed alone"
                 )
             if time.monotonic() - began > RENEWED_WITHIN.total_seconds():
                 return [_stays(lock) for lock in locks]
             self._step(f"waiting for restic of an earlier attempt, pid {restic.pid} on {restic.host}, or its silence")
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(_CHECK_INTERVAL)
             locks = await self._locks_of(restic)
         return []
 
     async def _locks_of(self, restic: StartedRestic) -> list[Lock]:
         if self._folder and not await asyncio.to_thread(_any_file, self._folder / "locks"):
-            return []  # restic itself takes a second to open a repository
+            return []  # spares a command: restic takes a second to open a repository
         found = []
-        for lock_id in lock_ids(await self._read(["list", "locks"])):
-            lock = read_lock(lock_id, await self._read(["cat", "lock", lock_id]))
+        for lock_id in lock_ids(await self._read_lines(["list", "locks"])):
+            lock = read_lock(lock_id, await self._read_lines(["cat", "lock", lock_id]))
             if lock and lock.is_of(restic):
                 found.append(lock)
         return found
 
 
 def _is_provably_gone(restic: StartedRestic, folder: Path) -> bool:
-    return fate(restic) is Fate.GONE and pid_is_unmistakable(restic) and locations.on_a_disk(folder)
+    return fate(restic) is Fate.GONE and pid_is_unambiguous(restic) and locations.is_on_local_disk(folder)
 
 
 def _any_file(folder: Path) -> bool:
     try:
         return any(folder.iterdir())
     except OSError:
-        return True  # restic says what is the matter
+        return True  # restic reports the fault
 
 
 def _stays(lock: Lock) -> str:

@@ -1,8 +1,7 @@
-"""Runs restic as a process that cannot be left behind, and knows its command lines."""
+"""The command lines of restic, and the process that runs one: it ends soon after its worker."""
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
@@ -12,33 +11,29 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from activities.restic.messages import fatal, message
+from activities.restic.messages import exit_error_text, parse_message
+from activities.restic.verdicts import Verdict
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.runs.task import BackupTask
 
 STOP_TIME = timedelta(seconds=60)
-"""How long restic may take to end after SIGINT: it finishes what it uploads and removes its lock (13 s measured)."""
+"""Longest time for restic to end after SIGINT: it finishes its uploads and removes its lock (13 s measured)."""
 
-READING = ("snapshots", "ls", "list", "cat")
-"""Commands that write nothing, and can be ended and repeated at any time. They make no lock, so that none stays behind,
-and a repository that somebody else has locked can be looked at."""
+READ_ONLY = ("snapshots", "ls", "list", "cat")
+"""Commands that write nothing, so they can be ended and repeated at any time. They run without a lock: none stays
+behind, and they can read a repository that another restic has locked."""
 
 _MINDER = Path(__file__).with_name("minder.py")
 _LONGEST_LINE = 64 * 1024 * 1024
 _LAST_OUTPUT = 5
-"""Seconds; a process that a password_command left behind may hold the pipes open for ever."""
+"""Seconds for the rest of the output: a process that a password_command left may hold the pipes open for ever."""
 _MOST_TEXTS = 50
 _OURS = ("RESTIC_REPOSITORY", "RESTIC_PASSWORD")
 _FOREIGN_SECRETS = ("SCHEDULER_", "TEMPORAL_", "AMQP_URI")
 
 
-def installed() -> bool:
-    """Whether the worker's machine has restic."""
-    return shutil.which("restic") is not None
-
-
 def environment(policy: ResticPolicy, inherited: dict[str, str]) -> dict[str, str]:
-    """Return restic's environment: the worker's (keys for S3 and the like), and where the policy's secrets stand."""
+    """Return restic's environment: the worker's (keys for S3 and the like), and the places of the policy's secrets."""
     own = {
         "RESTIC_REPOSITORY": policy.repository,
         "RESTIC_REPOSITORY_FILE": policy.repository_file,
@@ -52,7 +47,7 @@ def environment(policy: ResticPolicy, inherited: dict[str, str]) -> dict[str, st
 
 
 def run_tag(occurrence: str) -> str:
-    """Return the tag that marks the snapshot of an occurrence; encoded, because restic splits tags at commas."""
+    """Return the tag of the snapshot of an occurrence, URL-encoded because restic splits tags at commas."""
     return f"run={quote(occurrence, safe='')}"
 
 
@@ -62,7 +57,7 @@ def snapshots_of(task: BackupTask) -> list[str]:
 
 
 def backup_arguments(policy: ResticPolicy, task: BackupTask, host: str, paths: Sequence[str]) -> list[str]:
-    """Return the command line of a backup of these paths; no secret stands on it."""
+    """Return the command line of a backup of these paths; it holds no secret."""
     tags = [
         run_tag(task.occurrence),
         f"job={quote(task.request.scheduler_id, safe='')}",
@@ -80,39 +75,43 @@ def backup_arguments(policy: ResticPolicy, task: BackupTask, host: str, paths: S
 
 
 class Output:
-    """What restic said: its JSON messages go to whoever listens, plain text is kept."""
+    """Output of restic: JSON messages go to `on_message`, lines of plain text are kept."""
 
     def __init__(self, on_message: Callable[[dict[str, Any]], None] | None = None) -> None:
         self.texts: list[str] = []
-        """The last lines of plain text, from both streams."""
+        """The last 50 lines of plain text, from both streams."""
         self.on_text: Callable[[str], None] | None = None
-        """Hears each of these lines."""
+        """Called with each plain text."""
         self._on_message = on_message
 
     async def read(self, stream: asyncio.StreamReader) -> None:
         """Read a stream to its end."""
         async for line in stream:
             raw = line.decode(errors="replace").strip()
-            read = message(raw)
-            text = fatal(read)
-            if text is None and read is not None and self._on_message:
-                self._on_message(read)
+            message = parse_message(raw)
+            text = exit_error_text(message)
+            if text is None and message is not None and self._on_message:
+                self._on_message(message)
             elif text := text or raw:
-                lines = [line.strip() for line in text.splitlines()]  # a message may have a stack trace in it
+                lines = [line.strip() for line in text.splitlines()]  # a message may hold a stack trace
                 self.texts = [*self.texts, *lines][-_MOST_TEXTS:]
                 if self.on_text:
                     self.on_text(text)
 
 
+Ended = tuple[Verdict, Output, int]
+"""A command that has ended: the verdict, the output and the exit code."""
+
+
 async def run(
     arguments: Sequence[str], env: dict[str, str], output: Output, on_start: Callable[[int], None] | None = None
 ) -> int:
-    """Run restic and return its exit code, or 128 and the signal that ended it; `on_start` hears its process id.
+    """Run restic. Return its exit code, or 128 plus the signal that ended it; `on_start` gets its process id.
 
-    Cancelling this ends restic with SIGINT, upon which it removes its lock, and after STOP_TIME with SIGKILL. Only then
-    the cancellation goes on, so nothing is running any more. A worker that is killed takes restic with it, softly.
+    When cancelled, end restic with SIGINT, on which it removes its lock, and after STOP_TIME with SIGKILL. Only then
+    raise CancelledError: nothing is running any more. When the worker is killed, the minder ends restic the same way.
     """
-    no_lock = ["--no-lock"] if arguments[0] in READING else []
+    no_lock = ["--no-lock"] if arguments[0] in READ_ONLY else []
     with _lifeline() as lifeline:
         async with _pipe() as (stdout, stdout_end), _pipe() as (stderr, stderr_end), _pipe() as (pid, pid_end):
             process = await asyncio.create_subprocess_exec(
@@ -122,7 +121,7 @@ async def run(
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=stdout_end.write,
                 stderr=stderr_end.write,
-                # A pipe without a reader would kill restic before it removed its lock: so it holds both ends.
+                # restic holds both ends: a pipe without a reader would kill it before it removed its lock.
                 pass_fds=(stdout_end.read, stderr_end.read, lifeline, pid_end.write),
                 start_new_session=True,  # a Ctrl-C in the worker's terminal is not for restic
             )
@@ -130,11 +129,11 @@ async def run(
                 end.close_write()
             reading = [asyncio.create_task(output.read(stdout)), asyncio.create_task(output.read(stderr))]
             try:
-                if (told := await pid.read()) and on_start:
-                    on_start(int(told))
+                if (digits := await pid.read()) and on_start:
+                    on_start(int(digits))
                 exit_code = await process.wait()
                 await asyncio.wait(reading, timeout=_LAST_OUTPUT)
-            except BaseException:  # whatever it is, nothing is left running
+            except BaseException:  # after any error, nothing is left running
                 await to_its_end(_stop(process))
                 raise
             finally:
@@ -145,12 +144,12 @@ async def run(
 
 
 async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await work that has to be done even though this task is being cancelled."""
+    """Await work that has to end even though this task is being cancelled."""
     working = asyncio.create_task(work)
     while not working.done():
         try:
             await asyncio.shield(working)
-        except asyncio.CancelledError:  # once more, as by a worker that stops while the run is being cancelled
+        except asyncio.CancelledError:  # a second one, such as a worker that stops while the run is being cancelled
             continue
 
 
@@ -167,7 +166,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 @contextmanager
 def _lifeline() -> Iterator[int]:
-    """Make a pipe that breaks when this process ends; yields the end that breaks."""
+    """Make a pipe that breaks when this process ends; yield the end that the minder watches."""
     broken, held = os.pipe()
     try:
         yield broken

@@ -1,4 +1,4 @@
-"""How a restic backup fails: for good, or for an attempt."""
+"""Failures of restic backups: transient ones, which Temporal retries, and permanent ones."""
 
 from temporalio.exceptions import ApplicationError
 
@@ -7,17 +7,17 @@ from activities.restic.verdicts import Verdict, explain
 _TYPE = "ResticFailed"
 
 
-def passing(sentence: str) -> ApplicationError:
-    """Make the failure of an attempt after which another one may succeed."""
+def transient(sentence: str) -> ApplicationError:
+    """Make a failure after which another attempt may succeed."""
     return ApplicationError(sentence, type=_TYPE)
 
 
-def lasting(sentence: str) -> ApplicationError:
-    """Make a failure after which no attempt can succeed until a person did something."""
+def permanent(sentence: str) -> ApplicationError:
+    """Make a failure after which no attempt can succeed until a person acts."""
     return ApplicationError(sentence, type=_TYPE, non_retryable=True)
 
 
 def failure(verdict: Verdict, exit_code: int, texts: list[str]) -> ApplicationError:
-    """Make the failure of a command of restic."""
+    """Make the failure of a restic command."""
     sentence = explain(verdict, exit_code, texts)
-    return lasting(sentence) if verdict.lasting else passing(sentence)
+    return permanent(sentence) if verdict.is_permanent else transient(sentence)

@@ -1,7 +1,8 @@
-"""Locks in a restic repository: whose they are, and which of them was left by a restic of ours that is gone.
+"""Locks in a restic repository, and whether one can be the lock of a restic of ours.
 
-`restic unlock` takes a lock for stale when a SIGHUP to its pid fails on the same host, as it does for a process of
-another user or in another PID namespace, and it sends the SIGHUP to whoever has that pid now. So it is never used.
+The product never uses `restic unlock`. On the host of a lock that command sends SIGHUP to the lock's pid, which another
+process may have now. When the signal fails, it takes the lock for stale. The signal also fails for a running process of
+another user or in another PID namespace.
 """
 
 import json
@@ -17,14 +18,14 @@ _ID = re.compile(r"[0-9a-f]{64}")
 
 
 class Lock(BaseModel):
-    """What restic writes into a lock. It renews a lock every 5 minutes, as another one."""
+    """Content of a lock. restic renews a lock every 5 minutes: it writes a new one and removes the old one."""
 
     id: str
-    """The name of its file."""
+    """Name of its file."""
     time: datetime
-    """When it was made or renewed, by the clock of its machine."""
+    """Time at which it was made or renewed, by the clock of its machine."""
     exclusive: bool = False
-    """Nobody else may use the repository, as while it is pruned."""
+    """True when no other restic may use the repository, such as during a prune."""
     hostname: str = ""
     username: str = ""
     pid: int = 0
@@ -36,21 +37,21 @@ class Lock(BaseModel):
         return (self.hostname, self.pid, self.uid) == ours and self.time >= restic.since
 
     def __str__(self) -> str:
-        """Say for people whose lock it is."""
+        """Return a text for people that names the owner of the lock."""
         kind = "exclusive lock" if self.exclusive else "lock"
         return f"{kind} of {self.username}, pid {self.pid} on {self.hostname}, since {self.time:%Y-%m-%d %H:%M:%S %z}"
 
 
 def lock_ids(lines: Iterable[str]) -> list[str]:
-    """Return the ids that `restic list locks` prints, among what else it says."""
+    """Return the ids in the output of `restic list locks`, which may hold other lines."""
     return [line for line in lines if _ID.fullmatch(line)]
 
 
 def read_lock(lock_id: str, lines: Iterable[str]) -> Lock | None:
-    """Read what `restic cat lock` prints, among what else it says; None when it has been removed meanwhile."""
+    """Parse the output of `restic cat lock`, which may hold other lines; None when the lock was removed meanwhile."""
     text = "\n".join(lines)
     try:
-        read = json.loads(text[text.index("{") : text.rindex("}") + 1])
-        return Lock.model_validate({**read, "id": lock_id})
+        content = json.loads(text[text.index("{") : text.rindex("}") + 1])
+        return Lock.model_validate({**content, "id": lock_id})
     except (ValueError, TypeError, ValidationError):
         return None

@@ -1,4 +1,4 @@
-"""The output of restic: its JSON messages, complaints, snapshots and the reports made of them; pure functions.
+"""Pure functions on the output of restic: its messages, texts and snapshots, and the reports made from them.
 
 Source: restic 0.14 by experiment, newer releases by their documentation and by `make test-restic`.
 """
@@ -13,54 +13,54 @@ from backup_scheduler.runs.results import BackupReport, Outcome
 from backup_scheduler.texts import redact
 
 MOST_WARNINGS: Final = 20
-"""Complaints that a report keeps."""
+"""Number of warnings that a report keeps."""
 
-NOT_KNOWN: Final = "whether the lost attempt could read all files is not known: the worker's log may tell"
-"""The warning of a snapshot that an earlier attempt left."""
+COMPLETENESS_UNKNOWN: Final = "whether the lost attempt could read all files is not known: the worker's log may tell"
+"""Warning in the report of a snapshot that an earlier attempt made."""
 
 _LONGEST_TEXT: Final = 500
 _SHORT_ID: Final = 8
-"""Characters of a snapshot's id, as restic lists them: some releases print no more of a new snapshot."""
-_TRIES_AGAIN: Final = re.compile(r" returned error, retrying after \S+: ")
+"""Characters of a snapshot id that restic lists; some releases print no more of the id of a new snapshot."""
+_RETRY: Final = re.compile(r" returned error, retrying after \S+: ")
 
 
-def tries_again(text: str) -> bool:
-    """Tell whether restic says that it waits to ask the repository again."""
-    return _TRIES_AGAIN.search(text) is not None
+def is_retrying(text: str) -> bool:
+    """Tell whether restic reports that it will retry a request to the repository."""
+    return _RETRY.search(text) is not None
 
 
-def goes_on(text: str) -> bool:
-    """Tell whether restic says that the repository answered when it was asked again."""
+def has_recovered(text: str) -> bool:
+    """Tell whether restic reports that a retry succeeded."""
     return "operation successful after" in text
 
 
-def silence(texts: Iterable[str]) -> str:
-    """Say in a sentence that a repository does not answer, with what restic met last."""
-    reasons = [_TRIES_AGAIN.split(text, 1)[1] for text in texts if tries_again(text)]
+def unreachable(texts: Iterable[str]) -> str:
+    """Return a sentence for a repository that does not answer, with the last fault that restic met."""
+    reasons = [_RETRY.split(text, 1)[1] for text in texts if is_retrying(text)]
     words = redact(" ".join(reasons[-1].split()))[-_LONGEST_TEXT:] if reasons else "restic did not say why"
     return f"the repository cannot be reached: {words}"
 
 
-def fatal(read: dict[str, Any] | None) -> str | None:
-    """Return the text of an `exit_error` message, as which fatal errors come from 0.18 on."""
-    return str(read.get("message")) if read and read.get("message_type") == "exit_error" else None
+def exit_error_text(message: dict[str, Any] | None) -> str | None:
+    """Return the text of an `exit_error` message, the form of fatal errors from 0.18 on; None for other messages."""
+    return str(message.get("message")) if message and message.get("message_type") == "exit_error" else None
 
 
-def message(line: str) -> dict[str, Any] | None:
-    """Read a line as one of restic's JSON messages; None when it is plain text, which restic mixes in."""
+def parse_message(line: str) -> dict[str, Any] | None:
+    """Parse a line as a JSON message of restic; None for plain text, which restic mixes in."""
     try:
-        read = json.loads(line)
+        message = json.loads(line)
     except ValueError:
         return None
-    return read if isinstance(read, dict) else None
+    return message if isinstance(message, dict) else None
 
 
-def complaint(read: dict[str, Any]) -> str:
-    """Return the text of an `error` message, with the file that it is about."""
-    error = read.get("error")
+def error_text(message: dict[str, Any]) -> str:
+    """Return the text of an `error` message, with its file."""
+    error = message.get("error")
     text = error.get("message") if isinstance(error, dict) else error
-    item = read.get("item")
-    # 0.14 gives the details of an error from the system apart, its number among them, and an empty text for others.
+    item = message.get("item")
+    # 0.14 gives a system error as separate fields, its number among them, and an empty text for other errors.
     if not isinstance(text, str) and isinstance(error, dict):
         text = " ".join(str(error[key]) for key in ("Op", "Path") if isinstance(error.get(key), str))
         if reason := _reason(error.get("Err")):
@@ -76,7 +76,7 @@ def _reason(error: object) -> str | None:
     return error if isinstance(error, str) else None
 
 
-def snapshots(lines: Iterable[str]) -> list[dict[str, Any]]:
+def parse_snapshots(lines: Iterable[str]) -> list[dict[str, Any]]:
     """Return the snapshots that `restic snapshots --json` lists."""
     for line in lines:
         try:
@@ -88,8 +88,8 @@ def snapshots(lines: Iterable[str]) -> list[dict[str, Any]]:
     return []
 
 
-def twins(listed: list[dict[str, Any]]) -> list[str]:
-    """Say that a run has several snapshots, and which; nothing where it has one."""
+def duplicates_warning(listed: list[dict[str, Any]]) -> list[str]:
+    """Return a warning that names the snapshots of a run; no warning when it has only one."""
     if len(listed) < 2:
         return []
     ids = " and ".join(
@@ -102,7 +102,7 @@ def twins(listed: list[dict[str, Any]]) -> list[str]:
 
 
 def report_of_new(snapshot_id: str, summary: dict[str, Any], warnings: list[str], remark: str) -> BackupReport:
-    """Make the report of a snapshot from the `summary` message; restic leaves fields out that are zero."""
+    """Make the report of a new snapshot from the `summary` message, in which restic leaves out fields that are zero."""
     snapshot_id = snapshot_id[:_SHORT_ID]
     files = int(summary.get("total_files_processed", 0))
     processed = int(summary.get("total_bytes_processed", 0))
@@ -120,16 +120,16 @@ def report_of_new(snapshot_id: str, summary: dict[str, Any], warnings: list[str]
 
 
 def report_of_found(snapshot: dict[str, Any]) -> BackupReport:
-    """Make the report of a snapshot that an earlier attempt left; restic keeps the counts with it from 0.17 on.
+    """Make the report of a snapshot that an earlier attempt made; it holds the counts from restic 0.17 on.
 
-    Whether that attempt could read everything, only it knew: this is never plain success.
+    It is never plain success: only that attempt knew whether it could read everything.
     """
     snapshot_id = str(snapshot["id"])[:_SHORT_ID]
     summary = snapshot.get("summary") or {}
     return BackupReport(
         outcome=Outcome.COMPLETED_WITH_WARNINGS,
         message=f"restic saved snapshot {snapshot_id} in an earlier attempt of this run, which was then lost",
-        warnings=[NOT_KNOWN],
+        warnings=[COMPLETENESS_UNKNOWN],
         snapshot_id=snapshot_id,
         files=summary.get("total_files_processed"),
         bytes_processed=summary.get("total_bytes_processed"),

@@ -1,10 +1,10 @@
 """Runs restic and ends it when the worker is gone: `python minder.py LIFELINE PID_TO SECONDS COMMAND...`.
 
-The worker holds the other end of the pipe LIFELINE. The kernel closes it when the worker ends, however it ends. Linux
-has a signal for that too (pdeathsig), but forgets it for programs with file capabilities, which is the usual way to let
-restic read all files without being root. PID_TO is a pipe that is told restic's process id.
+The worker holds the other end of the pipe LIFELINE. The kernel closes that end when the worker ends in any way. Linux
+has a signal for this (pdeathsig), but drops it for programs with file capabilities, the usual way to let restic read
+all files without being root. The minder writes restic's process id to the pipe PID_TO.
 
-It imports nothing of this project, so that it starts in a few milliseconds.
+It imports nothing from this project, so it starts in a few milliseconds.
 """
 
 import os
@@ -14,13 +14,13 @@ import sys
 
 
 def mind(lifeline: int, pid_to: int, seconds: float, command: list[str]) -> int:
-    """Run a command to its end and return its exit code, or 128 and its signal, as shells do.
+    """Run a command to its end. Return its exit code, or 128 plus its signal as shells do.
 
-    When the lifeline breaks it gets SIGINT, upon which restic removes its lock, and after `seconds` SIGKILL.
+    When the lifeline breaks, send it SIGINT, on which restic removes its lock, and after `seconds` SIGKILL.
     """
     for descriptor in (lifeline, pid_to):
         os.set_inheritable(descriptor, False)
-    # The worker ends the whole process group with SIGINT. A handler, because what is ignored stays so in the command.
+    # The worker sends SIGINT to the whole process group. A handler: the command would inherit an ignored signal.
     signal.signal(signal.SIGINT, lambda *_: None)
     pid = os.posix_spawnp(command[0], command, os.environ)
     process = os.pidfd_open(pid)

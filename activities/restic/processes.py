@@ -1,4 +1,4 @@
-"""Which restic an attempt has started, so that a later attempt knows whether it is gone; Linux tells it in /proc."""
+"""Processes of restic: a later attempt learns from /proc whether the restic of an earlier one is gone."""
 
 import asyncio
 import os
@@ -14,35 +14,35 @@ from typing import Final
 from pydantic import BaseModel
 
 _MACHINES_OWN: Final = "pid:[4026531836]"
-"""The PID namespace in which a machine starts: its processes see those of all others (include/linux/proc_ns.h)."""
+"""A machine's initial PID namespace, whose processes see those of all others (include/linux/proc_ns.h)."""
 
 
 class StartedRestic(BaseModel):
-    """A restic of ours; heartbeats carry it, so it is all that is left when its worker is lost."""
+    """Identity of a restic process of ours. Heartbeats carry it, so it outlasts a lost worker."""
 
     host: str
     boot: str
-    """The kernel's id of this boot of this machine; containers have that of their machine."""
+    """The kernel's id of the current boot of the machine; a container has the id of its machine."""
     pid_namespace: str
     pid: int
     uid: int
     started: int
-    """Clock ticks from the boot to its start: a pid that was given again has another one."""
+    """Clock ticks from the boot to its start; they tell it from a later process with the same pid."""
     since: datetime
-    """Before its start."""
+    """A moment before its start."""
 
 
 class Fate(Enum):
-    """What is known of a process that was started earlier, perhaps elsewhere."""
+    """State of a process that was started earlier, perhaps elsewhere."""
 
     ALIVE = auto()
     GONE = auto()
     UNKNOWN = auto()
-    """It ran on another machine, before a restart, or in another PID namespace: nobody can look there from here."""
+    """It ran on another machine, before a restart, or in another PID namespace, so it cannot be seen from here."""
 
 
 def identify(pid: int, since: datetime) -> StartedRestic | None:
-    """Return what tells a child process of ours from all others; None when it has ended already."""
+    """Return the identity of a child process; None when it has ended already."""
     started = _start_of(pid)
     if started is None:
         return None
@@ -58,7 +58,7 @@ def identify(pid: int, since: datetime) -> StartedRestic | None:
 
 
 def fate(restic: StartedRestic) -> Fate:
-    """Tell whether a restic of ours still runs, where that can be known for sure."""
+    """Tell whether a restic of ours still runs; UNKNOWN when that is not certain."""
     if (restic.boot, restic.pid_namespace) != (_boot(), _namespace()):
         return Fate.UNKNOWN
     if _start_of(restic.pid) == restic.started:
@@ -67,10 +67,10 @@ def fate(restic: StartedRestic) -> Fate:
     return Fate.GONE if _sees_all() else Fate.UNKNOWN
 
 
-def pid_is_unmistakable(restic: StartedRestic) -> bool:
+def pid_is_unambiguous(restic: StartedRestic) -> bool:
     """Tell whether no other process of this machine can have written this pid into a lock.
 
-    A container on the host's network has the host's name, and pids of its own. Only the machine's own PID namespace
+    A container on the host's network has the host's name, but its own pids. Only the machine's initial PID namespace
     sees the processes of all others.
     """
     if not restic.pid_namespace == _namespace() == _MACHINES_OWN or not _sees_all():
@@ -78,10 +78,10 @@ def pid_is_unmistakable(restic: StartedRestic) -> bool:
     return not any(restic.pid in _pids(process) for process in Path("/proc").glob("[0-9]*"))
 
 
-async def end(restic: StartedRestic, seconds: float) -> None:
-    """End a restic that is alive: by SIGINT, upon which it removes its lock, and after `seconds` by SIGKILL.
+async def stop(restic: StartedRestic, seconds: float) -> None:
+    """Stop a running restic: send SIGINT, on which it removes its lock, and after `seconds` SIGKILL.
 
-    Where this user may not, wait until it ends by itself.
+    When this user may not send signals to it, wait until it ends by itself.
     """
     with _open(restic) as process:
         if process is None:
@@ -89,20 +89,20 @@ async def end(restic: StartedRestic, seconds: float) -> None:
         for signum in (signal.SIGINT, signal.SIGKILL):
             with suppress(PermissionError, ProcessLookupError):
                 signal.pidfd_send_signal(process, signum)
-                if await _ended(process, seconds):
+                if await _wait(process, seconds):
                     return
-        await _ended(process, None)
+        await _wait(process, None)
 
 
-async def ended(restic: StartedRestic, seconds: float) -> bool:
-    """Wait until a restic has ended; False when it has not within `seconds`."""
+async def wait_until_ended(restic: StartedRestic, seconds: float) -> bool:
+    """Wait until a restic has ended; return False when it has not ended within `seconds`."""
     with _open(restic) as process:
-        return process is None or await _ended(process, seconds)
+        return process is None or await _wait(process, seconds)
 
 
 @contextmanager
 def _open(restic: StartedRestic) -> Iterator[int | None]:
-    """Yield a descriptor that means this process alone, even if its pid is given again; None when it is gone."""
+    """Yield a descriptor of this very process, also when its pid is reused later; None when it is gone."""
     try:
         process = os.pidfd_open(restic.pid)
     except ProcessLookupError:
@@ -114,12 +114,12 @@ def _open(restic: StartedRestic) -> Iterator[int | None]:
         os.close(process)
 
 
-async def _ended(process: int, seconds: float | None) -> bool:
-    over = asyncio.Event()
+async def _wait(process: int, seconds: float | None) -> bool:
+    ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_reader(process, over.set)
+    loop.add_reader(process, ended.set)
     try:
-        await asyncio.wait_for(over.wait(), seconds)
+        await asyncio.wait_for(ended.wait(), seconds)
     except TimeoutError:
         return False
     finally:
@@ -128,9 +128,9 @@ async def _ended(process: int, seconds: float | None) -> bool:
 
 
 def _start_of(pid: int) -> int | None:
-    """Return when a process started (proc(5): the 22nd field of stat); a zombie has ended."""
+    """Return the start of a process in clock ticks (proc(5): the 22nd field of stat); None when it has ended."""
     try:
-        # The name, in brackets, may hold anything.
+        # The name of the program, in brackets, may hold any character.
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
@@ -138,7 +138,7 @@ def _start_of(pid: int) -> int | None:
 
 
 def _pids(process: Path) -> list[int]:
-    """Return the pids of a process here and in the namespaces below this one; none of one that has ended."""
+    """Return the pids of a process, in this namespace and in those below it; none when it has ended."""
     try:
         status = (process / "status").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""Verdicts on commands of restic, from exit codes and texts; pure functions.
+"""Pure functions that judge a restic command by its exit code and texts.
 
 Source: restic 0.14 by experiment, newer releases by their documentation and by `make test-restic`.
 """
@@ -13,9 +13,9 @@ from backup_scheduler.texts import redact
 
 _LONGEST_TEXT: Final = 500
 _STACK_TRACE = re.compile(r"\S+\.(?:go|s):\d+$|(?:main|runtime|\w+\.(?:com|org)/\S+)\.[\w.()*]+$")
-"""A line of those that restic prints behind some errors: a function of Go, or its place."""
+"""A line of the stack trace that restic prints after some errors: a Go function, or its place in the source."""
 _BY_SIGNAL = 128
-"""Added to the number of a signal by those who start programs for others, as shells do."""
+"""Offset that shells and the like add to the number of a signal."""
 _INTERRUPTED = 130
 """restic's own exit code after SIGINT."""
 _LOCK = re.compile(
@@ -24,11 +24,11 @@ _LOCK = re.compile(
     r"(?: lock was created at (?P<since>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d))?"
 )
 _FULL_TEMPORARY = re.compile(r"/restic-temp-[^/\s]*: (?:no space left|disk quota exceeded)")
-"""restic packs what it read in a temporary file before it saves it."""
+"""Text of restic when it cannot write a temporary file, in which it packs data before it saves them."""
 
 
 class Verdict(Enum):
-    """What an exit code of restic means for the run."""
+    """Meaning of the exit code and the texts of a restic command."""
 
     DONE = auto()
     INCOMPLETE = auto()
@@ -47,12 +47,12 @@ class Verdict(Enum):
     UNKNOWN = auto()
 
     @property
-    def lasting(self) -> bool:
-        """Whether trying again is no use until a person did something."""
-        return self in _LASTING
+    def is_permanent(self) -> bool:
+        """True when no attempt can succeed until a person acts."""
+        return self in _PERMANENT
 
 
-_LASTING = frozenset(
+_PERMANENT = frozenset(
     {
         Verdict.WRONG_PASSWORD,
         Verdict.NO_SPACE,
@@ -74,7 +74,7 @@ _CODES = {
     12: Verdict.WRONG_PASSWORD,  # from 0.17.1
 }
 _TEXTS = (
-    # The order matters: restic 0.14 adds "Is there a repository" to whatever kept it from reading the config.
+    # The order matters: restic 0.14 adds "Is there a repository" to each fault that keeps it from reading the config.
     ("wrong password", Verdict.WRONG_PASSWORD),
     ("empty password", Verdict.NO_PASSWORD),
     ("resolving password failed: exec:", Verdict.NO_PASSWORD),
@@ -114,7 +114,7 @@ _SENTENCES = {
 
 
 def judge(exit_code: int, texts: Iterable[str]) -> Verdict:
-    """Tell from the exit code, and where that is 1 (anything, before 0.17) from the texts, what became of a command."""
+    """Judge a command by its exit code, and by its texts when that is 1, which before 0.17 stands for any fault."""
     if exit_code != 1:
         return _CODES.get(exit_code, Verdict.UNKNOWN)
     said = "\n".join(texts).lower()
@@ -125,7 +125,7 @@ def judge(exit_code: int, texts: Iterable[str]) -> Verdict:
 
 
 def explain(verdict: Verdict, exit_code: int, texts: Iterable[str]) -> str:
-    """Say in a sentence why a command failed, with restic's own words behind it."""
+    """Return a sentence that says why a command failed, followed by restic's own words."""
     texts = list(texts)
     if verdict is Verdict.LOCKED and (owner := lock_owner(texts)):
         return owner
@@ -135,7 +135,7 @@ def explain(verdict: Verdict, exit_code: int, texts: Iterable[str]) -> str:
 
 
 def lock_owner(texts: Iterable[str]) -> str | None:
-    """Say whose lock keeps restic out, since when, and what a person does about it; None when restic does not tell."""
+    """Return whose lock keeps restic out, since when, and the remedy; None when restic does not say."""
     found = _LOCK.search(" ".join(" ".join(texts).replace("\\n", " ").split()))
     if found is None:
         return None
@@ -149,7 +149,7 @@ def lock_owner(texts: Iterable[str]) -> str | None:
 
 
 def _ending(exit_code: int) -> str:
-    """Say how a process ended: Python gives a signal as a negative number, a shell that wraps restic adds 128 to it."""
+    """Return how a process ended. Python reports a signal as a negative number, a shell around restic adds 128."""
     number = -exit_code if exit_code < 0 else exit_code - _BY_SIGNAL
     if not 0 < number < signal.NSIG or exit_code == _INTERRUPTED:
         return f"exit code {exit_code}"

@@ -1,26 +1,26 @@
-"""Whether a snapshot is what a person takes for a backup, also beside the run before; pure functions."""
+"""Pure functions that tell whether a snapshot is a real backup, also compared with the run before."""
 
 import re
 
 from temporalio.exceptions import ApplicationError
 
-from activities.restic.failures import failure, lasting
-from activities.restic.messages import MOST_WARNINGS, NOT_KNOWN
+from activities.restic.failures import failure, permanent
+from activities.restic.messages import COMPLETENESS_UNKNOWN, MOST_WARNINGS
 from activities.restic.verdicts import Verdict
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.runs.results import BackupReport, Outcome
 from backup_scheduler.runs.task import BackupTask
 
 _NOT_THERE = re.compile(r"does not exist|no such file|not found|\b404\b", re.IGNORECASE)
-"""restic 0.14 says of every repository that it cannot open that there may be none."""
+"""Texts that show a missing repository; restic 0.14 reports every one that it cannot open as perhaps missing."""
 
 
-def gone(repository: str, task: BackupTask, exit_code: int, texts: list[str]) -> ApplicationError | None:
-    """Return the failure of a run that finds no repository where the job's last snapshot is; None: one may be made."""
+def missing_repository(repository: str, task: BackupTask, exit_code: int, texts: list[str]) -> ApplicationError | None:
+    """Return the failure when the job's last snapshot is in the missing repository; None when one may be made."""
     previous = task.previous
     if previous is None or previous.snapshot_id is None:
         return None
-    # Releases before this one did not record where a snapshot is.
+    # Older releases did not record the repository of a snapshot.
     same = previous.repository == repository or (
         previous.repository is None and previous.policy_name == task.request.policy_name
     )
@@ -28,41 +28,41 @@ def gone(repository: str, task: BackupTask, exit_code: int, texts: list[str]) ->
         return None
     if not any(_NOT_THERE.search(text) for text in texts):
         return failure(Verdict.UNKNOWN, exit_code, texts)
-    return lasting(
+    return permanent(
         f"the repository at {repository} is gone, which has this job's snapshot {previous.snapshot_id}: a disk that is "
         "not mounted? (`restic init` makes a new one there, if that is wanted)"
     )
 
 
-def judged(
-    report: BackupReport, policy: ResticPolicy, empty: list[str], task: BackupTask, doubts: list[str]
+def assess(
+    report: BackupReport, policy: ResticPolicy, empty: list[str], task: BackupTask, warnings: list[str]
 ) -> BackupReport:
-    """Return the report of a snapshot with the warnings that it deserves, and the doubts that there are already.
+    """Return the report of a snapshot with its own warnings, `warnings`, and those about its worth.
 
-    Raises ApplicationError when it holds nothing. `empty` names the policy's paths in which there was no file.
+    Raises ApplicationError when the snapshot holds no file. `empty` names the policy's paths that hold no file.
     """
     if not report.files:
         _refuse_if_worthless(report, policy)
-    doubts = [*doubts, *(f"{path} holds no file: a disk that is not mounted?" for path in empty)]
+    warnings = [*warnings, *(f"{path} holds no file: a disk that is not mounted?" for path in empty)]
     if shrunk := _shrunk(report, policy.shrink_warning, task):
-        doubts.append(shrunk)
-    if not doubts:
+        warnings.append(shrunk)
+    if not warnings:
         return report
     return report.model_copy(
         update={
             "outcome": Outcome.COMPLETED_WITH_WARNINGS,
-            "message": "; ".join([report.message, *doubts]),
-            "warnings": [*doubts, *report.warnings][:MOST_WARNINGS],
+            "message": "; ".join([report.message, *warnings]),
+            "warnings": [*warnings, *report.warnings][:MOST_WARNINGS],
         }
     )
 
 
 def _refuse_if_worthless(report: BackupReport, policy: ResticPolicy) -> None:
     snapshot = f"snapshot {report.snapshot_id} holds no file"
-    if complaints := [warning for warning in report.warnings if warning != NOT_KNOWN]:
-        raise lasting(f"nothing could be saved, {snapshot}: {complaints[0]}")
+    if complaints := [warning for warning in report.warnings if warning != COMPLETENESS_UNKNOWN]:
+        raise permanent(f"nothing could be saved, {snapshot}: {complaints[0]}")
     if not policy.allow_empty:
-        raise lasting(
+        raise permanent(
             f"nothing was saved, {snapshot}: a disk that is not mounted, or are all files excluded? "
             "(allow_empty = true in the policy says that this may be)"
         )

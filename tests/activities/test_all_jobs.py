@@ -165,7 +165,7 @@ async def test_a_pass_fails_only_if_it_reached_no_job(
             return await read_job(client, schedule_id)
 
         monkeypatch.setattr(activities.all_jobs, "read_job", read)
-        monkeypatch.setattr(activities.all_jobs, "_AT_ONCE", 1)
+        monkeypatch.setattr(activities.all_jobs, "_CONCURRENT_JOBS", 1)
         with capture_logs() as logs:
             looking = ActivityEnvironment().run(AllJobs(client).look_after)
             if reached:

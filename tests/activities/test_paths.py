@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.paths import PathHangsError, PathLooks
+from activities.paths import PathHangsError, PathProbe
 from activities.restic.backup import ResticBackup
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.policies.restic import ResticPolicy
@@ -44,8 +44,8 @@ def hung(folder: Path) -> Iterator[Path]:
             subprocess.run([*rights, "umount", "--lazy", str(folder)], check=True)
 
 
-async def attempt(policy: ResticPolicy, look: PathLooks) -> BackupReport:
-    activity = ResticBackup(Policies({"nightly": policy}), look)
+async def attempt(policy: ResticPolicy, probe: PathProbe) -> BackupReport:
+    activity = ResticBackup(Policies({"nightly": policy}), probe)
     report: BackupReport = await attempt_of().run(activity.restic_backup, a_task())
     return report
 
@@ -64,9 +64,9 @@ async def test_a_path_that_does_not_answer_is_named_and_tried_again(
     changes: dict[str, object] = {field: [path] if field in ("paths", "require") else str(path)}
     if field == "repository_file":
         changes["repository"] = None
-    look = PathLooks(limit=SOON)
+    probe = PathProbe(limit=SOON)
     with pytest.raises(Exception, match="ResticFailed") as caught:
-        await attempt(restic.policy(**changes), look)
+        await attempt(restic.policy(**changes), probe)
     assert str(caught.value).endswith(SILENT.format(path))
     assert not getattr(caught.value, "non_retryable", True)
 
@@ -74,12 +74,12 @@ async def test_a_path_that_does_not_answer_is_named_and_tried_again(
 async def test_paths_that_hang_keep_neither_other_backups_nor_host_names_from_being_looked_up(
     restic: Restic, hung_folder: Path
 ) -> None:
-    look = PathLooks(limit=SOON)
+    probe = PathProbe(limit=SOON)
     for number in range(4):
         with pytest.raises(PathHangsError):
-            await look(hung_folder / str(number), Path.lstat)
+            await probe(hung_folder / str(number), Path.lstat)
     began = time.monotonic()
-    report = await attempt(restic.policy(), look)
+    report = await attempt(restic.policy(), probe)
     assert report.outcome is Outcome.COMPLETED
     # As many as the default executor has threads, had they been used for this.
     hosts = [asyncio.get_running_loop().getaddrinfo("localhost", number) for number in range(40)]
@@ -88,25 +88,25 @@ async def test_paths_that_hang_keep_neither_other_backups_nor_host_names_from_be
 
 
 async def test_one_path_takes_one_thread_however_many_ask_and_is_not_waited_for_again(hung_folder: Path) -> None:
-    look = PathLooks(threads=2, limit=SOON)
-    asked = [look(hung_folder / "x", Path.lstat) for _ in range(8)]
+    probe = PathProbe(threads=2, limit=SOON)
+    asked = [probe(hung_folder / "x", Path.lstat) for _ in range(8)]
     assert {str(error) for error in await asyncio.gather(*asked, return_exceptions=True)} == {
         SILENT.format(hung_folder / "x")
     }
     began = time.monotonic()
     with pytest.raises(PathHangsError):
-        await look(hung_folder / "x", Path.lstat)
+        await probe(hung_folder / "x", Path.lstat)
     assert time.monotonic() - began < SOON.total_seconds()
-    assert await look(hung_folder.parent, Path.is_dir)
+    assert await probe(hung_folder.parent, Path.is_dir)
 
 
 async def test_when_all_threads_hang_the_next_look_fails_at_once_and_names_the_paths(hung_folder: Path) -> None:
-    look = PathLooks(threads=2, limit=SOON)
+    probe = PathProbe(threads=2, limit=SOON)
     others = [hung_folder / "a", hung_folder / "b"]
-    await asyncio.gather(*(look(other, Path.lstat) for other in others), return_exceptions=True)
+    await asyncio.gather(*(probe(other, Path.lstat) for other in others), return_exceptions=True)
     began = time.monotonic()
     with pytest.raises(PathHangsError) as caught:
-        await look(hung_folder.parent, Path.lstat)
+        await probe(hung_folder.parent, Path.lstat)
     assert time.monotonic() - began < SOON.total_seconds()
     assert str(caught.value) == (
         f"the worker cannot look at {hung_folder.parent}, because too many others do not answer: "
@@ -115,10 +115,10 @@ async def test_when_all_threads_hang_the_next_look_fails_at_once_and_names_the_p
 
 
 async def test_a_path_that_answers_again_is_looked_at_again(tmp_path: Path) -> None:
-    look = PathLooks(threads=1, limit=SOON)
+    probe = PathProbe(threads=1, limit=SOON)
     with hung(tmp_path / "hung") as folder, pytest.raises(PathHangsError):
-        await look(folder, Path.lstat)
-    assert await look(tmp_path / "hung", Path.is_dir)
+        await probe(folder, Path.lstat)
+    assert await probe(tmp_path / "hung", Path.is_dir)
 
 
 async def test_a_folder_that_hangs_below_a_path_may_be_excluded(

@@ -14,7 +14,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.http.answers import describe, heeded, read_answer, retry_after, unpack
+from activities.http.answers import bounded_delay, describe, read_answer, retry_after, unpack
 from activities.http.exchange import LONGEST_BODY, Answer
 from activities.http.form import form
 from backup_scheduler.runs.results import HttpAnswer
@@ -116,7 +116,7 @@ def test_any_zone_of_a_retry_after_is_read_or_left(zone: str) -> None:
 def test_a_delay_leaves_time_for_one_more_attempt(
     delay: timedelta, left: timedelta, timeout: timedelta, waited: timedelta
 ) -> None:
-    assert heeded(delay, left, timeout) == waited
+    assert bounded_delay(delay, left, timeout) == waited
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,7 @@ async def test_a_cancelled_exchange_ends_at_once(target: Target) -> None:
 async def test_what_is_cut_before_it_is_connected_sends_nothing(target: Target) -> None:
     target.answers = [answering(200)]
     exchange = Exchange(f"{target.url}/start", {"a": 1}, {}, None)
-    exchange.cut("given up")
+    exchange.abort("given up")
     with pytest.raises(OSError, match="given up"):
         await asyncio.to_thread(exchange.post, 5)
     assert target.received == []

@@ -212,7 +212,7 @@ async def test_a_restic_that_runs_out_of_memory_leaves_no_lock(restic: Restic, m
 async def test_a_restic_that_nobody_can_look_at_is_waited_for_until_it_is_silent(
     restic: Restic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aftermath, "_LOOK_AGAIN", 0.1)
+    monkeypatch.setattr(aftermath, "_CHECK_INTERVAL", 0.1)
     monkeypatch.setattr(aftermath, "RENEWED_WITHIN", timedelta(seconds=1))
     async with backing_up(restic) as pid:
         elsewhere = started(pid).model_copy(update={"boot": "that of another machine"})
@@ -226,7 +226,7 @@ async def test_a_restic_that_nobody_can_look_at_is_waited_for_until_it_is_silent
 async def test_no_second_backup_is_made_beside_a_restic_that_renews_its_lock(
     restic: Restic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aftermath, "_LOOK_AGAIN", 0.1)
+    monkeypatch.setattr(aftermath, "_CHECK_INTERVAL", 0.1)
     async with backing_up(restic, through=OTHER_NAMESPACE) as shell:
         (process,) = [each for each in psutil.Process(shell).children(recursive=True) if each.name() == "restic"]
         inner = innermost_pid(process.pid)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.restic.messages import MOST_WARNINGS, complaint, message, snapshots
+from activities.restic.messages import MOST_WARNINGS, error_text, parse_message, parse_snapshots
 from activities.restic.verdicts import Verdict, explain, judge
 
 
@@ -42,7 +42,7 @@ def test_an_exit_code_and_texts_have_one_verdict(exit_code: int, text: str, verd
 
 
 def test_only_what_a_person_must_mend_is_not_tried_again() -> None:
-    passing = {verdict for verdict in Verdict if not verdict.lasting}
+    passing = {verdict for verdict in Verdict if not verdict.is_permanent}
     made = {Verdict.DONE, Verdict.INCOMPLETE, Verdict.NO_REPOSITORY, Verdict.REPOSITORY_EXISTS}
     assert passing == {*made, Verdict.LOCKED, Verdict.UNKNOWN}
 
@@ -57,18 +57,18 @@ def test_a_failure_is_explained_in_our_words_and_restics_without_credentials() -
 
 @given(st.text())
 def test_any_line_is_a_message_or_text(line: str) -> None:
-    assert message(line) is None or isinstance(message(line), dict)
-    assert all(isinstance(each, dict) for each in snapshots([line]))
+    assert parse_message(line) is None or isinstance(parse_message(line), dict)
+    assert all(isinstance(each, dict) for each in parse_snapshots([line]))
 
 
 @pytest.mark.parametrize("line", ["", "3", "null", "[1]", "scan finished", '{"message_type":'])
 def test_a_line_that_is_no_message_is_text(line: str) -> None:
-    assert message(line) is None
+    assert parse_message(line) is None
 
 
 def test_snapshots_are_found_among_other_lines() -> None:
-    assert snapshots(["repository opened", json.dumps([{"id": "a"}, {"id": "b"}])]) == [{"id": "a"}, {"id": "b"}]
-    assert snapshots(["null", "x", "[1]"]) == []
+    assert parse_snapshots(["repository opened", json.dumps([{"id": "a"}, {"id": "b"}])]) == [{"id": "a"}, {"id": "b"}]
+    assert parse_snapshots(["null", "x", "[1]"]) == []
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_snapshots_are_found_among_other_lines() -> None:
     ],
 )
 def test_a_complaint_names_the_file(read: dict[str, object], text: str) -> None:
-    assert complaint(read) == text
+    assert error_text(read) == text
 
 
 def test_reports_keep_twenty_complaints() -> None:

@@ -99,7 +99,7 @@ def _sftp(new_restic: Restic, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     ssh.write_text(SSH)
     ssh.chmod(0o755)
     monkeypatch.setenv("PATH", f"{ssh.parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(repositories, "_SETTLED", repositories._SETTLED / 10)
+    monkeypatch.setattr(repositories, "_INIT_TIME", repositories._INIT_TIME / 10)
     return iter((None,))
 
 
