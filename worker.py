@@ -33,13 +33,9 @@ from temporalio.worker import Worker
 
 from activities.all_jobs import AllJobs
 from activities.attempts import HEARTBEAT_INTERVAL
-from activities.http.backup import HttpBackup
 from activities.mask_answers import MaskAnswers
-from activities.paths import PathProbe
 from activities.policy_lookup import PolicyLookup
 from activities.previous_run import PreviousRun
-from activities.restic.backup import ResticBackup
-from activities.restic.repositories import RepositoryMaker
 from backup_scheduler import logs, masking
 from backup_scheduler.contract.errors import ConfigurationError
 from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, housekeeping_queue
@@ -50,7 +46,7 @@ from backup_scheduler.temporal.client import configuration, connect
 from backup_scheduler.temporal.namespace import missing_search_attributes, register_search_attributes
 from workflows.all_jobs import LookAfterJobsWorkflow
 from workflows.backup import BackupWorkflow
-from workflows.make_repository import MakeRepositoryWorkflow
+from workflows.engines import ENGINES
 
 _POLLS = 20
 """Polls for workflow tasks that wait at Temporal at once; each takes one task."""
@@ -68,17 +64,15 @@ T = TypeVar("T")
 
 def build_worker(client: Client, settings: Settings, policies: Policies) -> Worker:
     """Put a worker together; its `run()` polls until `shutdown()`."""
-    probe = PathProbe()
+    engines = ENGINES.values()
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[BackupWorkflow, MakeRepositoryWorkflow, LookAfterJobsWorkflow],
+        workflows=[BackupWorkflow, LookAfterJobsWorkflow, *(each for engine in engines for each in engine.workflows)],
         activities=[
             PolicyLookup(policies).choose_policy,
             PreviousRun(client).stopped_at,
-            HttpBackup(policies).http_backup,
-            ResticBackup(policies, probe).restic_backup,
-            RepositoryMaker(policies, probe).make_repository,
+            *(each for engine in engines for each in engine.activities(policies)),
             AllJobs(client).look_after,  # for passes that a worker of an older release began
         ],
         interceptors=[MaskAnswers()],

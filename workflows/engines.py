@@ -1,6 +1,6 @@
 """The engines: one row for each, with its activity, its retries and how the activity is executed."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,10 +11,12 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TimedOut
 
 with workflow.unsafe.imports_passed_through():
-    from activities.http.backup import HttpBackup
-    from activities.restic.backup import TIME_TO_STOP, ResticBackup
+    from activities.http import backup as http
+    from activities.restic import backup as restic
+    from backup_scheduler.policies.file import Policies
     from backup_scheduler.runs.results import BackupReport
     from backup_scheduler.runs.task import BackupTask
+    from workflows.make_repository import MakeRepositoryWorkflow
 
 HTTP_RETRIES: Final = RetryPolicy(
     initial_interval=timedelta(seconds=5), backoff_coefficient=2, maximum_interval=timedelta(minutes=2)
@@ -27,9 +29,9 @@ RESTIC_RETRIES: Final = RetryPolicy(
     maximum_interval=timedelta(minutes=10),
     maximum_attempts=20,
 )
-"""Outlasts a prune that locks the repository, and many lost or restarted workers. Fails after about three hours: people
-learn of an unexpected fault. An attempt may outlive an outage of Temporal: the first wait gives it time to learn that
-it was given up, and to end its restic (2 to 13 s), before the next attempt begins."""
+"""Outlasts a prune that locks the repository, and many lost or restarted workers. Fails after waits of 2 h 26 min, so
+that people learn of an unexpected fault. An attempt may outlive an outage of Temporal: the first wait gives it time to
+learn that it was given up, and to end its restic (2 to 13 s), before the next attempt begins."""
 
 SHORTEST_TRYING: Final = timedelta(minutes=15)
 """Shortest time for the attempts at an http target, for a window of any length (docs/api.md#what-a-run-does)."""
@@ -69,6 +71,10 @@ class Engine:
     retries: RetryPolicy
     strategy: Callable[["Engine", Backup], Awaitable[BackupReport]]
     """How to execute the activity: once, or again until a worker takes it. Raises FailureError."""
+    activities: Callable[[Policies], list[Callable[..., Any]]]
+    """Makes the activity, and others that the engine needs, for a worker."""
+    workflows: Sequence[type] = ()
+    """Workflows that the engine needs beside BackupWorkflow."""
 
     async def make(self, backup: Backup) -> BackupReport:
         """Make a backup. Raises FailureError when no backup was made."""
@@ -98,7 +104,7 @@ class Engine:
 
 async def _execute_once(engine: Engine, backup: Backup) -> BackupReport:
     """Execute the activity once; the limit of all attempts is the wait until `latest_start` and one whole attempt."""
-    attempt_limit = backup.attempt_limit + TIME_TO_STOP
+    attempt_limit = backup.attempt_limit + restic.TIME_TO_STOP
     return await engine.execute(backup, attempt_limit, schedule_to_close=_until(backup.latest_start) + attempt_limit)
 
 
@@ -150,7 +156,9 @@ def _until(moment: datetime) -> timedelta:
 
 
 ENGINES: Final = {
-    "http": Engine(HttpBackup.http_backup, HTTP_RETRIES, _execute_until_taken),
-    "restic": Engine(ResticBackup.restic_backup, RESTIC_RETRIES, _execute_once),
+    "http": Engine(http.HttpBackup.http_backup, HTTP_RETRIES, _execute_until_taken, http.activities),
+    "restic": Engine(
+        restic.ResticBackup.restic_backup, RESTIC_RETRIES, _execute_once, restic.activities, [MakeRepositoryWorkflow]
+    ),
 }
 """The engine of each type of policy."""

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from temporalio import activity
@@ -24,6 +26,11 @@ _HEARTBEAT_INTERVAL = timedelta(seconds=5)
 
 _LAST_WORDS = 2
 """Seconds in which an aborted exchange may still return the part of the answer that it has read."""
+
+
+def activities(policies: Policies) -> list[Callable[..., Any]]:
+    """Make the activities of the engine for a worker."""
+    return [HttpBackup(policies).http_backup]
 
 
 class HttpBackup:

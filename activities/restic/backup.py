@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -32,6 +32,12 @@ from backup_scheduler.runs.task import BackupTask
 
 TIME_TO_STOP: Final = commands.STOP_TIME + timedelta(seconds=30)
 """Time between the end of an attempt and Temporal's own limit: STOP_TIME for restic, the rest is spare."""
+
+
+def activities(policies: Policies) -> list[Callable[..., Any]]:
+    """Make the activities of the engine for a worker."""
+    probe = PathProbe()
+    return [ResticBackup(policies, probe).restic_backup, repositories.RepositoryMaker(policies, probe).make_repository]
 
 
 class ResticBackup:
