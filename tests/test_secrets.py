@@ -28,8 +28,11 @@ from backup_scheduler.jobs.names import SYSTEM_SCHEDULE, SYSTEM_WORKFLOW
 from backup_scheduler.jobs.to_schedule import system_schedule
 from backup_scheduler.temporal.stored_jobs import describe_schedule
 from devstack.running import StackInfo
-from tests.conftest import ROOT, ZONE, calling, eventually, listens
-from tests.worker.test_process import unused_port
+from lab.parts.places import ROOT
+from lab.parts.waiting import eventually
+from tests.support.calls import calling, listens
+from tests.support.ports import unused_port
+from tests.support.rpc_processes import ZONE
 
 MARK = "mArKeD"
 Running = tuple[subprocess.Popen[bytes], Path]

@@ -17,14 +17,14 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 
+from backup_scheduler.contract.methods import ADD, MODIFY
 from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
 from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.timing import phase
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes, system_schedule
 from devstack.running import StackInfo
-from tests.conftest import Caller
-from tests.rpc_service.test_methods import ADD, MODIFY, ONE_ID, TERMS, assert_fails
+from tests.support.calls import ONE_ID, TERMS, Caller, assert_fails
 from tests.support.v1_schedule import V1Schedule
 
 

@@ -16,8 +16,10 @@ from activities.restic.backup import ResticBackup
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.runs.results import BackupReport, Outcome
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_task
 from tests.support.restic_attempts import made, refused
-from tests.support.worker_parts import Restic, a_task, attempt_of
+from tests.support.restic_repository import Restic
 
 HANGS = """
 exec 3<>/dev/fuse

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from backup_scheduler.host_zone import Offset, difference
-from tests.conftest import ROOT
+from lab.parts.places import ROOT
 
 LOAD = "from backup_scheduler import settings; print(settings.load().timezone)"
 CURE = "set SCHEDULER_TIMEZONE to the zone that start_time is meant in, such as 'Europe/Berlin'"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from backup_scheduler import masking
 from backup_scheduler.masking import MaskedStream, hide, hide_environment, hide_url, masked
-from tests.conftest import ROOT
+from lab.parts.places import ROOT
 
 
 @pytest.fixture(autouse=True)

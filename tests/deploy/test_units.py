@@ -14,8 +14,9 @@ from activities.restic.commands import STOP_TIME
 from backup_scheduler import settings
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.client import configuration
-from tests.conftest import ROOT, eventually
-from tests.support.processes import LEAVES_WITHIN
+from lab.parts.places import ROOT
+from lab.parts.waiting import eventually
+from tests.support.rpc_processes import LEAVES_WITHIN
 
 DEPLOY = ROOT / "deploy"
 UNITS = ("backup-rpc.service", "backup-worker.service")

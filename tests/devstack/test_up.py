@@ -15,7 +15,9 @@ from kombu import Connection
 
 from devstack import processes
 from devstack.running import StackInfo
-from tests.conftest import ROOT, calling, eventually
+from lab.parts.places import ROOT
+from lab.parts.waiting import eventually
+from tests.support.calls import calling
 
 
 class Up:
@@ -45,7 +47,7 @@ class Up:
             assert self.process.poll() is None, self.log.read_text()
             return StackInfo.read(self.state_dir)
 
-        return eventually(look, patience=150)  # type: ignore[return-value]  # a true answer is not None
+        return eventually(look, patience=150)
 
     def end(self, number: signal.Signals) -> int:
         """Send a signal and return the exit code."""

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client, ScheduleActionStartWorkflow
 
+from backup_scheduler.contract.methods import ADD
 from devstack.running import StackInfo
-from tests.conftest import ROOT, Caller, eventually
-from tests.rpc_service.test_methods import ADD, job
+from lab.parts.places import ROOT
+from lab.parts.waiting import eventually
+from tests.support.calls import Caller, job
 from tests.support.pages import PAGES, blocks, commands
 
 BIN = Path(sys.executable).parent

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from backup_scheduler.contract.methods import METHODS
-from tests.conftest import ROOT
+from lab.parts.places import ROOT
 from tests.support.pages import PAGES, anchors, anchors_in_order, blocks, code_spans, links, prose, section, text
 
 ENGLISH, CHINESE = "docs/api.md", "docs/api.zh.md"

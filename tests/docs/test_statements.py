@@ -31,9 +31,9 @@ from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.policies.file import read
 from backup_scheduler.runs.results import Outcome
 from backup_scheduler.settings import PREFIX, VARIABLES, Settings
+from lab.parts.places import ROOT
 from rpc_service.gateway.faults import DEADLINE
 from rpc_service.gateway.listing import LIST_DEADLINE
-from tests.conftest import ROOT
 from tests.support.pages import PAGES, anchors, blocks, commands, links, prose, rows, text
 
 APIS = ("docs/api.md", "docs/api.zh.md")

@@ -5,11 +5,10 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import uuid
 import zlib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,19 +22,15 @@ from temporalio.testing import WorkflowEnvironment
 from backup_scheduler.jobs.names import OUTCOME
 from backup_scheduler.runs.results import BackupResult, Outcome
 from backup_scheduler.temporal.namespace import register_search_attributes
-from tests.support.processes import Servers
-from tests.support.runs import WorkerProcess, write_policies
-from tests.support.worker_parts import (
-    Answer,
-    Restic,
-    Runs,
-    a_request,
-    answering,
-    backup_service,
-    binary,
-    eventually,
-    worker_with,
-)
+from lab.parts.backup_service import Answer, answering, backup_service
+from lab.parts.waiting import eventually_async
+from tests.support.backup_requests import a_request
+from tests.support.disks import small_disk
+from tests.support.policy_files import write_policies
+from tests.support.programs import binary
+from tests.support.restic_repository import Restic
+from tests.support.servers import Servers
+from tests.support.workers import Runs, WorkerProcess, worker_with
 
 GAVE_UP = "; it was tried until its time was up"
 PATIENT = 0.3
@@ -194,19 +189,6 @@ def peak(pid: int) -> int:
     return int(line.split()[1]) << 10
 
 
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """Mount a file system that is soon full."""
-    rights = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    folder.mkdir()
-    options = f"size={megabytes}m,mode=777"
-    subprocess.run([*rights, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run([*rights, "umount", "--lazy", str(folder)], check=True)
-
-
 async def test_restic_repositories_and_files_that_are_bad_end_their_runs_with_the_reason(
     servers: Servers, temporal: Client, tmp_path: Path
 ) -> None:
@@ -281,7 +263,7 @@ async def test_a_repository_that_is_locked_is_waited_for(tmp_path: Path) -> None
             pending = (await handle.describe()).raw_description.pending_activities
             return "".join(each.last_failure.message for each in pending if each.attempt > 2)
 
-        text = await eventually(refused)
+        text = await eventually_async(refused)
         another.send_signal(signal.SIGINT)  # it removes its lock
         assert (await result).outcome is Outcome.COMPLETED
     assert text.startswith("the repository is locked by another restic process: exclusively by user ")

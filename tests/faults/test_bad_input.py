@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from kombu import Connection, Exchange, Producer
 from nameko.standalone.rpc import ClusterRpcProxy
 
-from tests.conftest import eventually
-from tests.support.callers import ADD, FIRST, MODIFY, RpcClient
+from backup_scheduler.contract.methods import ADD, MODIFY
+from lab.parts.waiting import eventually
+from tests.support.callers import FIRST, RpcClient
 from tests.support.figures import tell_of_input
-from tests.support.processes import RpcProcess, Servers, rpc_processes
+from tests.support.rpc_processes import RpcProcess, rpc_processes
+from tests.support.servers import Servers
 
 CALLERS = 3
 CALLS = 3_000

@@ -13,21 +13,13 @@ from temporalio.client import Client
 
 from backup_scheduler.jobs.names import workflow_id
 from backup_scheduler.runs.results import Outcome
-from tests.support.processes import Servers
-from tests.support.runs import (
-    Job,
-    Run,
-    WorkerProcess,
-    all_closed,
-    answers_again,
-    assert_none_doubled,
-    end,
-    figures,
-    make_job,
-    runs_of,
-    write_policies,
-)
-from tests.support.worker_parts import Target, answering, backup_service, eventually
+from lab.parts.backup_service import BackupService, answering, backup_service
+from lab.parts.waiting import eventually_async
+from tests.support.figures import figures
+from tests.support.policy_files import write_policies
+from tests.support.runs import Job, Run, all_closed, answers_again, assert_none_doubled, end, make_job, runs_of
+from tests.support.servers import Servers
+from tests.support.workers import WorkerProcess
 
 LONG = 600
 """Runs: more than come due before the test ends the job."""
@@ -95,7 +87,7 @@ async def test_after_an_outage_of_temporal_the_runs_of_the_grace_time_are_made_u
     )
 
 
-async def asked_by_each(target: Target, jobs: Mapping[str, Job]) -> dict[str, datetime]:
+async def asked_by_each(target: BackupService, jobs: Mapping[str, Job]) -> dict[str, datetime]:
     """Wait until a run of each job has asked the target; returns for when the latest of these was due, job by job."""
 
     async def look() -> dict[str, datetime] | None:
@@ -110,7 +102,7 @@ async def asked_by_each(target: Target, jobs: Mapping[str, Job]) -> dict[str, da
         }
         return {name: max(its) for name, its in due.items()} if all(due.values()) else None
 
-    asked: dict[str, datetime] = await eventually(look)
+    asked: dict[str, datetime] = await eventually_async(look)
     return asked
 
 
@@ -155,7 +147,7 @@ async def test_after_an_outage_of_the_worker_all_runs_are_made_but_those_that_ar
             patient = await make_job(temporal, f"patient-{queue}", queue, runs=LONG, every=4, grace=300)
             await asked_by_each(target, {"strict": strict, "patient": patient})
             # Between two runs: what comes due behind one that the outage interrupts waits for it, and is not too late.
-            await eventually(lambda: none_goes_on(temporal, strict, patient))
+            await eventually_async(lambda: none_goes_on(temporal, strict, patient))
             worker.kill()
             killed = datetime.now(UTC)
         await asyncio.sleep(18)  # the outage has to be longer than the strict job's grace time

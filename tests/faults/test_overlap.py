@@ -25,18 +25,14 @@ from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes
 from backup_scheduler.runs.results import Outcome
 from devstack.ports import Ports
-from tests.support.processes import Servers
-from tests.support.runs import (
-    Run,
-    WorkerProcess,
-    all_closed,
-    assert_none_doubled,
-    figures,
-    make_job,
-    runs_of,
-    write_policies,
-)
-from tests.support.worker_parts import Runs, a_request, backup_service, eventually, worker_with
+from lab.parts.backup_service import backup_service
+from lab.parts.waiting import eventually_async
+from tests.support.backup_requests import a_request
+from tests.support.figures import figures
+from tests.support.policy_files import write_policies
+from tests.support.runs import Run, all_closed, assert_none_doubled, make_job, runs_of
+from tests.support.servers import Servers
+from tests.support.workers import Runs, WorkerProcess, worker_with
 
 BUFFER = 1000
 """Runs of one schedule that Temporal lets wait."""
@@ -154,7 +150,7 @@ async def _pass(temporal: Client) -> dict[str, Any]:
     async def started() -> bool:
         return (await system.describe()).info.num_actions > before
 
-    await eventually(started)
+    await eventually_async(started)
     last = (await system.describe()).info.recent_actions[-1].action
     assert isinstance(last, ScheduleActionExecutionStartWorkflow)
     run = temporal.get_workflow_handle(last.workflow_id, run_id=last.first_execution_run_id)

@@ -7,11 +7,13 @@ import uuid
 
 from temporalio.client import Client
 
-from tests.conftest import eventually
-from tests.support.callers import ADD, FIRST, MODIFY, SECOND, RpcClient, crowd
+from backup_scheduler.contract.methods import ADD, MODIFY
+from lab.parts.waiting import eventually
+from tests.support.callers import FIRST, SECOND, RpcClient, crowd
 from tests.support.figures import tell
 from tests.support.histories import assert_explained
-from tests.support.processes import RpcProcess, Servers, rpc_processes, serving
+from tests.support.rpc_processes import RpcProcess, rpc_processes, serving
+from tests.support.servers import Servers
 
 RESTARTS = 3
 CALLERS = 8

@@ -7,10 +7,12 @@ from collections import Counter
 
 from temporalio.client import Client
 
-from tests.support.callers import ADD, MODIFY, RpcClient, Terms, crowd
+from backup_scheduler.contract.methods import ADD, MODIFY
+from tests.support.callers import RpcClient, Terms, crowd
 from tests.support.figures import tell
 from tests.support.histories import assert_explained
-from tests.support.processes import Servers, rpc_processes
+from tests.support.rpc_processes import rpc_processes
+from tests.support.servers import Servers
 
 JOBS = 8
 CALLERS = 6

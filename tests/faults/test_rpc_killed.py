@@ -10,11 +10,13 @@ from contextlib import ExitStack
 
 from temporalio.client import Client
 
+from backup_scheduler.contract.methods import ADD, MODIFY
 from tests.support.audit import Standing, all_standing, times_made
-from tests.support.callers import ADD, FIRST, MODIFY, SECOND, Call, RpcClient, crowd
+from tests.support.callers import FIRST, SECOND, Call, RpcClient, crowd
 from tests.support.doors import Door
 from tests.support.figures import tell
-from tests.support.processes import RpcProcess, Servers, rpc_processes, serving
+from tests.support.rpc_processes import RpcProcess, rpc_processes, serving
+from tests.support.servers import Servers
 
 ROUNDS = 2
 EACH = 6

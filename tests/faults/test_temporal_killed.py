@@ -10,11 +10,13 @@ from collections import Counter
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from tests.conftest import eventually
-from tests.support.callers import ADD, FIRST, MODIFY, SECOND, Crowd, RpcClient, crowd
+from backup_scheduler.contract.methods import ADD, MODIFY
+from lab.parts.waiting import eventually
+from tests.support.callers import FIRST, SECOND, Crowd, RpcClient, crowd
 from tests.support.figures import tell
 from tests.support.histories import assert_explained
-from tests.support.processes import Servers, rpc_processes
+from tests.support.rpc_processes import rpc_processes
+from tests.support.servers import Servers
 
 KILLS = 3
 CALLERS = 8

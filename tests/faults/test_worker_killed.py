@@ -15,9 +15,14 @@ from aiohttp import web
 from temporalio.client import Client, WorkflowHandle
 
 from backup_scheduler.runs.results import BackupResult, Outcome
-from tests.support.processes import Servers
-from tests.support.runs import WorkerProcess, figures, write_policies
-from tests.support.worker_parts import Restic, Runs, a_request, backup_service, eventually
+from lab.parts.backup_service import backup_service
+from lab.parts.waiting import eventually_async
+from tests.support.backup_requests import a_request
+from tests.support.figures import figures
+from tests.support.policy_files import write_policies
+from tests.support.restic_repository import Restic
+from tests.support.servers import Servers
+from tests.support.workers import Runs, WorkerProcess
 
 FOLDERS = 3
 SERVICES = 4
@@ -96,7 +101,7 @@ async def test_backups_of_killed_workers_are_made_once_by_others(
                 writing = all(each.locks() and _packs(each) for each in folders[1:])
                 return writing and finished.exists() and len(requests) == SERVICES
 
-            await eventually(amid)
+            await eventually_async(amid)
             for worker in workers:
                 worker.kill()
             killed = datetime.now(UTC)

@@ -1,6 +1,5 @@
 """Calls and messages that are wrong in every way: each is answered, or logged and dropped, and the service goes on."""
 
-import json
 import uuid
 from collections.abc import Iterator
 from datetime import date, datetime, time
@@ -10,12 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kombu import Connection, Exchange, Producer, Queue
+from kombu import Connection
 
+from backup_scheduler.contract.methods import ADD, MODIFY
 from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
 from devstack.running import StackInfo
-from tests.conftest import Caller, eventually
-from tests.rpc_service.test_methods import ADD, MODIFY, ONE_ID, TERMS, assert_fails, job
+from tests.support.calls import ONE_ID, TERMS, Caller, assert_fails, job
+from tests.support.wire import Wire
 
 odd_values = st.recursive(
     st.none()
@@ -150,40 +150,6 @@ def test_whatever_is_called_is_answered_in_the_shape_of_the_contract(
     reply = call(method, *args, **kwargs)
     assert set(reply) == {"status", "description", "code"}
     assert reply["code"] in (200, 400, 404, 504)  # the last of a Temporal that is busy
-
-
-class Wire:
-    """Puts messages straight into the service's exchange and takes the replies out."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.exchange = Exchange("nameko-rpc", type="topic", durable=True)
-        self.name = uuid.uuid4().hex
-        channel = connection.channel()
-        self.replies = Queue(self.name, self.exchange, routing_key=self.name, auto_delete=True)(channel)
-        self.replies.declare()
-        self.producer = Producer(channel, exchange=self.exchange)
-
-    def send(self, method: str, body: Any, **properties: Any) -> None:
-        options = {
-            "routing_key": f"scheduler.{method}",
-            "reply_to": self.name,
-            "correlation_id": uuid.uuid4().hex,
-            "content_type": "application/json",
-            "content_encoding": "utf-8",
-        } | properties
-        options = {key: value for key, value in options.items() if value is not None}
-        self.producer.publish(body if isinstance(body, bytes) else json.dumps(body), **options)
-
-    def reply(self) -> dict[str, Any]:
-        message = eventually(lambda: self.replies.get(no_ack=True))
-        decoded: dict[str, Any] = message.decode()
-        return decoded
-
-    def is_answered(self) -> bool:
-        """Tell whether a good call is still answered, and nothing else was."""
-        self.send("get_job", {"args": ["nobody"], "kwargs": {}})
-        reply = self.reply()
-        return bool(reply["result"]["code"] == 404) and self.replies.get(no_ack=True) is None
 
 
 @pytest.fixture

@@ -18,8 +18,10 @@ from temporalio.client import (
     ScheduleUpdate,
 )
 
-from tests.conftest import BackupEndpoint, Caller, eventually
-from tests.rpc_service.test_methods import ADD, MODIFY, TERMS, assert_fails, job
+from backup_scheduler.contract.methods import ADD, MODIFY
+from lab.parts.backup_service import BackupService
+from lab.parts.waiting import eventually
+from tests.support.calls import TERMS, Caller, assert_fails, job
 
 NOTHING_KNOWN: dict[str, Any] = {
     "func": "start_backup",
@@ -150,8 +152,8 @@ async def test_a_copy_of_a_jobs_schedule_is_no_job(
 
 
 async def test_the_deepest_arguments_reach_the_backup(
-    call: Caller, schedule: ScheduleHandle, scheduler_id: str, backup_endpoint: BackupEndpoint
+    call: Caller, schedule: ScheduleHandle, scheduler_id: str, backup_endpoint: BackupService
 ) -> None:
     job(call(ADD, scheduler_id, scheduler_id, *TERMS[1:], tree=deep(100)))
     await schedule.trigger()
-    eventually(lambda: [form for form in backup_endpoint.forms if form["policy_name"] == [scheduler_id]])
+    eventually(lambda: [each for each in backup_endpoint.received if dict(each.form)["policy_name"] == scheduler_id])

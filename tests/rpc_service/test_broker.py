@@ -15,11 +15,12 @@ import psutil
 import pytest
 from kombu import Connection, Queue
 
-from backup_scheduler.contract.methods import SERVICE
+from backup_scheduler.contract.methods import ADD, SERVICE
 from devstack.running import StackInfo
-from tests.conftest import Caller, Reply, calling, eventually, rpc_process
-from tests.rpc_service.test_bad_calls import Wire
-from tests.rpc_service.test_methods import ADD, TERMS, assert_fails, job
+from lab.parts.waiting import eventually
+from tests.support.calls import TERMS, Caller, Reply, assert_fails, calling, job
+from tests.support.rpc_processes import rpc_process
+from tests.support.wire import Wire
 
 FOREIGN = """
 from nameko.rpc import rpc

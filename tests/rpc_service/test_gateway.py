@@ -14,25 +14,11 @@ from backup_scheduler.contract.errors import SchedulerError, TemporalOverloaded,
 from backup_scheduler.jobs.description import Description
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.request import BackupRequest
-from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes
-from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from devstack.running import StackInfo
 from rpc_service.gateway.jobs import ScheduleGateway
-
-SETTINGS = Settings(timezone="UTC")
-
-
-def a_job(scheduler_id: str, start_time: str = "02:01", policy_name: str = "documents") -> BackupJob:
-    return BackupJob(
-        scheduler_id=scheduler_id,
-        policy_name=policy_name,
-        days=7,
-        start_time=start_time,
-        duration=0,
-        misfire_grace_time=60,
-    )
+from tests.support.gateway_jobs import SETTINGS, a_job
 
 
 def overtaken(client: Client, happens: Callable[[], Awaitable[None]]) -> ScheduleGateway:

@@ -18,31 +18,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.jobs.names import POLICY_NAME, SCHEDULER_ID, workflow_id
 from backup_scheduler.jobs.request import BackupRequest
-from tests.conftest import ZONE, Caller, Reply, eventually
+from lab.parts.waiting import eventually
+from tests.support.calls import ONE_ID, TERMS, Caller, assert_fails, job
+from tests.support.rpc_processes import ZONE
 
 ADD = "add_scheduler_start_backup_job_by_interval"
 MODIFY = "modify_start_backup_job_by_interval"
-ONE_ID = ["pause_job", "resume_job", "remove_job", "get_job"]
 ARGUMENTS = ("scheduler_id", "policy_name", "days", "start_time", "duration", "misfire_grace_time")
-TERMS = ("documents", 3, "02:01", 2, 3600)
-
-
-def job(reply: Reply) -> dict[str, Any]:
-    """Return the job that a reply describes, once its shape is seen to be the contract's."""
-    assert set(reply) == {"status", "description", "code"}
-    assert (reply["status"], reply["code"]) == ("success", 200)
-    description: dict[str, Any] = reply["description"]
-    assert set(description) == {"job_id", "func", "args", "kwargs", "misfire_grace_time", "next_run_time"}
-    assert (description["func"], description["args"]) == ("start_backup", [])
-    return description
-
-
-def assert_fails(reply: Reply, code: int, *texts: str) -> None:
-    assert set(reply) == {"status", "description", "code"}
-    assert (reply["status"], reply["code"]) == ("fail", code)
-    assert isinstance(reply["description"], str)
-    for text in texts:
-        assert text in reply["description"]
 
 
 def shown(moment: datetime) -> str:

@@ -14,10 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from backup_scheduler.contract.methods import ADD, MODIFY
 from devstack.running import StackInfo
-from tests.conftest import ROOT, Caller, calling, eventually, rpc_process
-from tests.rpc_service.test_methods import ADD, MODIFY, TERMS, assert_fails, job
+from lab.parts.places import ROOT
+from lab.parts.waiting import eventually
+from tests.support.calls import TERMS, Caller, assert_fails, calling, job
 from tests.support.doors import Door as HeldDoor
+from tests.support.rpc_processes import rpc_process
 
 STARTS = {
     "python -m rpc_service": [sys.executable, "-m", "rpc_service"],

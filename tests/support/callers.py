@@ -13,7 +13,8 @@ from kombu.exceptions import OperationalError
 from nameko.exceptions import RpcTimeout
 from nameko.standalone.rpc import ClusterRpcProxy
 
-from tests.conftest import Reply, eventually
+from lab.parts.waiting import eventually
+from tests.support.calls import Reply
 
 ADD = "add_scheduler_start_backup_job_by_interval"
 MODIFY = "modify_start_backup_job_by_interval"

@@ -1,6 +1,7 @@
 """One line of figures for each fault, as docs/reliability.md shows them: `pytest -rP` prints them."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from tests.support.callers import Call
 
@@ -13,3 +14,10 @@ def tell(fault: str, times: int, calls: Sequence[Call], *, recovery: float, lost
 def tell_of_input(kind: str, count: int, grown: int) -> None:
     """Print a row about input: what came, how much of it, and how many bytes the service's memory grew by."""
     print(f"\n| {count:,} {kind} | {count:,} | 0 unanswered | grown by {grown / 2**20:.1f} MiB |")  # noqa: T201
+
+
+def figures(fault: str, times: int, runs: int, lost: int, doubled: int, recovery: timedelta, test: str) -> None:
+    """Print a row of measured figures (`pytest -rP` shows them)."""
+    command = f"`make test ARGS='-rP tests/faults/{test}'`"
+    seconds = f"{recovery.total_seconds():.1f} s"
+    print(f"\n| {fault} | {times} | {runs} | {lost} | {doubled} | {seconds} | {command} |")  # noqa: T201

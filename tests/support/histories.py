@@ -7,8 +7,9 @@ from typing import Any
 
 from temporalio.client import Client
 
+from backup_scheduler.contract.methods import ADD, MODIFY
 from tests.support.audit import Standing, all_standing
-from tests.support.callers import ADD, MODIFY, Call, Terms
+from tests.support.callers import Call, Terms
 
 SWITCHES = ("pause_job", "resume_job")
 

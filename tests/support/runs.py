@@ -2,21 +2,13 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
-from types import TracebackType
-from typing import Any
 
-import psutil
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import (
     Client,
@@ -33,7 +25,6 @@ from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.timing import phase
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for
 from backup_scheduler.runs.results import BackupResult
-from tests.conftest import ROOT, eventually
 
 _NOMINAL = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
@@ -212,57 +203,3 @@ async def answers_again(temporal: Client) -> None:
                 await asyncio.sleep(0.1)
             else:
                 return
-
-
-class WorkerProcess(AbstractContextManager["WorkerProcess"]):
-    """`python worker.py`, ready for work; killed at the end of the block if it still runs."""
-
-    def __init__(self, temporal_address: str, policies: Path, task_queue: str, **environment: str) -> None:
-        self.log = policies.with_name(f"worker-{time.monotonic_ns()}.log")
-        own = {name: value for name, value in os.environ.items() if not name.startswith(("SCHEDULER_", "TEMPORAL_"))}
-        own |= {
-            "TEMPORAL_ADDRESS": temporal_address,
-            "SCHEDULER_POLICIES": str(policies),
-            "SCHEDULER_TASK_QUEUE": task_queue,
-            "SCHEDULER_LOG_FORMAT": "json",
-        }
-        with self.log.open("w") as output:
-            self.process = psutil.Popen(
-                [sys.executable, "worker.py"],
-                cwd=ROOT,
-                env=own | environment,
-                stdin=subprocess.DEVNULL,
-                stderr=output,
-                start_new_session=True,
-            )
-
-    async def ready(self) -> None:
-        await asyncio.to_thread(eventually, lambda: "worker ready" in self.log.read_text(), 90)
-
-    def kill(self) -> None:
-        """End it as a power failure does (kill -9)."""
-        self.process.kill()
-        self.process.wait(60)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.process.is_running():
-            self.kill()
-
-
-def write_policies(file: Path, policies: Mapping[str, Mapping[str, Any]]) -> Path:
-    """Write a policy file; JSON of texts, numbers and lists of texts is TOML too."""
-    lines = []
-    for name, fields in policies.items():
-        lines.append(f"[policies.{name}]")
-        lines += [f"{field} = {json.dumps(value)}" for field, value in fields.items()]
-    file.write_text("\n".join(lines) + "\n")
-    return file
-
-
-def figures(fault: str, times: int, runs: int, lost: int, doubled: int, recovery: timedelta, test: str) -> None:
-    """Print a row of measured figures (`pytest -rP` shows them)."""
-    command = f"`make test ARGS='-rP tests/faults/{test}'`"
-    seconds = f"{recovery.total_seconds():.1f} s"
-    print(f"\n| {fault} | {times} | {runs} | {lost} | {doubled} | {seconds} | {command} |")  # noqa: T201

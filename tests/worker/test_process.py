@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import signal
 import socket
-import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,49 +21,19 @@ from temporalio.testing import WorkflowEnvironment
 
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.runs.results import BackupResult, Outcome
-from tests.support.worker_parts import Restic, Runs, a_request, eventually, worker_with
+from lab.parts.waiting import eventually_async
+from tests.support.backup_requests import a_request
+from tests.support.ports import unused_port
+from tests.support.restic_repository import Restic
+from tests.support.workers import Runs, line_with, worker_process, worker_with
 
 TLS = {"TEMPORAL_TLS_CLIENT_KEY_PATH": __file__, "TEMPORAL_TLS_CLIENT_CERT_PATH": __file__}
-ROOT = Path(__file__).parent.parent.parent
-
-
-@asynccontextmanager
-async def worker_process(**environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SCHEDULER_", "TEMPORAL_"))}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "worker"),
-        cwd=ROOT,
-        env=kept | {"SCHEDULER_LOG_FORMAT": "json"} | environment,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-async def line_with(process: asyncio.subprocess.Process, text: str) -> str:
-    """Read the log up to a line with this text."""
-    assert process.stderr
-    async with asyncio.timeout(60):
-        async for line in process.stderr:
-            if text in line.decode():
-                return line.decode()
-    raise AssertionError(f"the worker ended without saying {text!r}")
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
     async with asyncio.timeout(60):
         _, log = await process.communicate()
     return process.returncode, log.decode()
-
-
-def unused_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])
 
 
 @asynccontextmanager
@@ -92,7 +60,7 @@ async def amid_a_backup(
         async def writing() -> bool:
             return bool(restic.locks()) and any(path.is_file() for path in (restic.repository / "data").rglob("*"))
 
-        await eventually(writing)
+        await eventually_async(writing)
         yield process, handle, task_queue
 
 
@@ -106,7 +74,7 @@ async def test_a_worker_that_is_killed_takes_restic_with_it_which_leaves_no_lock
         async def gone() -> bool:
             return not child.is_running()
 
-        await eventually(gone)
+        await eventually_async(gone)
         await handle.terminate()
     assert restic.locks() == []
     assert "[]" in await restic("snapshots", "--json")
@@ -222,7 +190,7 @@ async def namespace_with(server: WorkflowEnvironment, **attributes: IndexedValue
             return error.status == RPCStatusCode.ALREADY_EXISTS
         return True
 
-    await eventually(added)
+    await eventually_async(added)
     return name
 
 

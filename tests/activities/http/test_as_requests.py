@@ -16,8 +16,9 @@ from temporalio.exceptions import ApplicationError
 from activities.http.backup import HttpBackup
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.policies.http import HttpTarget
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_task
 from tests.support.odd_service import OPEN, Asked, OddService, answer, odd_service, ok, to
-from tests.support.worker_parts import a_task, attempt_of
 
 SENT = {"tenant": "ü &", "ids": [1, 2], "full": True, "skip": None}
 WELL = ok()

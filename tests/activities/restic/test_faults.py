@@ -12,9 +12,9 @@ import pytest
 
 from activities.restic import session
 from backup_scheduler.policies.patterns import is_exclude_pattern
-from tests.faults.test_backup_targets import small_disk
+from tests.support.disks import small_disk
 from tests.support.restic_attempts import refused
-from tests.support.worker_parts import Restic
+from tests.support.restic_repository import Restic
 
 
 async def test_a_full_folder_for_temporary_files_is_not_called_a_full_repository(

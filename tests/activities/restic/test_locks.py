@@ -22,9 +22,12 @@ from activities.attempts import Progress
 from activities.restic import aftermath
 from activities.restic.processes import StartedRestic, identify
 from backup_scheduler.runs.results import BackupReport, Outcome
-from tests.conftest import ROOT
+from lab.parts.places import ROOT
+from lab.parts.waiting import eventually_async
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_task
 from tests.support.restic_attempts import made, refused, snapshots
-from tests.support.worker_parts import Restic, a_task, attempt_of, eventually
+from tests.support.restic_repository import Restic
 
 AS_NOBODY = '#!/bin/sh\nPATH="${PATH#*:}" exec setpriv --reuid=65534 --regid=65534 --clear-groups restic "$@"\n'
 OTHER_NAMESPACE = (
@@ -68,7 +71,7 @@ async def backing_up(restic: Restic, *options: str, through: tuple[str, ...] = (
     async def locked() -> bool:
         return len(restic.locks()) > before
 
-    await eventually(locked)
+    await eventually_async(locked)
     yield process.pid
     os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
@@ -94,7 +97,7 @@ async def told(beats: list[Any]) -> StartedRestic:
     async def found() -> StartedRestic | None:
         return next((each for each in reversed(beats) if isinstance(each, StartedRestic)), None)
 
-    restic: StartedRestic = await eventually(found)
+    restic: StartedRestic = await eventually_async(found)
     return restic
 
 
@@ -115,7 +118,7 @@ async def locked(restic: Restic) -> None:
     async def lock() -> bool:
         return bool(restic.locks())
 
-    await eventually(lock)
+    await eventually_async(lock)
 
 
 async def uploading(restic: Restic) -> None:
@@ -124,7 +127,7 @@ async def uploading(restic: Restic) -> None:
     async def upload() -> bool:
         return bool(restic.locks()) and any(path.is_file() for path in (restic.repository / "data").rglob("*"))
 
-    await eventually(upload)
+    await eventually_async(upload)
 
 
 async def test_a_lock_of_another_user_stays_and_is_named(open_restic: Restic, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +292,7 @@ async def test_a_restic_with_file_capabilities_ends_with_its_worker(
     assert "capable" in [process.name() for process in processes]
     worker.kill()
     await worker.wait()
-    await eventually(lambda: asyncio.sleep(0, not any(process.is_running() for process in processes)))
+    await eventually_async(lambda: asyncio.sleep(0, not any(process.is_running() for process in processes)))
     assert restic.locks() == []
 
 

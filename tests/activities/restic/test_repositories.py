@@ -16,8 +16,11 @@ from activities.restic.repositories import digest
 from backup_scheduler.jobs import names
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.runs.results import Outcome
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_request, a_task
 from tests.support.restic_attempts import refused
-from tests.support.worker_parts import Restic, a_request, a_task, attempt_of, worker_with
+from tests.support.restic_repository import Restic
+from tests.support.workers import worker_with
 
 SSH = "#!/bin/sh\nexec /usr/lib/openssh/sftp-server\n"
 """An ssh that takes this machine for the other one."""

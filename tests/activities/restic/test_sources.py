@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from backup_scheduler.runs.results import Outcome
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_task
 from tests.support.restic_attempts import made, refused, snapshots
-from tests.support.worker_parts import Restic, a_task, attempt_of
+from tests.support.restic_repository import Restic
 
 NOT_MOUNTED = "a disk that is not mounted?"
 ALLOWED = "(allow_empty = true in the policy says that this may be)"

@@ -2,7 +2,7 @@
 
 import os
 
-from tests.support.worker_parts import Restic
+from tests.support.restic_repository import Restic
 
 
 async def test_the_restic_that_was_asked_for_is_the_one_that_is_tested(new_restic: Restic) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from lab.bench.document import PAGE, with_tables
 from lab.bench.results import FOLDER, Table, tables
-from tests.conftest import ROOT
+from lab.parts.places import ROOT
 
 
 @pytest.mark.parametrize(("benchmark_name", "lost"), [("calls", None), ("burst", "0")])
