@@ -107,6 +107,13 @@ def test_no_test_imports_another() -> None:
         assert not others, f"{module.relative_to(ROOT)} imports {others}: what tests share is in tests/support/"
 
 
+@pytest.mark.parametrize("part", ["lab", "tests"])
+def test_method_names_come_from_the_contract(part: str) -> None:
+    for module in modules_of(part):
+        texts = {node.value for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Constant)}
+        assert not texts & set(METHODS), f"{module.relative_to(ROOT)} types {texts & set(METHODS)}"
+
+
 def test_the_middle_knows_neither_nameko_nor_eventlet() -> None:
     for module in modules_of("backup_scheduler"):
         assert not roots_of(module) & {"nameko", "eventlet", "kombu"}, module

@@ -24,6 +24,7 @@ from google.protobuf.message import Message
 from temporalio.client import Client, ScheduleUpdate
 from temporalio.service import RPCError
 
+from backup_scheduler.contract.methods import ADD, GET, PAUSE, REMOVE
 from backup_scheduler.jobs.names import SYSTEM_SCHEDULE, SYSTEM_WORKFLOW
 from backup_scheduler.jobs.to_schedule import system_schedule
 from backup_scheduler.temporal.stored_jobs import describe_schedule
@@ -38,7 +39,6 @@ MARK = "mArKeD"
 Running = tuple[subprocess.Popen[bytes], Path]
 """A process and its log."""
 POLICIES = ("echoed", "refused", "netrc", "proxied", "made", "wrong", "rest", "s3", "nonsense", "unlisted")
-ADD = "add_scheduler_start_backup_job_by_interval"
 
 
 def secret(place: str) -> str:
@@ -302,7 +302,7 @@ async def test_no_secret_of_any_setting_is_written_anywhere(
             for job, runs in zip(jobs, await asyncio.gather(*(attempted(temporal, job) for job in jobs)), strict=True):
                 written.add("runs", runs)
                 written.add("schedules", as_text(await describe_schedule(temporal, job)))
-                for method in ("get_job", "pause_job", "remove_job", "get_job"):
+                for method in (GET, PAUSE, REMOVE, GET):
                     written.add("replies", f"{await asyncio.to_thread(call, method, job)}\n")
             async for run in temporal.list_workflows(f"TaskQueue = '{queue}' AND ExecutionStatus = 'Running'"):
                 await temporal.get_workflow_handle(run.id, run_id=run.run_id).terminate()

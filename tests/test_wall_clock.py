@@ -17,7 +17,7 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 
-from backup_scheduler.contract.methods import ADD, MODIFY
+from backup_scheduler.contract.methods import ADD, GET_ALL, MODIFY
 from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
 from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.terms import BackupJob
@@ -236,5 +236,5 @@ async def test_the_system_schedule_explains_itself_and_is_not_a_job(call: Caller
         assert_fails(call(method, SYSTEM_SCHEDULE), 404)
     assert_fails(call(ADD, SYSTEM_SCHEDULE, *TERMS), 400)
     assert_fails(call(MODIFY, SYSTEM_SCHEDULE, *TERMS), 404)
-    assert SYSTEM_SCHEDULE not in {job["job_id"] for job in call("get_jobs")["description"]}
+    assert SYSTEM_SCHEDULE not in {job["job_id"] for job in call(GET_ALL)["description"]}
     assert (await temporal.get_schedule_handle(SYSTEM_SCHEDULE).describe()).schedule == description.schedule

@@ -10,14 +10,13 @@ from itertools import pairwise
 
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey
-from temporalio.service import RPCError, RPCStatusCode
 
-from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.names import BACKUP_WORKFLOW, OUTCOME, SYSTEM_SCHEDULE, schedule_id
 from backup_scheduler.runs.results import Outcome
-from backup_scheduler.temporal.stored_jobs import describe_schedule
+from lab.parts.answers import State
+from lab.parts.stored_states import UnfitSchedule, stored_state
 from lab.soak.figures import Tally
-from lab.soak.model import Job, Standing, State, Terms
+from lab.soak.job import Job
 from lab.soak.repository import Repository
 from lab.soak.target import Target
 from lab.soak.timed import TimedSchedule
@@ -38,7 +37,11 @@ async def jobs(client: Client, expected: Iterable[Job], others: set[str]) -> Tal
 
     async def look(job: Job) -> None:
         async with places:
-            found = await _standing(client, job.scheduler_id)
+            try:
+                found = await stored_state(client, job.scheduler_id)
+            except UnfitSchedule as fault:
+                tally.wrong.append(str(fault))
+                return
         if found is not None:
             tally.names.append(job.scheduler_id)
         _judge(tally, job, found)
@@ -52,17 +55,6 @@ async def jobs(client: Client, expected: Iterable[Job], others: set[str]) -> Tal
     return tally
 
 
-async def _standing(client: Client, scheduler_id: str) -> State:
-    try:
-        standing = schedule_id(scheduler_id)
-        job = ScheduledJob.read(standing, await describe_schedule(client, standing))
-    except RPCError as error:
-        if error.status != RPCStatusCode.NOT_FOUND:
-            raise
-        return None
-    return Standing(Terms.of(job.request), job.paused) if job else None
-
-
 def _judge(tally: Tally, job: Job, found: State) -> None:
     tally.found += found is not None
     certain = job.certain
@@ -72,14 +64,14 @@ def _judge(tally: Tally, job: Job, found: State) -> None:
     if found in job.possible:
         return
     if found is None:
-        tally.lost.append(f"{job.scheduler_id}: has to be {_say(job)}")
+        tally.lost.append(f"{job.scheduler_id}: has to be {_possible(job)}")
     elif job.possible == {None}:
         tally.doubled.append(f"{job.scheduler_id}: was removed, but there is {found}")
     else:
-        tally.wrong.append(f"{job.scheduler_id}: {found}, has to be {_say(job)}")
+        tally.wrong.append(f"{job.scheduler_id}: {found}, has to be {_possible(job)}")
 
 
-def _say(job: Job) -> str:
+def _possible(job: Job) -> str:
     return " or ".join(str(state or "absent") for state in job.possible)
 
 
@@ -123,7 +115,8 @@ class Runs:
     def at_once(self, triggered: Iterable[Job]) -> list[str]:
         """Return the pairs of runs of one job that went on at the same time.
 
-        A job that was removed leaves its run to finish, and one that is added under its id is another job (contract).
+        A job that was removed leaves its run to finish, and one that is added under its id is another job
+        (docs/api.md#remove_job).
         """
         removals = {schedule_id(job.scheduler_id): job.removals for job in triggered}
         pairs = []

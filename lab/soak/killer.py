@@ -13,8 +13,9 @@ from random import Random
 
 import psutil
 
+from backup_scheduler.contract.methods import GET
 from devstack.running import StackInfo
-from lab.soak.model import Method, Reply
+from lab.parts.answers import Reply
 from lab.soak.rpc import Rpc
 from lab.soak.target import Target
 
@@ -57,12 +58,12 @@ class Prober:
         self._rpc = rpc
         self._scheduler_id = scheduler_id
 
-    async def work(self, stop: asyncio.Event, heed: Callable[[float, Reply | None], None]) -> None:
-        """Ask until told to stop."""
+    async def work(self, stop: asyncio.Event, judge: Callable[[float, Reply | None], None]) -> None:
+        """Ask until `stop` is set."""
         while not stop.is_set():
             began = time.time()
-            reply = await self._rpc.call(Method.GET, {"scheduler_id": self._scheduler_id})
-            heed(began, reply)
+            reply = await self._rpc.call(GET, {"scheduler_id": self._scheduler_id})
+            judge(began, reply)
             if reply is not None and reply["code"] == 200:
                 self._answered.append((began, time.time()))
             await asyncio.sleep(0.25)

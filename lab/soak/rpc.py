@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backup_scheduler.contract.methods import SERVICE
-from lab.soak.model import Reply
+from lab.parts.answers import Reply
 
 TIMEOUT = 15
 """Seconds after which a caller gives up; as in the demonstration."""
@@ -102,7 +102,7 @@ class Rpc:
     def _call(self, method: str, arguments: dict[str, Any]) -> tuple[Reply | None, str]:
         try:
             reply: Reply = getattr(self._proxy[SERVICE], method)(**arguments)
-        except Exception as error:  # the contract: only what happens on the way can raise
+        except Exception as error:  # only what happens on the way can raise (docs/api.md#what-raises)
             self._disconnect()
             return None, type(error).__name__
         return reply, ""

@@ -8,10 +8,10 @@ from temporalio.client import Client, ScheduleDescription, ScheduleOverlapPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.jobs.names import schedule_id
-from lab.soak.model import Job
+from lab.soak.job import Job
 
 BETWEEN: Final = 1.1
-"""Seconds between two triggers of one job: workflow ids have a resolution of a second (Temporal fact)."""
+"""Seconds between two triggers of one job (docs/temporal-facts.md#workflow-ids-name-the-second)."""
 
 _PATIENCE = 2.0
 """Seconds for a trigger to show."""
@@ -30,8 +30,8 @@ class Triggers:
     async def run(self, job: Job, *, may_wait: bool) -> bool:
         """Run the job once; False when it could not be asked for now.
 
-        `may_wait` lets the run wait for the one before. Such a run gets lost when its job is paused or removed, as the
-        contract has it, so only jobs that stay take one.
+        `may_wait` lets the run wait for the one before. Such a run gets lost when its job is paused or removed
+        (docs/api.md#pause, docs/api.md#remove_job), so only jobs that stay take one.
         """
         handle = self._client.get_schedule_handle(schedule_id(job.scheduler_id))
         await self.settle(job)

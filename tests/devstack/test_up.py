@@ -13,6 +13,7 @@ import psutil
 import pytest
 from kombu import Connection
 
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL
 from devstack import processes
 from devstack.running import StackInfo
 from lab.parts.places import ROOT
@@ -91,10 +92,10 @@ def test_two_stacks_run_at_once_and_keep_apart(pair: tuple[Up, Up]) -> None:
         {other.amqp_uri, other.temporal_address, other.web_ui}
     )
     with calling(one.amqp_uri) as call:
-        added = call("add_scheduler_start_backup_job_by_interval", "only-here", "documents", 1, "02:01", 1, 3600)
+        added = call(ADD, "only-here", "documents", 1, "02:01", 1, 3600)
         assert added["code"] == 200
     with calling(other.amqp_uri) as call:
-        assert call("get_job", "only-here")["code"] == 404
+        assert call(GET, "only-here")["code"] == 404
 
 
 def test_stack_json_names_each_service_with_its_running_process(pair: tuple[Up, Up]) -> None:
@@ -147,14 +148,14 @@ def test_a_killed_server_ends_its_stack_and_no_other(pair: tuple[Up, Up]) -> Non
     assert not stack.left_running
     assert StackInfo.read(stack.state_dir) is None
     with calling(kept.healthy().amqp_uri) as call:
-        assert call("get_jobs")["code"] == 200
+        assert call(GET_ALL)["code"] == 200
 
 
 def test_signals_end_it_with_code_0_and_its_state_survives(pair: tuple[Up, Up]) -> None:
     stack = pair[0]
     with calling(stack.healthy().amqp_uri) as call:
         terms = ("survivor", "documents", 2, "02:01", 1, 3600)
-        job = call("add_scheduler_start_backup_job_by_interval", *terms)["description"]
+        job = call(ADD, *terms)["description"]
     with Connection(stack.healthy().amqp_uri) as connection:
         connection.default_channel.queue_declare("survivor", durable=True, auto_delete=False)
 
@@ -164,7 +165,7 @@ def test_signals_end_it_with_code_0_and_its_state_survives(pair: tuple[Up, Up]) 
 
     with up(stack.state_dir) as again:
         with calling(again.healthy().amqp_uri) as call:
-            assert call("get_job", "survivor")["description"] == job
+            assert call(GET, "survivor")["description"] == job
         with Connection(again.healthy().amqp_uri) as connection:
             connection.default_channel.queue_declare("survivor", passive=True)
         assert again.end(signal.SIGINT) == 0

@@ -7,11 +7,11 @@ import uuid
 
 from temporalio.client import Client
 
-from backup_scheduler.contract.methods import ADD, MODIFY
+from backup_scheduler.contract.methods import ADD, MODIFY, PAUSE, REMOVE, RESUME
 from lab.parts.waiting import eventually
+from tests.support.call_order import assert_explained
 from tests.support.callers import FIRST, SECOND, RpcClient, crowd
 from tests.support.figures import tell
-from tests.support.histories import assert_explained
 from tests.support.rpc_processes import RpcProcess, rpc_processes, serving
 from tests.support.servers import Servers
 
@@ -27,10 +27,10 @@ async def test_it_reconnects_idle_and_under_load_and_what_it_answers_is_true(
     def change_jobs(client: RpcClient, place: int) -> None:
         """Change a job again and again, whatever the answers; every other job stays."""
         scheduler_id = f"{run}-{next(number)}"
-        for method, terms in ((ADD, FIRST), (MODIFY, SECOND), ("pause_job", ()), ("resume_job", ())):
+        for method, terms in ((ADD, FIRST), (MODIFY, SECOND), (PAUSE, ()), (RESUME, ())):
             client(method, scheduler_id, *terms)
         if place % 2:
-            client("remove_job", scheduler_id)
+            client(REMOVE, scheduler_id)
 
     idle = loaded = 0.0
     with rpc_processes(servers, 2) as services:

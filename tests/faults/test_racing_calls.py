@@ -7,10 +7,10 @@ from collections import Counter
 
 from temporalio.client import Client
 
-from backup_scheduler.contract.methods import ADD, MODIFY
-from tests.support.callers import RpcClient, Terms, crowd
+from backup_scheduler.contract.methods import ADD, GET, MODIFY, PAUSE, REMOVE, RESUME
+from tests.support.call_order import assert_explained
+from tests.support.callers import RpcClient, crowd
 from tests.support.figures import tell
-from tests.support.histories import assert_explained
 from tests.support.rpc_processes import rpc_processes
 from tests.support.servers import Servers
 
@@ -19,7 +19,7 @@ CALLERS = 6
 EACH = 4
 """Calls that each caller makes about each job."""
 
-METHODS = (ADD, MODIFY, MODIFY, "pause_job", "resume_job", "remove_job", "get_job")
+METHODS = (ADD, MODIFY, MODIFY, PAUSE, RESUME, REMOVE, GET)
 
 
 async def test_an_order_of_the_calls_explains_all_answers_and_the_end(servers: Servers, temporal: Client) -> None:
@@ -37,7 +37,7 @@ async def test_an_order_of_the_calls_explains_all_answers_and_the_end(servers: S
             if place == n == 0:
                 method = ADD
             # Terms of its own for each call, so that an answer tells whose they are.
-            terms: Terms = (f"policy-{place}-{n}", 1, "02:01", 0, 60 + place)
+            terms = (f"policy-{place}-{n}", 1, "02:01", 0, 60 + place)
             client(method, f"{run}-{number}", *(terms if method in (ADD, MODIFY) else ()))
 
     with rpc_processes(servers, 2), crowd(servers.amqp_uri, change_the_same, CALLERS) as callers:

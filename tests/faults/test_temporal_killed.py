@@ -10,11 +10,11 @@ from collections import Counter
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from backup_scheduler.contract.methods import ADD, MODIFY
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, REMOVE, RESUME
 from lab.parts.waiting import eventually
+from tests.support.call_order import assert_explained
 from tests.support.callers import FIRST, SECOND, Crowd, RpcClient, crowd
 from tests.support.figures import tell
-from tests.support.histories import assert_explained
 from tests.support.rpc_processes import rpc_processes
 from tests.support.servers import Servers
 
@@ -35,10 +35,10 @@ async def test_every_answer_is_in_time_and_true(servers: Servers) -> None:
     calls = (
         (ADD, FIRST),
         (MODIFY, SECOND),
-        ("pause_job", ()),
-        ("get_job", ()),
-        ("resume_job", ()),
-        ("remove_job", ()),
+        (PAUSE, ()),
+        (GET, ()),
+        (RESUME, ()),
+        (REMOVE, ()),
     )
 
     def change_jobs(client: RpcClient, place: int) -> None:
@@ -47,7 +47,7 @@ async def test_every_answer_is_in_time_and_true(servers: Servers) -> None:
         for method, terms in calls[: -(place % 2) or None]:
             client(method, scheduler_id, *terms)
         if place == 0:
-            client("get_jobs")
+            client(GET_ALL)
 
     longest = 0.0
     with rpc_processes(servers, 2) as services, crowd(servers.amqp_uri, change_jobs, CALLERS) as callers:

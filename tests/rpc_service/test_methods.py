@@ -16,14 +16,13 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, REMOVE, RESUME
 from backup_scheduler.jobs.names import POLICY_NAME, SCHEDULER_ID, workflow_id
 from backup_scheduler.jobs.request import BackupRequest
 from lab.parts.waiting import eventually
 from tests.support.calls import ONE_ID, TERMS, Caller, assert_fails, job
 from tests.support.rpc_processes import ZONE
 
-ADD = "add_scheduler_start_backup_job_by_interval"
-MODIFY = "modify_start_backup_job_by_interval"
 ARGUMENTS = ("scheduler_id", "policy_name", "days", "start_time", "duration", "misfire_grace_time")
 
 
@@ -119,31 +118,31 @@ async def test_modify_replaces_all_terms(call: Caller, schedule: ScheduleHandle,
     assert standing.schedule.policy.catchup_window == timedelta(seconds=120)
     assert standing.typed_search_attributes[POLICY_NAME] == "pictures"
     assert standing.info.next_action_times[0] == start.replace(second=0, microsecond=0)
-    assert call("get_job", scheduler_id)["description"] == described
+    assert call(GET, scheduler_id)["description"] == described
 
 
 async def test_a_paused_job_has_no_next_run_until_it_is_resumed(
     call: Caller, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
     added = job(call(ADD, scheduler_id, *TERMS))
-    assert job(call("pause_job", scheduler_id)) == added | {"next_run_time": None}
+    assert job(call(PAUSE, scheduler_id)) == added | {"next_run_time": None}
     state = (await schedule.describe()).schedule.state
     assert state.paused
-    assert "pause_job" in (state.note or "")
-    assert job(call("get_job", scheduler_id))["next_run_time"] is None
-    assert job(call("resume_job", scheduler_id)) == added
+    assert PAUSE in (state.note or "")
+    assert job(call(GET, scheduler_id))["next_run_time"] is None
+    assert job(call(RESUME, scheduler_id)) == added
     assert not (await schedule.describe()).schedule.state.paused
 
 
 def test_pausing_a_paused_job_and_resuming_a_running_one_succeed(call: Caller, scheduler_id: str) -> None:
     added = job(call(ADD, scheduler_id, *TERMS))
-    assert job(call("resume_job", scheduler_id)) == added
-    assert job(call("pause_job", scheduler_id)) == job(call("pause_job", scheduler_id))
+    assert job(call(RESUME, scheduler_id)) == added
+    assert job(call(PAUSE, scheduler_id)) == job(call(PAUSE, scheduler_id))
 
 
 async def test_modify_leaves_a_paused_job_paused(call: Caller, schedule: ScheduleHandle, scheduler_id: str) -> None:
     job(call(ADD, scheduler_id, *TERMS))
-    job(call("pause_job", scheduler_id))
+    job(call(PAUSE, scheduler_id))
     assert job(call(MODIFY, scheduler_id, "pictures", 1, "04:00", 0, 120))["next_run_time"] is None
     assert (await schedule.describe()).schedule.state.paused
 
@@ -152,11 +151,11 @@ async def test_a_removed_job_is_gone_at_once_and_its_id_is_free(
     call: Caller, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
     added = job(call(ADD, scheduler_id, *TERMS))
-    assert job(call("remove_job", scheduler_id)) == added | {"next_run_time": None}
+    assert job(call(REMOVE, scheduler_id)) == added | {"next_run_time": None}
     with pytest.raises(RPCError) as caught:
         await schedule.describe()
     assert caught.value.status is RPCStatusCode.NOT_FOUND
-    assert_fails(call("remove_job", scheduler_id), 404, repr(scheduler_id))
+    assert_fails(call(REMOVE, scheduler_id), 404, repr(scheduler_id))
     job(call(ADD, scheduler_id, *TERMS))
 
 
@@ -167,23 +166,23 @@ def test_an_unknown_id_is_not_found(call: Caller, method: str) -> None:
 
 def test_modify_does_not_make_a_job(call: Caller, scheduler_id: str) -> None:
     assert_fails(call(MODIFY, scheduler_id, *TERMS), 404, repr(scheduler_id))
-    assert_fails(call("get_job", scheduler_id), 404)
+    assert_fails(call(GET, scheduler_id), 404)
 
 
 def test_get_jobs_lists_every_job_as_get_job_describes_it(call: Caller, scheduler_id: str) -> None:
     ids = [f"{scheduler_id}-{n}" for n in range(3)]
     for each in ids:
         job(call(ADD, each, *TERMS))
-    job(call("pause_job", ids[1]))
-    job(call("remove_job", ids[2]))
+    job(call(PAUSE, ids[1]))
+    job(call(REMOVE, ids[2]))
 
     def listed() -> list[dict[str, Any]]:
-        reply = call("get_jobs")
+        reply = call(GET_ALL)
         assert (reply["status"], reply["code"]) == ("success", 200)
         return [each for each in reply["description"] if each["job_id"].startswith(scheduler_id)]
 
     # Temporal's list of schedules lags behind.
-    eventually(lambda: listed() == [job(call("get_job", each)) for each in ids[:2]])
+    eventually(lambda: listed() == [job(call(GET, each)) for each in ids[:2]])
 
 
 @pytest.mark.parametrize(
@@ -208,7 +207,7 @@ async def test_schedules_of_others_are_not_jobs(
             assert_fails(call(method, scheduler_id), 404)
         for method in (ADD, MODIFY):
             assert_fails(call(method, scheduler_id, *TERMS), 404)
-        assert scheduler_id not in {each["job_id"] for each in call("get_jobs")["description"]}
+        assert scheduler_id not in {each["job_id"] for each in call(GET_ALL)["description"]}
         assert (await schedule.describe()).schedule == before
     finally:
         await schedule.delete()
@@ -221,7 +220,7 @@ async def test_schedules_of_others_are_not_jobs(
 )
 def test_ids_with_odd_characters_live_like_any_other(call: Caller, scheduler_id: str) -> None:
     assert job(call(ADD, scheduler_id, *TERMS))["job_id"] == scheduler_id
-    assert job(call("pause_job", scheduler_id))["job_id"] == scheduler_id
+    assert job(call(PAUSE, scheduler_id))["job_id"] == scheduler_id
     # Temporal's list of schedules lags behind.
-    eventually(lambda: scheduler_id in {each["job_id"] for each in call("get_jobs")["description"]})
-    assert job(call("remove_job", scheduler_id))["job_id"] == scheduler_id
+    eventually(lambda: scheduler_id in {each["job_id"] for each in call(GET_ALL)["description"]})
+    assert job(call(REMOVE, scheduler_id))["job_id"] == scheduler_id

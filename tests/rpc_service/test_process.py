@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backup_scheduler.contract.methods import ADD, MODIFY
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE
 from devstack.running import StackInfo
 from lab.parts.places import ROOT
 from lab.parts.waiting import eventually
@@ -75,7 +75,7 @@ def test_it_serves_and_leaves_without_a_warning_or_a_traceback(
     stack: StackInfo, private_broker: str, command: list[str], ending: signal.Signals
 ) -> None:
     with rpc_process(private_broker, stack.temporal_address, *command) as process, calling(private_broker) as call:
-        assert_fails(call("get_job", "nobody"), 404)
+        assert_fails(call(GET, "nobody"), 404)
         process.send_signal(ending)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -89,10 +89,10 @@ def test_calls_in_flight_are_answered_before_it_leaves(stack: StackInfo, private
         rpc_process(private_broker, door.address) as process,
         calling(private_broker) as call,
     ):
-        assert_fails(call("get_job", "nobody"), 404)
+        assert_fails(call(GET, "nobody"), 404)
         replies = []
         door.hold()
-        waiting = threading.Thread(target=lambda: replies.append(call("get_job", "nobody")))
+        waiting = threading.Thread(target=lambda: replies.append(call(GET, "nobody")))
         waiting.start()
         eventually(lambda: door.held)
         process.send_signal(signal.SIGTERM)
@@ -118,17 +118,17 @@ def fails_in_time(call: Caller, method: str, arguments: tuple[object, ...], code
 def test_it_starts_without_temporal_answers_503_and_recovers_by_itself(stack: StackInfo, private_broker: str) -> None:
     door = Door(stack.temporal_address)
     with closing(door), rpc_process(private_broker, door.address), calling(private_broker) as call:
-        for method, arguments in (("get_job", ("a",)), (ADD, ("a", *TERMS)), ("get_jobs", ()), ("pause_job", ("a",))):
+        for method, arguments in ((GET, ("a",)), (ADD, ("a", *TERMS)), (GET_ALL, ()), (PAUSE, ("a",))):
             fails_in_time(call, method, arguments, 503, "Temporal cannot be reached")
         door.open()
-        eventually(lambda: call("get_job", "a")["code"] == 404)
+        eventually(lambda: call(GET, "a")["code"] == 404)
 
 
 def test_temporal_that_does_not_answer_is_a_504_within_five_seconds(call: Caller, stack: StackInfo) -> None:
     with frozen(stack.pids["temporal"]):
-        for method, arguments in (("get_job", ("a",)), ("get_jobs", ())):
+        for method, arguments in ((GET, ("a",)), (GET_ALL, ())):
             fails_in_time(call, method, arguments, 504, "did not answer within 4.5 s")
-    eventually(lambda: call("get_job", "a")["code"] == 404)
+    eventually(lambda: call(GET, "a")["code"] == 404)
 
 
 WRONG = {
@@ -200,7 +200,7 @@ def test_many_calls_at_once_are_all_answered(call: Caller, stack: StackInfo, sch
 
     def calls() -> None:
         with calling(stack.amqp_uri) as caller:
-            answered.extend(caller("get_job", scheduler_id)["code"] for _ in range(5))
+            answered.extend(caller(GET, scheduler_id)["code"] for _ in range(5))
 
     threads = [threading.Thread(target=calls) for _ in range(20)]
     for thread in threads:

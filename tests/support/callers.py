@@ -1,4 +1,4 @@
-"""Callers under load: each is a thread with a nameko client of its own and remembers what it asked and was told."""
+"""Callers under load: each is a thread with a nameko client of its own that remembers its calls and their answers."""
 
 import threading
 import time
@@ -13,19 +13,15 @@ from kombu.exceptions import OperationalError
 from nameko.exceptions import RpcTimeout
 from nameko.standalone.rpc import ClusterRpcProxy
 
+from backup_scheduler.contract.methods import ADD, REMOVE
+from lab.parts.answers import Reply, Terms
 from lab.parts.waiting import eventually
-from tests.support.calls import Reply
-
-ADD = "add_scheduler_start_backup_job_by_interval"
-MODIFY = "modify_start_backup_job_by_interval"
 
 _PATIENCE = 90
 
-Terms = tuple[str, int, str, int, int]
-"""policy_name, days, start_time, duration, misfire_grace_time."""
-
-FIRST: Terms = ("documents", 3, "02:01", 2, 3600)
-SECOND: Terms = ("pictures", 1, "14:30", 0, 60)
+FIRST = ("documents", 3, "02:01", 2, 3600)
+SECOND = ("pictures", 1, "14:30", 0, 60)
+"""Terms by position: policy_name, days, start_time, duration, misfire_grace_time."""
 
 
 @dataclass
@@ -41,6 +37,11 @@ class Call:
     @property
     def scheduler_id(self) -> str:
         return str(self.args[0])
+
+    @property
+    def terms(self) -> Terms | None:
+        """Terms of the job that the call asks for; None for a call that takes only an id."""
+        return Terms(*self.args[1:]) if self.args[1:] else None
 
     @property
     def code(self) -> int | None:
@@ -94,7 +95,7 @@ class RpcClient(AbstractContextManager["RpcClient"]):
         while (call := self(method, *args)).code in (503, 504):
             assert time.monotonic() < deadline, call
             busy = True
-        done_before = {ADD: 409, "remove_job": 404}.get(method)
+        done_before = {ADD: 409, REMOVE: 404}.get(method)
         if call.code == done_before:
             assert busy or "may have removed it" in call.sentence, call
         else:

@@ -7,8 +7,8 @@ from typing import Any
 from nameko.exceptions import UnknownService
 from nameko.standalone.rpc import ClusterRpcProxy
 
-Reply = dict[str, Any]
-
+from backup_scheduler.contract.methods import GET, PAUSE, REMOVE, RESUME
+from lab.parts.answers import Reply
 
 Caller = Callable[..., Reply]
 
@@ -22,13 +22,13 @@ def calling(amqp_uri: str) -> Iterator[Caller]:
 
 def listens(call: Caller) -> bool:
     try:
-        call("get_job")
+        call(GET)
     except UnknownService:
         return False
     return True
 
 
-ONE_ID = ["pause_job", "resume_job", "remove_job", "get_job"]
+ONE_ID = [PAUSE, RESUME, REMOVE, GET]
 
 
 TERMS = ("documents", 3, "02:01", 2, 3600)

@@ -6,6 +6,7 @@ from typing import Any
 
 from kombu import Connection, Exchange, Producer, Queue
 
+from backup_scheduler.contract.methods import GET
 from lab.parts.waiting import eventually
 
 
@@ -38,6 +39,6 @@ class Wire:
 
     def is_answered(self) -> bool:
         """Tell whether a good call is still answered, and nothing else was."""
-        self.send("get_job", {"args": ["nobody"], "kwargs": {}})
+        self.send(GET, {"args": ["nobody"], "kwargs": {}})
         reply = self.reply()
         return bool(reply["result"]["code"] == 404) and self.replies.get(no_ack=True) is None

@@ -31,12 +31,7 @@ from tests.support.restic_repository import Restic
 
 AS_NOBODY = '#!/bin/sh\nPATH="${PATH#*:}" exec setpriv --reuid=65534 --regid=65534 --clear-groups restic "$@"\n'
 OTHER_NAMESPACE = (
-    "unshare",
-    "--pid",
-    "--fork",
-    "--mount-proc",
-    "sh",
-    "-c",
+    *("unshare", "--pid", "--fork", "--mount-proc", "sh", "-c"),
     'for n in 1 2 3; do true & done; wait; "$@" & wait',
     "-",
 )
