@@ -4,10 +4,12 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 import pytest_asyncio
@@ -27,6 +29,10 @@ from tests.support.restic_repository import Restic
 from tests.support.rpc_processes import ZONE
 
 FAULTS = "tests/faults/"
+hypothesis.settings.register_profile("check", max_examples=10)
+
+PROGRAMS = frozenset({"stack", "servers", "temporal_server", "made_repository", "new_restic"})
+"""Fixtures that start servers or restic; a test that starts a program without them carries the marker `programs`."""
 
 
 class InFewProcesses(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type information
@@ -45,9 +51,33 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InFewPr
     return InFewProcesses(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-programs", action="store_true", help="only the tests that start no program: make check")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--no-programs"):
+        hypothesis.settings.load_profile("check")
+        sys.addaudithook(refuse_programs)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # They take half of the time, so they come first.
     items.sort(key=lambda item: not item.nodeid.startswith(FAULTS))
+    if config.getoption("--no-programs"):
+        config.hook.pytest_deselected(items=[item for item in items if starts_programs(item)])
+        items[:] = [item for item in items if not starts_programs(item)]
+
+
+def starts_programs(item: pytest.Item) -> bool:
+    fixtures: set[str] = set(getattr(item, "fixturenames", ()))  # those of its fixtures, too
+    return not PROGRAMS.isdisjoint(fixtures) or item.get_closest_marker("programs") is not None
+
+
+def refuse_programs(event: str, args: tuple[object, ...]) -> None:
+    """Find the tests that lack the marker; collecting them may start programs, as libraries do."""
+    if event == "subprocess.Popen" and "PYTEST_CURRENT_TEST" in os.environ:
+        raise AssertionError(f"this test starts {args[0]!r}: give it @pytest.mark.programs")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,6 +18,8 @@ from lab.parts.places import ROOT
 from lab.parts.waiting import eventually
 from tests.support.rpc_processes import LEAVES_WITHIN
 
+pytestmark = pytest.mark.programs
+
 DEPLOY = ROOT / "deploy"
 UNITS = ("backup-rpc.service", "backup-worker.service")
 NOBODY = "65534"

@@ -20,6 +20,8 @@ from lab.parts.places import ROOT
 from lab.parts.waiting import eventually
 from tests.support.calls import calling
 
+pytestmark = pytest.mark.programs
+
 
 class Up:
     """A `devstack up` under way."""

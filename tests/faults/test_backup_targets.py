@@ -32,6 +32,8 @@ from tests.support.restic_repository import Restic
 from tests.support.servers import Servers
 from tests.support.workers import Runs, WorkerProcess, worker_with
 
+pytestmark = pytest.mark.programs
+
 GAVE_UP = "; it was tried until its time was up"
 PATIENT = 0.3
 """Seconds for which an http target is waited for that never answers completely."""

@@ -149,6 +149,7 @@ WRONG = {
 }
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("start", [STARTS["nameko run"], STARTS["python -m rpc_service"]], ids=["nameko", "python"])
 def test_wrong_settings_end_it_with_one_sentence_and_code_2(start: list[str]) -> None:
     started = [
@@ -165,6 +166,7 @@ def test_wrong_settings_end_it_with_one_sentence_and_code_2(start: list[str]) ->
     assert ended == [(f"rpc_service: {sentence}\n", 2) for _, sentence in WRONG.values()]
 
 
+@pytest.mark.programs
 def test_a_wrong_broker_on_the_command_line_of_nameko_is_told_in_one_sentence_without_its_password() -> None:
     ended = subprocess.run(
         [*STARTS["nameko run"], "--broker", "amqp://user:pa#55word@127.0.0.1:5672/"],

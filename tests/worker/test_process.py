@@ -27,6 +27,8 @@ from tests.support.ports import unused_port
 from tests.support.restic_repository import Restic
 from tests.support.workers import Runs, line_with, worker_process, worker_with
 
+pytestmark = pytest.mark.programs
+
 TLS = {"TEMPORAL_TLS_CLIENT_KEY_PATH": __file__, "TEMPORAL_TLS_CLIENT_CERT_PATH": __file__}
 
 

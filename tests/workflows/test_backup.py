@@ -169,6 +169,7 @@ async def test_a_worker_that_stops_hands_its_run_to_another_at_once(temporal: Cl
     assert result.finished_at - stopped < timedelta(seconds=25)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(("duration", "least", "most"), [(0, 900, 1200), (2, 7000, 7600)])
 async def test_a_target_that_stays_down_is_tried_until_the_window_ends_but_for_15_minutes(
     target: BackupService, duration: int, least: int, most: int

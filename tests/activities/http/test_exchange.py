@@ -143,6 +143,7 @@ async def certified(folder: Path) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.programs
 async def test_a_private_authority_is_trusted_and_an_exchange_by_tls_is_cut_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +172,7 @@ async def test_a_private_authority_is_trusted_and_an_exchange_by_tls_is_cut_too(
     )
 
 
+@pytest.mark.programs
 async def test_a_target_that_speaks_no_tls_or_has_no_valid_certificate_is_tried_again(
     target: BackupService, tmp_path: Path
 ) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from lab.soak.repository import POLICY, Repository
 
+pytestmark = pytest.mark.programs
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:

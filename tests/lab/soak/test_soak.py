@@ -12,6 +12,8 @@ import pytest
 from devstack import processes
 from lab.parts.places import ROOT
 
+pytestmark = pytest.mark.programs
+
 KILLS = 4
 OPTIONS = ("--minutes=10", "--seed=3", "--every=4", f"--kills={KILLS}", "--callers=2", "--down=0", "--slowness=0.3")
 
