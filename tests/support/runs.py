@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import (
@@ -184,13 +183,33 @@ async def all_closed(temporal: Client, jobs: Iterable[Job], patience: float = 12
             await asyncio.sleep(0.1)
 
 
-def assert_none_doubled(runs: Sequence[Run]) -> None:
-    """No occurrence has two runs, and no two runs went on at once."""
+@dataclass(frozen=True)
+class Outage:
+    """An outage of Temporal, from kill -9 to the start of the next server."""
+
+    killed: datetime
+    restarted: datetime
+
+    def hid(self, runs: Sequence[Run]) -> Run | None:
+        """Return the run that the restarted scheduler may not know of, though it was open.
+
+        It was started within a second before the kill, and its start was not recorded yet. After an outage longer than
+        the catch-up window the scheduler takes its occurrence for too old, and starts the next run beside it.
+        """
+        before = [run for run in runs if run.started < self.restarted]
+        last = max(before, key=lambda run: run.started, default=None)
+        return last if last and last.started >= self.killed - timedelta(seconds=1) else None
+
+
+def assert_none_doubled(runs: Sequence[Run], outage: Outage | None = None) -> None:
+    """No occurrence has two runs, and no two runs went on at once, but for one that an outage hid and the next one."""
     assert [nominal for nominal, times in Counter(run.nominal for run in runs).items() if times > 1] == []
     in_order = sorted(runs, key=lambda run: run.started)
-    for one, following in pairwise(in_order):
+    hidden = outage.hid(runs) if outage else None
+    for place, one in enumerate(in_order):
         assert one.closed is not None
-        assert one.closed <= following.started, (one, following)
+        for following in in_order[place + (2 if one is hidden else 1) :]:
+            assert one.closed <= following.started, (one, following)
 
 
 async def answers_again(temporal: Client) -> None:
