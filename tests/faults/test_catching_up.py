@@ -17,7 +17,7 @@ from lab.parts.backup_service import BackupService, answering, backup_service
 from lab.parts.waiting import eventually_async
 from tests.support.figures import figures
 from tests.support.policy_files import write_policies
-from tests.support.runs import Job, Run, all_closed, answers_again, assert_none_doubled, end, make_job, runs_of
+from tests.support.runs import Job, Outage, Run, all_closed, answers_again, assert_none_doubled, end, make_job, runs_of
 from tests.support.servers import Servers
 from tests.support.workers import WorkerProcess
 
@@ -70,8 +70,7 @@ async def test_after_an_outage_of_temporal_the_runs_of_the_grace_time_are_made_u
             runs[name],
             timedelta(seconds=grace[name]),
             asked[name],
-            killed,
-            restarted,
+            Outage(killed, restarted),
         )
     every_run = [run for each_runs in runs.values() for run in each_runs]
     assert len(keys) == len(every_run)
@@ -106,16 +105,14 @@ async def asked_by_each(target: BackupService, jobs: Mapping[str, Job]) -> dict[
     return asked
 
 
-def _assert_caught_up(
-    job: Job, runs: list[Run], grace: timedelta, asked: datetime, killed: datetime, restarted: datetime
-) -> None:
-    """The server looked at its clock after `restarted` and before it started a run."""
-    assert_none_doubled(runs)
+def _assert_caught_up(job: Job, runs: list[Run], grace: timedelta, asked: datetime, outage: Outage) -> None:
+    """The server looked at its clock after its restart and before it started a run."""
+    assert_none_doubled(runs, outage)
     assert {run.outcome for run in runs} == {"completed"}
     ran = {run.nominal for run in runs}
-    woke = min((run.started for run in runs if run.started > restarted), default=job.times[-1] + 2 * grace)
+    woke = min((run.started for run in runs if run.started > outage.restarted), default=job.times[-1] + 2 * grace)
     before = [moment for moment in job.times if nominal_of(job, moment) <= asked]
-    gone = [moment for moment in job.times if killed + CLOSE < moment < restarted - grace - CLOSE]
+    gone = [moment for moment in job.times if outage.killed + CLOSE < moment < outage.restarted - grace - CLOSE]
     within = [moment for moment in job.times if moment >= woke - grace + CLOSE]
     plain = job.times[1] - job.times[0] == job.every  # without jitter
     assert gone or not plain
