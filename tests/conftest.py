@@ -38,7 +38,7 @@ PROGRAMS = frozenset({"stack", "servers", "temporal_server", "made_repository", 
 class InFewProcesses(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type information
     """Keeps the tests of a file together in one process of `pytest -n 3`, and all of tests/faults.
 
-    Those share servers, and what they kill and how much they ask for is enough for one process.
+    Those share servers, which they kill and load enough for one process.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -62,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # They take half of the time, so they come first.
+    # The tests of faults take half of the time, so they come first.
     items.sort(key=lambda item: not item.nodeid.startswith(FAULTS))
     if config.getoption("--no-programs"):
         config.hook.pytest_deselected(items=[item for item in items if starts_programs(item)])

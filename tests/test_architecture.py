@@ -1,4 +1,4 @@
-"""Imports point inwards, no file outgrows its subject, and the public surface stays what callers rely on."""
+"""Imports point inwards, no file outgrows its subject, and the public surface stays as callers know it."""
 
 import ast
 import inspect

@@ -16,7 +16,7 @@ from tests.support.rpc_processes import ZONE
 
 
 async def only_run(temporal: Client, schedule: ScheduleHandle, patience: float) -> Any:
-    """Wait for the schedule's one run; returns a handle that knows the result's type."""
+    """Wait for the schedule's one run; return a handle that knows the result's type."""
     async with asyncio.timeout(patience):
         while not (actions := (await schedule.describe()).info.recent_actions):
             await asyncio.sleep(0.1)

@@ -1,6 +1,6 @@
-"""No secret of any setting reaches what people read: output, replies, histories, schedules, command lines, failures.
+"""No secret of any setting reaches texts that people read: output, replies, histories, command lines, failures.
 
-Marked secrets stand in every place where a setting can hold one; everything that was written is searched for the mark.
+Every setting that can hold a secret has a marked one; everything that was written is searched for the mark.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ def marked_broker(stack: StackInfo) -> Iterator[str]:
 
 
 def everything_wrong_at_start(written: Written, environ: dict[str, str], folder: Path) -> None:
-    """Start both processes with settings that are wrong at a place where a secret stands."""
+    """Start both processes with settings that are wrong at the place of a secret."""
     unquoted = folder / "unquoted.toml"
     unquoted.write_text(f"[profile.default]\napi_key = {secret('unquoted')}\n")
     tls_key = folder / "tls.key"
@@ -78,15 +78,15 @@ def everything_wrong_at_start(written: Written, environ: dict[str, str], folder:
 
 
 async def attempted(client: Client, job: str) -> str:
-    """Wait until a run of the job has ended or its first attempt has failed; return all that Temporal tells of it."""
+    """Wait until a run of the job has ended or its first attempt has failed; return Temporal's records of it."""
     deadline = asyncio.get_running_loop().time() + 60
     while asyncio.get_running_loop().time() < deadline:
         async for run in client.list_workflows(f"TemporalScheduledById = '{job}'"):
             handle = client.get_workflow_handle(run.id, run_id=run.run_id)
-            told = (await handle.describe()).raw_description
-            if any(each.HasField("last_failure") for each in told.pending_activities) or run.close_time:
+            description = (await handle.describe()).raw_description
+            if any(each.HasField("last_failure") for each in description.pending_activities) or run.close_time:
                 history = await handle.fetch_history()
-                return "".join(as_text(message) for message in (told, *history.events))
+                return "".join(as_text(message) for message in (description, *history.events))
         await asyncio.sleep(0.2)
     raise AssertionError(f"no attempt of {job} has ended")
 
@@ -135,7 +135,7 @@ async def test_no_secret_of_any_setting_is_written_anywhere(
             async for run in temporal.list_workflows(f"TaskQueue = '{queue}' AND ExecutionStatus = 'Running'"):
                 await temporal.get_workflow_handle(run.id, run_id=run.run_id).terminate()
             await wrong
-    # What is searched is really there.
+    # The searched texts are really there.
     texts = written.texts
     assert "Error connecting to broker" in texts["rpc"]
     assert "restic backup" in texts["command lines"]

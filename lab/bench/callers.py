@@ -27,7 +27,7 @@ _PATIENCE = 60
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a number of operations took."""
+    """Duration of a number of operations."""
 
     seconds: float
     latencies: list[float]
@@ -50,7 +50,7 @@ class RpcCallers:
         self._proxies = proxies
 
     def carry_out(self, service: str, operation: str, ids: Sequence[str], at_once: int, seconds: float = 0) -> Timing:
-        """Carry an operation out for each job, so many at once; one that does nothing can take `seconds` for it."""
+        """Carry an operation out for each job, `at_once` in parallel; `seconds` is for an operation that only waits."""
         waiting = deque(ids)
         latencies: list[float] = []
 

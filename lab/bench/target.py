@@ -24,7 +24,7 @@ class Target:
         self.pid = child.pid
 
     def seen(self) -> dict[str, list[float]]:
-        """Return when (seconds of the epoch) each job's backups were answered."""
+        """Return the moments (of the epoch) at which each job's backups were answered."""
         with urllib.request.urlopen(f"{self._address}/seen", timeout=10) as answer:  # noqa: S310  # our own address
             read: dict[str, list[float]] = json.load(answer)
         return read

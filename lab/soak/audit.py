@@ -1,4 +1,4 @@
-"""Compares what has to be there with what is there, in Temporal's own records, at the target and in the repository."""
+"""Comparisons of the expected with Temporal's own records, the target and the repository."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ _SUCCESSES = (Outcome.COMPLETED.value, Outcome.COMPLETED_WITH_WARNINGS.value)
 
 
 async def jobs(client: Client, expected: Iterable[Job], others: set[str]) -> Tally:
-    """Look for every job; `others` are schedules that are there without being a caller's job."""
+    """Look for every job; `others` are the schedules of no caller's job."""
     tally = Tally()
     places = asyncio.Semaphore(_AT_ONCE)
 
@@ -59,7 +59,7 @@ def _judge(tally: Tally, job: Job, found: State) -> None:
     tally.found += found is not None
     certain = job.certain
     tally.either += not certain
-    # Where both may be, what is there decides whether one was to be expected.
+    # Where a job may be there or not, it is expected only if it is there.
     tally.expected += (found is not None and found in job.possible) if not certain else job.possible != {None}
     if found in job.possible:
         return
@@ -95,7 +95,7 @@ class Runs:
         return runs
 
     def fault(self, workflow_id: str) -> str | None:
-        """Say why a run that is there is not a backup that was made."""
+        """Return the reason why a run made no backup; None if it made one."""
         run = self.by_id[workflow_id][0]
         result = run.typed_search_attributes.get(OUTCOME)
         if run.status == WorkflowExecutionStatus.COMPLETED and result in _SUCCESSES:
@@ -103,7 +103,7 @@ class Runs:
         return f"{workflow_id}: {run.status.name if run.status else 'unknown'}, {result}"
 
     def latest(self, due_by_themselves: Iterable[str]) -> float:
-        """Return the seconds from a run's nominal time to its end, of the slowest."""
+        """Return the longest time from a run's nominal time to its end, in seconds."""
         ends = [
             (run.close_time - datetime.fromisoformat(each[-20:])).total_seconds()
             for each in due_by_themselves
@@ -134,7 +134,7 @@ class Runs:
         return pairs
 
     async def check_histories(self, client: Client) -> list[str]:
-        """Compare the index, which is what was read, with the histories themselves; returns what does not fit."""
+        """Compare the runs, which were read from the index, with their histories; return the differences."""
         places = asyncio.Semaphore(_AT_ONCE)
 
         async def look(run: WorkflowExecution) -> str | None:
@@ -149,9 +149,9 @@ class Runs:
 
 
 async def all_runs(client: Client, timed: list[TimedSchedule], triggered: list[Job], patience: float) -> Runs:
-    """Return all runs once those that have to be there are, and none is open; those of the moment after `patience`.
+    """Return all runs as soon as none is open and none is missing, at the latest after `patience` seconds.
 
-    A run that was asked for just before a server is killed may start a minute later.
+    A run that was triggered just before a server is killed may start a minute later.
     """
     deadline = time.monotonic() + patience
     while True:
@@ -193,7 +193,7 @@ def triggered_runs(runs: Runs, triggered: Iterable[Job]) -> Tally:
         tally.either += job.unconfirmed
         if found < job.runs:
             tally.lost.append(f"{job.scheduler_id}: {job.runs - found} of {job.runs}")
-        # Several in one run id mean one occurrence twice; more of them than asked for, a run that nobody wanted.
+        # Two runs of one workflow id are one occurrence twice; more runs than triggers are runs that nobody wanted.
         tally.doubled += [id_ for id_, number in there.items() if number > 1]
         if found > job.runs + job.unconfirmed:
             tally.doubled.append(f"{job.scheduler_id}: {found} runs, {job.runs} asked for")
@@ -202,7 +202,7 @@ def triggered_runs(runs: Runs, triggered: Iterable[Job]) -> Tally:
 
 
 def at_target(runs: Runs, target: Target, tally_of: Callable[[str], Tally], http: set[str]) -> int:
-    """Every http run reached the target under exactly one key; returns how often one was made again legally."""
+    """Every http run reached the target under one key; return the number of backups repeated under their key."""
     for id_ in http - set(target.successes):
         tally_of(id_).lost.append(f"{id_}: closed, but the target never made its backup")
     for id_, keys in target.successes.items():

@@ -1,4 +1,4 @@
-"""A caller: changes jobs of its own at random, one call after the other, and judges every answer."""
+"""A caller that changes jobs of its own at random, one call after the other, and judges every answer."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ _WEIGHTS = (3, 4, 3, 3, 2, 1)
 
 
 class Caller:
-    """Calls at a steady rate. Calls for one job follow each other, so it is known what each has to answer."""
+    """Calls at a steady rate. Calls for one job follow each other, so the right answer to each is known."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Caller:
         return reply is not None and reply["code"] == 200
 
     def terms(self, policy_name: str = "soak") -> Terms:
-        """Return terms that are new; their window is hours away, so only triggers make runs."""
+        """Return new terms; their window is hours away, so only triggers make runs."""
         self._revision += 1
         start = datetime.now(UTC) + timedelta(minutes=self._random.randrange(180, 1080))
         return Terms(
@@ -83,9 +83,9 @@ class Caller:
             job = self._random.choice(removed) if is_readded else self._new_job()
             await self.call(job, ADD, self.terms())
         elif usable:
-            # Mostly those that are there, or most answers would be 404.
+            # Mostly jobs that are there, or most answers would be 404.
             job = self._random.choice(there if there and self._random.random() < 0.9 else usable)
-            # A job that may be a new one of the same name would be counted wrongly.
+            # The runs of a job that may have been made anew under its name would be counted wrongly.
             if job.known_state is not None and self._random.random() < 0.2:
                 await self._triggers.run(job, may_wait=False)
                 return

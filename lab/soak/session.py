@@ -42,14 +42,14 @@ _LAST_CALL = 120
 
 @dataclass(frozen=True)
 class Plan:
-    """What a soak is to do."""
+    """The plan of a soak."""
 
     seed: int
     seconds: float
     every: float
     """Seconds from one kill to the next."""
     kills: int
-    """At most."""
+    """Largest number of kills."""
     callers: int
     pause: float
     """Seconds between two calls of a caller."""
@@ -71,7 +71,7 @@ class Soak:
         self._complaints: list[str] = []
 
     async def run(self) -> Figures:
-        """Run it; whatever happens, nothing is left running. Raises StackError when the stack does not come up."""
+        """Run it; nothing is left running afterwards. Raises StackError when the stack does not come up."""
         repository = Repository(self._state_dir / "restic")
         repository.make()
         async with backup_target(self._random("target"), self._plan.slowness) as target:
@@ -178,7 +178,7 @@ class Soak:
         return job
 
     def _judge(self, probed: Job, killer: Killer, began: float, reply: Reply | None) -> None:
-        probed.retired = False  # asking changes nothing, so a lost answer does not either
+        probed.retired = False  # get_job changes nothing, so a lost answer leaves nothing open
         if fault := probed.judge(GET, None, reply, disturbed=killer.disturbed(began)):
             self._log.faults.append(f"{GET} {probed.scheduler_id}: {fault}")
 
@@ -200,7 +200,7 @@ async def _run_by_turns(jobs: list[Job], triggers: Triggers, repository: Reposit
 
 
 def _environ(environ: Mapping[str, str], target: Target, repository: Repository) -> dict[str, str]:
-    # Not the caller's RabbitMQ: the soak kills it.
+    # The soak kills RabbitMQ, so it must not be one from the environment.
     kept = {name: value for name, value in environ.items() if not name.startswith(("SCHEDULER_", "AMQP_"))}
     return kept | {
         "SCHEDULER_TIMEZONE": "UTC",

@@ -112,10 +112,10 @@ async def test_a_job_that_cannot_be_looked_after_is_told_of_and_keeps_no_other_f
             done = await (await start_pass(client, runs.task_queue)).result()
             async with aiohttp.ClientSession() as session, session.get(f"http://{address}/metrics") as response:
                 shown = await response.text()
-            again = await (await start_pass(client, runs.task_queue)).result()
+            second = await (await start_pass(client, runs.task_queue)).result()
     assert good.id in done.scheduler_ids
     assert {handle.id for handle in (*broken.values(), unknown_zone)} <= set(done.failures)
-    assert done.failed == len(done.failures) == again.failed
+    assert done.failed == len(done.failures) == second.failed
     for edit, handle in broken.items():
         expected = "no terms that can be read" if edit is nothing_readable else "(times)"
         assert expected in done.failures[handle.id]

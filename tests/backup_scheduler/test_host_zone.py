@@ -18,7 +18,7 @@ ZONES = Path("/usr/share/zoneinfo")
 
 
 def loaded(*command: str, **environment: str) -> str:
-    """Return the zone that a process of its own takes, or what it says instead."""
+    """Return the zone that a process of its own takes, or its last line of error."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SCHEDULER_", "TZ"))}
     ended = subprocess.run(
         [*command, sys.executable, "-c", LOAD],

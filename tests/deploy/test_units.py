@@ -1,4 +1,4 @@
-"""The units of deploy/ are what systemd takes, and what they promise holds."""
+"""systemd takes the units of deploy/, and they keep their promises."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def values(unit: str, key: str) -> list[str]:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
-    """The units as they would stand for this checkout: systemd looks whether the command is there."""
+    """The units for this checkout: systemd looks whether the command is there."""
     for unit in UNITS:
         (tmp_path / unit).write_text((DEPLOY / unit).read_text().replace("/opt/backup-scheduler", str(ROOT)))
     return tmp_path

@@ -63,7 +63,7 @@ class Up:
 
 
 def is_temporal(process: psutil.Process) -> bool:
-    """Tell it from processes that end by themselves, such as health checks."""
+    """Leave out processes that end by themselves, such as health checks."""
     with suppress(psutil.NoSuchProcess):
         return "start-dev" in process.cmdline()
     return False
@@ -139,7 +139,7 @@ def test_a_killed_worker_is_started_again(pair: tuple[Up, Up]) -> None:
     before = pair[0].healthy().pids["worker"]
     os.kill(before, signal.SIGKILL)
     eventually(lambda: pair[0].healthy().pids["worker"] != before)
-    assert "worker ended by itself (exit code -9): starting it again." in pair[0].log.read_text()
+    assert "worker ended by itself (exit code -9): starting it restarted." in pair[0].log.read_text()
 
 
 def test_a_killed_server_ends_its_stack_and_no_other(pair: tuple[Up, Up]) -> None:
@@ -165,13 +165,13 @@ def test_signals_end_it_with_code_0_and_its_state_survives(pair: tuple[Up, Up]) 
     assert not stack.left_running
     assert StackInfo.read(stack.state_dir) is None
 
-    with up(stack.state_dir) as again:
-        with calling(again.healthy().amqp_uri) as call:
+    with up(stack.state_dir) as restarted:
+        with calling(restarted.healthy().amqp_uri) as call:
             assert call(GET, "survivor")["description"] == job
-        with Connection(again.healthy().amqp_uri) as connection:
+        with Connection(restarted.healthy().amqp_uri) as connection:
             connection.default_channel.queue_declare("survivor", passive=True)
-        assert again.end(signal.SIGINT) == 0
-        assert not again.left_running
+        assert restarted.end(signal.SIGINT) == 0
+        assert not restarted.left_running
 
 
 def test_a_service_that_does_not_start_ends_the_stack_with_its_last_words(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Backup targets that do what they should not: every run ends in the right outcome, with a text for people."""
+"""Backup targets that misbehave: every run ends in the right outcome, with a text for people."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.programs
 
 GAVE_UP = "; it was tried until its time was up"
 PATIENT = 0.3
-"""Seconds for which an http target is waited for that never answers completely."""
+"""Seconds of waiting for an http target that never answers completely."""
 
 
 @asynccontextmanager
@@ -50,7 +50,7 @@ async def skipping_time() -> AsyncIterator[WorkflowEnvironment]:
 
 
 async def ended(handle: WorkflowHandle[object, BackupResult]) -> BackupResult:
-    """Return the result of a run, of a failed one that in its failure, by Temporal's history."""
+    """Return the result of a run by Temporal's history; a failed run has it in its failure."""
     try:
         return await handle.result()
     except WorkflowFailureError as error:
@@ -117,7 +117,7 @@ async def test_http_targets_that_stay_bad_fail_the_run_and_say_how() -> None:
             }
             async with worker_with(skipping.client, policies) as runs:
                 handles = {name: await runs.start(a_request(policy_name=name, duration=0)) for name in policies}
-                # Not all at once: this server lets time skip for one that waits.
+                # One after the other: this server skips time while a run waits.
                 results = {name: await ended(handle) for name, handle in handles.items()}
     for name, (_, outcome, text) in HTTP.items():
         assert (results[name].outcome, results[name].message) == (outcome, text), name
@@ -151,7 +151,7 @@ async def test_a_target_that_is_well_again_after_ten_minutes_gets_its_backup(
         async with worker_with(skipping.client, {"nightly": target.policy()}) as runs:
             result = await ended(await runs.start(a_request(duration=0)))
     assert result.outcome is Outcome.COMPLETED
-    # A delay of a day leaves, of the 5 minutes for a worker and the 15 for trying, the 5 of an attempt.
+    # A delay of a day leaves only the 5 minutes of an attempt, of 5 minutes for a worker and 15 for trying.
     longest = timedelta(minutes=16 if headers else 13)
     assert timedelta(minutes=10) <= result.finished_at - result.started_at <= longest
     assert len({request.headers["Idempotency-Key"] for request in target.received}) == 1

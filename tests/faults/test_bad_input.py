@@ -14,7 +14,7 @@ from nameko.standalone.rpc import ClusterRpcProxy
 from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, REMOVE, RESUME
 from lab.parts.waiting import eventually
 from tests.support.callers import FIRST, RpcClient
-from tests.support.figures import tell_of_input
+from tests.support.figures import print_input_row
 from tests.support.rpc_processes import RpcProcess, rpc_processes
 from tests.support.servers import Servers
 
@@ -92,7 +92,7 @@ def test_generated_calls_are_answered_and_memory_stays(servers: Servers, service
     made = together(CALLS, lambda count: generated_calls(servers.amqp_uri, count))
     assert made >= CALLS
     grown = service.resident - before
-    tell_of_input("generated calls", made, grown)
+    print_input_row("generated calls", made, grown)
     assert grown < ROOM_TO_GROW
 
 
@@ -113,7 +113,7 @@ def test_large_arguments_are_refused_and_memory_stays(servers: Servers, service:
             refused(20_000_000)
         eventually(lambda: client(GET, "nobody").code == 404)
     grown = service.resident - before
-    tell_of_input("calls with arguments of 1 MB and 20 MB", 20, grown)
+    print_input_row("calls with arguments of 1 MB and 20 MB", 20, grown)
     assert grown < 3 * ROOM_TO_GROW  # the one at work may hold a message of 20 MB, and its text
 
 
@@ -169,7 +169,7 @@ def test_malformed_messages_do_no_harm_and_memory_stays(servers: Servers, servic
         send_all(ROUNDS)
         eventually(lambda: client(GET, "nobody").code == 404)
         grown = service.resident - before
-    tell_of_input("malformed messages", ROUNDS * len(MALFORMED), grown)
+    print_input_row("malformed messages", ROUNDS * len(MALFORMED), grown)
     assert grown < ROOM_TO_GROW
 
 

@@ -15,17 +15,17 @@ from backup_scheduler.jobs.names import workflow_id
 from backup_scheduler.runs.results import Outcome
 from lab.parts.backup_service import BackupService, answering, backup_service
 from lab.parts.waiting import eventually_async
-from tests.support.figures import figures
+from tests.support.figures import print_runs_row
 from tests.support.policy_files import write_policies
 from tests.support.runs import Job, Outage, Run, all_closed, answers_again, assert_none_doubled, end, make_job, runs_of
 from tests.support.servers import Servers
 from tests.support.workers import WorkerProcess
 
 LONG = 600
-"""Runs: more than come due before the test ends the job."""
+"""Number of runs that is not reached before the test ends the job."""
 
 CLOSE = timedelta(seconds=0.5)
-"""How near to the edge of misfire_grace_time an occurrence may go either way: the server looks at its clock later."""
+"""Distance from the edge of misfire_grace_time within which a run may be made or not: the server looks later."""
 
 
 def nominal_of(job: Job, moment: datetime) -> datetime:
@@ -41,7 +41,7 @@ async def test_after_an_outage_of_temporal_the_runs_of_the_grace_time_are_made_u
         file = write_policies(tmp_path / "policies.toml", {"http": {"type": "http", "url": target.url}})
         with WorkerProcess(servers.temporal_address, file, queue) as worker:
             await worker.ready()
-            # A window of an hour, so that only the server decides what is too late; the pace has no part in that.
+            # A window of an hour, so that only the server decides which runs are too late, whatever the pace.
             grace = {"often": 10, "rarely": 10, "spread": 12}
             often = await make_job(temporal, f"often-{queue}", queue, runs=LONG, grace=10, window_hours=1)
             rarely = await make_job(temporal, f"rarely-{queue}", queue, runs=LONG, every=4, grace=10, window_hours=1)
@@ -75,7 +75,7 @@ async def test_after_an_outage_of_temporal_the_runs_of_the_grace_time_are_made_u
     every_run = [run for each_runs in runs.values() for run in each_runs]
     assert len(keys) == len(every_run)
     made_up = [run for run in every_run if killed < run.started]
-    figures(
+    print_runs_row(
         "kill -9 of Temporal for 15 s, with jobs every 1 to 4 s",
         1,
         len(every_run),
@@ -87,7 +87,7 @@ async def test_after_an_outage_of_temporal_the_runs_of_the_grace_time_are_made_u
 
 
 async def asked_by_each(target: BackupService, jobs: Mapping[str, Job]) -> dict[str, datetime]:
-    """Wait until a run of each job has asked the target; returns for when the latest of these was due, job by job."""
+    """Wait until a run of each job has reached the target; return the nominal time of the latest one, by job."""
 
     async def look() -> dict[str, datetime] | None:
         keys = [unquote(request.headers["Idempotency-Key"]) for request in target.received]
@@ -123,7 +123,7 @@ def _assert_caught_up(job: Job, runs: list[Run], grace: timedelta, asked: dateti
 
 
 async def none_goes_on(temporal: Client, *jobs: Job) -> bool:
-    """Tell whether no run of the jobs goes on, or comes due in a moment."""
+    """Return whether no run of the jobs goes on, or comes due in a moment."""
     for job in jobs:
         info = (await temporal.get_schedule_handle(job.scheduler_id).describe()).info
         if info.running_actions or info.next_action_times[0] - datetime.now(UTC) < CLOSE:
@@ -143,7 +143,7 @@ async def test_after_an_outage_of_the_worker_all_runs_are_made_but_those_that_ar
             strict = await make_job(temporal, f"strict-{queue}", queue, runs=LONG, every=2, grace=10)
             patient = await make_job(temporal, f"patient-{queue}", queue, runs=LONG, every=4, grace=300)
             await asked_by_each(target, {"strict": strict, "patient": patient})
-            # Between two runs: what comes due behind one that the outage interrupts waits for it, and is not too late.
+            # Between two runs: a run that comes due behind an interrupted one waits for it, and is not too late.
             await eventually_async(lambda: none_goes_on(temporal, strict, patient))
             worker.kill()
             killed = datetime.now(UTC)
@@ -176,7 +176,7 @@ async def test_after_an_outage_of_the_worker_all_runs_are_made_but_those_that_ar
         assert run.picked_up <= run.nominal + grace or run.nominal > waited_for
     every_run = runs[strict] + runs[patient]
     assert set(asked) == {quote(run.key, safe="") for run in every_run if run.outcome == Outcome.COMPLETED}
-    figures(
+    print_runs_row(
         "kill -9 of the only worker for 18 s, with jobs every 2 and 4 s",
         1,
         len(every_run),

@@ -1,4 +1,4 @@
-"""Runs that come due while the previous one goes on: they wait, none is lost, and what is beyond the limit is told."""
+"""Runs that come due while the previous one goes on: they wait, none is lost, those beyond the limit are logged."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ from devstack.ports import Ports
 from lab.parts.backup_service import backup_service
 from lab.parts.waiting import eventually_async
 from tests.support.backup_requests import a_request
-from tests.support.figures import figures
+from tests.support.figures import print_runs_row
 from tests.support.policy_files import write_policies
 from tests.support.runs import Run, all_closed, assert_none_doubled, make_job, runs_of
 from tests.support.servers import Servers
@@ -70,7 +70,7 @@ async def test_runs_longer_than_the_interval_wait_for_each_other_and_are_all_mad
     longest = max(_gap(one, following) for each in its.values() for one, following in pairwise(each))
     assert longest < timedelta(seconds=15)  # far less, unless the machine is busy
     count = sum(map(len, its.values()))
-    figures("runs four times as long as their interval", 1, count, 0, 0, longest, "test_overlap.py")
+    print_runs_row("runs four times as long as their interval", 1, count, 0, 0, longest, "test_overlap.py")
 
 
 def _gap(one: Run, following: Run) -> timedelta:
@@ -123,8 +123,8 @@ async def test_runs_that_temporal_drops_are_logged_and_measured(
     assert shown["backup_scheduler_runs_dropped"] == result["runs_dropped"]
     assert shown["backup_scheduler_jobs"] == result["looked_at"]
     assert shown['backup_scheduler_runs outcome="failed"'] == 1
-    told = [line for line in lines if line["event"] == "runs dropped: too many waited for the one before"]
-    assert [(line["scheduler_id"], line["dropped"], line["level"]) for line in told] == [
+    logged = [line for line in lines if line["event"] == "runs dropped: too many waited for the one before"]
+    assert [(line["scheduler_id"], line["dropped"], line["level"]) for line in logged] == [
         (scheduler_id, info.buffer_dropped, "error")  # once, though two passes saw it
     ]
     await handle.delete()
@@ -142,7 +142,7 @@ async def _crowd(handle: ScheduleHandle) -> None:
 
 
 async def _pass(temporal: Client) -> dict[str, Any]:
-    """Let the system schedule look after all jobs now; returns what it saw."""
+    """Let the system schedule look after all jobs now; return its result."""
     system = temporal.get_schedule_handle(SYSTEM_SCHEDULE)
     before = (await system.describe()).info.num_actions
     await system.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ALL)
@@ -159,7 +159,7 @@ async def _pass(temporal: Client) -> dict[str, Any]:
 
 
 async def _metrics(address: str) -> dict[str, float]:
-    """Return what the worker shows of ours, by name and outcome."""
+    """Return the worker's metrics of this project, by name and outcome."""
     async with aiohttp.ClientSession() as session, session.get(f"http://{address}/metrics") as response:
         found = re.findall(r"^(backup_scheduler_\w+)\{(.*)\} (\S+)$", await response.text(), re.MULTILINE)
     shown = {}

@@ -15,7 +15,7 @@ from lab.parts.answers import JobState, Terms
 from lab.parts.stored_states import stored_states
 from tests.support.callers import FIRST, SECOND, Call, RpcClient, crowd
 from tests.support.doors import Door
-from tests.support.figures import tell
+from tests.support.figures import print_calls_row
 from tests.support.rpc_processes import RpcProcess, rpc_processes, serving
 from tests.support.servers import Servers
 
@@ -73,11 +73,11 @@ async def test_a_call_that_was_carried_out_but_not_answered_is_delivered_again_a
             assert await states_of(temporal, names) == expected_after(names)
             for _, scheduler_id in each_of(names):
                 assert await times_made(temporal, scheduler_id) == 1
-    tell("RPC killed between carrying out and answering", ROUNDS, calls, recovery=max(recoveries))
+    print_calls_row("RPC killed between carrying out and answering", ROUNDS, calls, recovery=max(recoveries))
 
 
 async def killed_before_it_answers(servers: Servers, temporal: Client, names: Names) -> tuple[list[Call], float]:
-    """Make a call for each name; the process that carries them out is killed before its answers get through."""
+    """Make a call for each name; kill the process that carries them out before its answers get through."""
     host = servers.amqp_uri.partition("@")[2].rstrip("/")
     with (
         Door(host) as door,
@@ -141,7 +141,9 @@ async def test_killing_rpc_services_under_load_loses_and_doubles_nothing(servers
     doubled = [each for each in ids if await times_made(temporal, each) != 1]
     assert not doubled
     assert len(struck) > KILLS
-    tell(f"kill -9 of one of two RPC processes, {len(struck)} calls in flight", KILLS, callers.calls, recovery=longest)
+    print_calls_row(
+        f"kill -9 of one of two RPC processes, {len(struck)} calls in flight", KILLS, callers.calls, recovery=longest
+    )
 
 
 async def times_made(temporal: Client, scheduler_id: str) -> int:

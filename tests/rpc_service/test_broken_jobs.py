@@ -142,8 +142,8 @@ async def test_a_copy_of_a_jobs_schedule_is_no_job(
     call: Caller, temporal: Client, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
     added = job(call(ADD, scheduler_id, *TERMS))
-    standing = (await schedule.describe()).schedule
-    copy = await temporal.create_schedule(f"{scheduler_id}-copy", standing)
+    current = (await schedule.describe()).schedule
+    copy = await temporal.create_schedule(f"{scheduler_id}-copy", current)
     try:
         assert_fails(call(GET, f"{scheduler_id}-copy"), 404)
         assert listed(call, scheduler_id) == added

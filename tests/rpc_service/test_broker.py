@@ -1,4 +1,4 @@
-"""What the service does where the broker sets limits, and where somebody else takes its calls."""
+"""The service where the broker sets limits, and where another service takes its calls."""
 
 import json
 import subprocess
@@ -55,7 +55,7 @@ def broker_limit(stack: StackInfo) -> Iterator[Callable[[int], None]]:
 
 @pytest.fixture(scope="module")
 def many_jobs(call: Caller) -> Iterator[list[str]]:
-    """Jobs whose descriptions together have more than 8 MiB, of which Temporal's list has all."""
+    """Jobs whose descriptions together have more than 8 MiB; Temporal's list has all of them."""
     ids = [f"large-{uuid.uuid4().hex}-{number}" for number in range(45)]
     for each in ids:
         job(call(ADD, each, *TERMS, blob="é" * 32_000))
@@ -65,7 +65,7 @@ def many_jobs(call: Caller) -> Iterator[list[str]]:
 
 
 class Output:
-    """What a process prints, as it comes."""
+    """Lines of a process, as they come."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.lines: list[dict[str, Any]] = []
@@ -171,7 +171,7 @@ def test_processes_of_the_service_do_not_take_one_another_for_another_service(
 
 def test_a_user_who_may_make_no_other_queue_can_run_the_service(stack: StackInfo, private_broker: str) -> None:
     vhost = private_broker.rpartition("/")[2]
-    # What callers make is their own affair.
+    # Callers may make queues and exchanges of their own.
     rabbitmqctl(
         stack, "set_permissions", "-p", vhost, "guest", r"^(rpc-scheduler|nameko-rpc|rpc\.reply.*)$", ".*", ".*"
     )

@@ -1,4 +1,4 @@
-"""The methods of the contract, called over AMQP and looked at in Temporal itself."""
+"""The methods of the contract, called over AMQP; their effects are read from Temporal itself."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,7 +44,7 @@ async def test_add_makes_a_schedule_and_describes_the_job(
 ) -> None:
     described = job(call(ADD, scheduler_id, *TERMS, path="/srv", tags=["a", {"b": None}]))
 
-    standing = await schedule.describe()
+    current = await schedule.describe()
     assert described == {
         "job_id": scheduler_id,
         "func": "start_backup",
@@ -57,17 +57,17 @@ async def test_add_makes_a_schedule_and_describes_the_job(
             "tags": ["a", {"b": None}],
         },
         "misfire_grace_time": 3600,
-        "next_run_time": shown(standing.info.next_action_times[0]),
+        "next_run_time": shown(current.info.next_action_times[0]),
     }
-    [interval] = standing.schedule.spec.intervals
+    [interval] = current.schedule.spec.intervals
     first = datetime.fromtimestamp(0, UTC) + interval.offset  # type: ignore[operator]
     assert interval.every == timedelta(days=3)
     assert first.astimezone(UTC).astimezone(ZoneInfo(ZONE)).minute == 1
-    assert standing.schedule.spec.jitter == timedelta(hours=2)
-    assert standing.schedule.policy.catchup_window == timedelta(seconds=3600)
-    assert standing.schedule.policy.overlap is ScheduleOverlapPolicy.BUFFER_ALL
-    assert standing.typed_search_attributes[SCHEDULER_ID] == scheduler_id
-    assert standing.typed_search_attributes[POLICY_NAME] == "documents"
+    assert current.schedule.spec.jitter == timedelta(hours=2)
+    assert current.schedule.policy.catchup_window == timedelta(seconds=3600)
+    assert current.schedule.policy.overlap is ScheduleOverlapPolicy.BUFFER_ALL
+    assert current.typed_search_attributes[SCHEDULER_ID] == scheduler_id
+    assert current.typed_search_attributes[POLICY_NAME] == "documents"
     assert (await request_in(schedule)).timezone == ZONE
 
 
@@ -113,11 +113,11 @@ async def test_modify_replaces_all_terms(call: Caller, schedule: ScheduleHandle,
     }
     assert described["misfire_grace_time"] == 120
     assert described["next_run_time"] == f"{start:%Y-%m-%d %H:%M}:00"
-    standing = await schedule.describe()
-    assert standing.schedule.spec.intervals[0].every == timedelta(days=1)
-    assert standing.schedule.policy.catchup_window == timedelta(seconds=120)
-    assert standing.typed_search_attributes[POLICY_NAME] == "pictures"
-    assert standing.info.next_action_times[0] == start.replace(second=0, microsecond=0)
+    current = await schedule.describe()
+    assert current.schedule.spec.intervals[0].every == timedelta(days=1)
+    assert current.schedule.policy.catchup_window == timedelta(seconds=120)
+    assert current.typed_search_attributes[POLICY_NAME] == "pictures"
+    assert current.info.next_action_times[0] == start.replace(second=0, microsecond=0)
     assert call(GET, scheduler_id)["description"] == described
 
 

@@ -1,4 +1,4 @@
-"""The service as a process: how it starts, what it does without Temporal, how it leaves."""
+"""The service as a process: its start, its work without Temporal, its end."""
 
 import os
 import signal

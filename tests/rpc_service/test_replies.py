@@ -1,4 +1,4 @@
-"""What a caller hears when something goes wrong that nobody foresaw."""
+"""Replies to a caller after a fault that nobody foresaw."""
 
 import asyncio
 from types import SimpleNamespace

@@ -49,7 +49,7 @@ class Call:
 
     @property
     def sentence(self) -> str:
-        """What a call that failed says."""
+        """The message of a call that failed."""
         assert self.reply is not None
         assert isinstance(self.reply["description"], str)
         return self.reply["description"]
@@ -60,7 +60,7 @@ class Call:
 
 
 class RpcClient(AbstractContextManager["RpcClient"]):
-    """A nameko client that connects again when its connection broke, as a long-lived caller has to."""
+    """A nameko client that reconnects after its connection broke, as a long-lived caller has to."""
 
     def __init__(self, amqp_uri: str, timeout: float = 60) -> None:
         self.calls: list[Call] = []
@@ -86,9 +86,9 @@ class RpcClient(AbstractContextManager["RpcClient"]):
         return call
 
     def change(self, method: str, *args: Any) -> None:
-        """Make a call that has to succeed, again for as long as Temporal is too busy to say what became of it.
+        """Make a call that has to succeed; repeat it for as long as Temporal is too busy to confirm it.
 
-        What a call did that was given up, or that another process took over, shows as the answer to the next one.
+        The answer to the next call shows the effect of a call that was given up, or that another process took over.
         """
         busy = False
         deadline = time.monotonic() + _PATIENCE
@@ -119,7 +119,7 @@ class Crowd:
     def __init__(self, amqp_uri: str, work: Callable[[RpcClient, int], None], count: int) -> None:
         self.clients = [RpcClient(amqp_uri) for _ in range(count)]
         self.enough = threading.Event()
-        """Set: each ends after the piece of work that it is at."""
+        """When set, each client ends after its current piece of work."""
         self._faults: list[BaseException] = []
         self._threads = [
             threading.Thread(target=self._run, args=(work, client, place), daemon=True)
@@ -130,7 +130,7 @@ class Crowd:
         try:
             while not self.enough.is_set():
                 work(client, place)
-        except BaseException as fault:  # told to whoever waits
+        except BaseException as fault:  # join() raises it
             self._faults.append(fault)
             self.enough.set()
         finally:
@@ -153,7 +153,7 @@ class Crowd:
         return [client.calls[-1] for client in self.clients if client.calls and not client.calls[-1].ended]
 
     def waits_for(self, calls: list[Call]) -> float:
-        """Wait until all these calls have ended; returns when the last of them did."""
+        """Wait until all these calls have ended; return the moment at which the last one did."""
         eventually(lambda: all(call.ended for call in calls), _PATIENCE)
         return max((call.ended for call in calls), default=0)
 
@@ -162,7 +162,7 @@ class Crowd:
             thread.start()
 
     def join(self) -> None:
-        """Let all come to an end; raises what one of them raised."""
+        """Let all come to an end; raise the first exception of any of them."""
         self.enough.set()
         for thread in self._threads:
             thread.join(_PATIENCE)

@@ -35,7 +35,7 @@ TERMS = ("documents", 3, "02:01", 2, 3600)
 
 
 def job(reply: Reply) -> dict[str, Any]:
-    """Return the job that a reply describes, once its shape is seen to be the contract's."""
+    """Return the job that a reply describes; the reply must have the contract's shape."""
     assert set(reply) == {"status", "description", "code"}
     assert (reply["status"], reply["code"]) == ("success", 200)
     description: dict[str, Any] = reply["description"]

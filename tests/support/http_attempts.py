@@ -1,4 +1,4 @@
-"""What tests of the http activity share."""
+"""Attempts of the http activity, as tests make them."""
 
 from collections.abc import Awaitable
 

@@ -38,6 +38,6 @@ async def refused(
 
 
 async def snapshots(restic: Restic) -> list[dict[str, Any]]:
-    """Return what restic lists."""
+    """Return the snapshots that restic lists."""
     listed: list[dict[str, Any]] = json.loads(await restic("snapshots", "--json", "--no-lock"))
     return listed

@@ -40,7 +40,7 @@ class Restic:
         return ResticPolicy(**(terms | changes))
 
     async def __call__(self, *arguments: str) -> str:
-        """Run restic on this repository and return what it prints."""
+        """Run restic on this repository and return its output."""
         process = await asyncio.create_subprocess_exec(
             "restic",
             *("--repo", str(self.repository), "--password-file", str(self.password_file)),

@@ -22,7 +22,7 @@ ZONE = "Europe/Berlin"
 
 
 def heeds_sigterm(pid: int) -> bool:
-    """Tell whether a process has a handler for SIGTERM; before, the signal just ends it."""
+    """Return whether a process has a handler for SIGTERM; before, the signal just ends it."""
     status = Path(f"/proc/{pid}/status").read_text()
     [caught] = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt:")]
     return bool(caught & 1 << signal.SIGTERM - 1)
@@ -58,7 +58,7 @@ def rpc_process(amqp_uri: str, temporal_address: str, *command: str) -> Iterator
 
 
 LEAVES_WITHIN = 25
-"""Seconds in which an RPC process ends that is told to; temporal-dev.yml kills it after 30."""
+"""Seconds in which an RPC process ends after SIGTERM; temporal-dev.yml kills it after 30."""
 
 
 class RpcProcess(AbstractContextManager["RpcProcess"]):
@@ -95,7 +95,7 @@ class RpcProcess(AbstractContextManager["RpcProcess"]):
             self.process.wait(PATIENCE)
 
     def leave(self) -> int:
-        """Ask it to end (SIGTERM) as soon as it listens to that; returns its exit code."""
+        """Send SIGTERM as soon as it has a handler for it; return its exit code."""
         eventually(lambda: heeds_sigterm(self.process.pid), PATIENCE)
         self.process.send_signal(signal.SIGTERM)
         code: int = self.process.wait(LEAVES_WITHIN)
@@ -115,7 +115,7 @@ class RpcProcess(AbstractContextManager["RpcProcess"]):
 
 @contextmanager
 def rpc_processes(servers: Servers, count: int = 1) -> Iterator[list[RpcProcess]]:
-    """Run so many RPC processes from the moment on at which all of them take calls."""
+    """Run `count` RPC processes; the block begins when all of them take calls."""
     with ExitStack() as stack:
         running = [stack.enter_context(RpcProcess(servers)) for _ in range(count)]
         serving(servers, count)
@@ -123,7 +123,7 @@ def rpc_processes(servers: Servers, count: int = 1) -> Iterator[list[RpcProcess]
 
 
 def serving(servers: Servers, count: int) -> None:
-    """Wait until so many RPC processes take calls."""
+    """Wait until `count` RPC processes take calls."""
 
     def reached() -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Jobs at intervals of seconds, workers that may be killed, and what Temporal itself says became of the runs."""
+"""Jobs at intervals of seconds, and their runs by Temporal's own histories."""
 
 import asyncio
 import json
@@ -36,10 +36,10 @@ class Job:
     first: datetime
     every: timedelta
     times: tuple[datetime, ...]
-    """When its runs are really due, their places in the window included."""
+    """Moments at which its runs are due, with their places in the window."""
 
     def until(self, last: datetime) -> "Job":
-        """Return it as it is when its last run is the one that was due then."""
+        """Return the job as if the run due then were its last."""
         return replace(self, times=tuple(moment for moment in self.times if moment <= last))
 
 
@@ -79,12 +79,12 @@ async def make_job(
             end_at=alignment.first_run + step * (runs - 1),
         )
         schedule.state.paused = paused
-        # Without search attributes of its own the system schedule does not find it, which would put its pace right.
+        # Without search attributes of its own the system schedule does not find it; it would correct the pace.
         handle = await temporal.create_schedule(scheduler_id, schedule)
         listed = (await handle.describe()).info.next_action_times
         if datetime.now(UTC) < alignment.first_run:
             break
-        await handle.delete()  # it came to be after its first run was due, which is therefore not made
+        await handle.delete()  # it was made after its first run was due, so that run is not made
     else:
         raise AssertionError("making a schedule takes longer than half a minute")
     if jitter:  # only the server knows the places in the window; it lists ten
@@ -96,7 +96,7 @@ async def make_job(
 
 
 async def end(temporal: Client, job: Job) -> None:
-    """Let no run of the job come due after the next second; which was the last one, its runs tell."""
+    """Let no run of the job come due after the next second; its runs show which was the last one."""
     handle = temporal.get_schedule_handle(job.scheduler_id)
     end_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
 
@@ -118,7 +118,7 @@ class Run:
     nominal: datetime
     started: datetime
     picked_up: datetime | None
-    """When a worker first had it."""
+    """Moment at which a worker first had it."""
     closed: datetime | None
     status: WorkflowExecutionStatus
     outcome: str | None

@@ -1,4 +1,4 @@
-"""Servers and RPC services of its own that a test may kill, freeze and start again."""
+"""Servers that a test may kill, freeze and start again."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ PATIENCE = 90
 
 
 class Servers(AbstractContextManager["Servers"]):
-    """Temporal and RabbitMQ as temporal-dev.yml describes them; what they know outlives their deaths in files."""
+    """Temporal and RabbitMQ as temporal-dev.yml describes them; their data outlives them in files."""
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
@@ -53,7 +53,7 @@ class Servers(AbstractContextManager["Servers"]):
         self._ports.__exit__(kind, error, trace)
 
     def consumers(self) -> int:
-        """Return how many RPC processes RabbitMQ hands calls to."""
+        """Return the number of RPC processes that RabbitMQ hands calls to."""
         with Connection(self.amqp_uri, connect_timeout=5) as connection:
             try:
                 return int(connection.default_channel.queue_declare("rpc-scheduler", passive=True).consumer_count)

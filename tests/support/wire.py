@@ -38,7 +38,7 @@ class Wire:
         return decoded
 
     def is_answered(self) -> bool:
-        """Tell whether a good call is still answered, and nothing else was."""
+        """Return whether a good call is still answered, and nothing else was."""
         self.send(GET, {"args": ["nobody"], "kwargs": {}})
         reply = self.reply()
         return bool(reply["result"]["code"] == 404) and self.replies.get(no_ack=True) is None

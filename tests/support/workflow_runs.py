@@ -1,4 +1,4 @@
-"""Runs of BackupWorkflow: how tests start them, and what Temporal shows of them."""
+"""Runs of BackupWorkflow: their starts in tests, and their events, failures and results."""
 
 import uuid
 from collections import Counter

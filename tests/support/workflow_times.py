@@ -18,7 +18,7 @@ def seconds(**times: float) -> Iterator[None]:
 
     Temporal's time-skipping server does not skip while an activity waits for a worker.
     """
-    # Else each run would have a copy of the module, with the times as they stand in it.
+    # Else each run would have a copy of the module, with its own times.
     restrictions = SandboxRestrictions.default.with_passthrough_modules("workflows.engines")
     built = partial(Worker, workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions))
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""All that processes write: output, command lines, and whatever else a test adds."""
+"""Texts that processes write: output, command lines, and others that a test adds."""
 
 import base64
 import contextlib
@@ -19,7 +19,7 @@ Running = tuple[subprocess.Popen[bytes], Path]
 
 
 class Written:
-    """Everything that was written anywhere, by where it came from."""
+    """Everything that was written anywhere, by its place."""
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
@@ -47,7 +47,7 @@ class Written:
         self._watch.join()
 
     def found(self) -> dict[str, list[str]]:
-        """Return the lines with the mark in them, in whatever encoding."""
+        """Return the lines with the mark in them, in any encoding."""
         marks = [MARK, MARK.swapcase(), base64.b64encode(f"user:{MARK}".encode()).decode()[:14]]
         return {
             place: lines

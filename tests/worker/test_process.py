@@ -1,4 +1,4 @@
-"""The worker as a process: what it says at start, how it stops, and what it leaves behind when it is killed."""
+"""The worker as a process: its start, its end, and its remains when it is killed."""
 
 import asyncio
 import json
@@ -207,16 +207,16 @@ async def test_search_attributes_that_cannot_be_made_are_told_with_the_command_t
         "TEMPORAL_NAMESPACE": full,
     }
     async with worker_process(**environ) as process:
-        told = json.loads(await line_with(process, "search attributes missing"))
+        logged = json.loads(await line_with(process, "search attributes missing"))
         await line_with(process, '"worker ready"')
-    assert told["level"] == "error"
-    assert told["event"] == "search attributes missing: no job can be added until an administrator has made them"
-    assert told["needed"] == {
+    assert logged["level"] == "error"
+    assert logged["event"] == "search attributes missing: no job can be added until an administrator has made them"
+    assert logged["needed"] == {
         "BackupSchedulerId": "Keyword",
         "BackupPolicyName": "Keyword",
         "BackupOutcome": "Keyword, and not Text",
     }
-    assert told["command"] == (
+    assert logged["command"] == (
         f"temporal operator search-attribute create --namespace {full} --name BackupSchedulerId --type Keyword "
         "--name BackupPolicyName --type Keyword --name BackupOutcome --type Keyword"
     )

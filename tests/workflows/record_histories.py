@@ -51,7 +51,7 @@ async def record(name: str, handle: Run) -> None:
         await handle.result()
     history = json.loads((await handle.fetch_history()).to_json())
     text = json.dumps(history, indent=1)
-    # On which machine it was recorded is nobody's business.
+    # The machine of the recording stays private.
     text = re.sub(r'("identity"|"name"): "[0-9]+@[^"]*"', r'\1: "worker"', text)
     text = re.sub(r'"stackTrace": "(\\.|[^"\\])*"', '"stackTrace": ""', text)
     (FOLDER / f"{name}.json").write_text(text + "\n")

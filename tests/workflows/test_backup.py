@@ -1,4 +1,4 @@
-"""BackupWorkflow as a person sees it in Temporal: outcome, details, search attribute, history."""
+"""BackupWorkflow in Temporal's Web UI: outcome, details, search attribute, history."""
 
 import asyncio
 import uuid
@@ -198,9 +198,9 @@ async def test_progress_of_restic_is_told_while_it_runs(
     async with worker_with(temporal, {"nightly": restic.policy()}) as runs:
         handle = await runs.start(a_request())
 
-        async def told() -> str:
+        async def heartbeats() -> str:
             pending = (await handle.describe()).raw_description.pending_activities
             return "".join(str(payload.data) for each in pending for payload in each.heartbeat_details.payloads)
 
-        assert '"step":' in await eventually_async(told)
+        assert '"step":' in await eventually_async(heartbeats)
         await handle.result()

@@ -1,4 +1,4 @@
-"""Time that a backup spends waiting for a worker, or for a place on one, is not taken from the time to make it."""
+"""Waiting for a worker, or for a place on one, takes nothing from the time to make a backup."""
 
 import asyncio
 from collections.abc import Iterator

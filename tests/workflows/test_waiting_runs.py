@@ -1,4 +1,4 @@
-"""Runs that waited for the one before are not late for it, however that one ended."""
+"""Runs that waited for the one before are not late, however that one ended."""
 
 import asyncio
 import uuid

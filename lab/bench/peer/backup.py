@@ -1,4 +1,4 @@
-"""What the peer does when a job is due."""
+"""The peer's backup, when a job is due."""
 
 import os
 from typing import Any

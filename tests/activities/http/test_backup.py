@@ -1,4 +1,4 @@
-"""What the http activity asks a real endpoint for, and what it makes of its answers."""
+"""The http activity's requests to a real endpoint, and its reports on the answers."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -36,11 +36,11 @@ async def test_the_first_attempt_makes_repository_and_snapshot_and_the_second_fi
     assert (first.files, first.bytes_processed) == (2, 9)
     assert first.snapshot_id
     assert "the repository was made on this first use" in first.message
-    again = await made(new_restic.policy(), environment=attempt_of(2))
-    assert again.outcome is Outcome.COMPLETED_WITH_WARNINGS  # nobody knows whether the lost attempt read all
-    assert "in an earlier attempt of this run" in again.message
+    second = await made(new_restic.policy(), environment=attempt_of(2))
+    assert second.outcome is Outcome.COMPLETED_WITH_WARNINGS  # nobody knows whether the lost attempt read all
+    assert "in an earlier attempt of this run" in second.message
     (snapshot,) = await snapshots(new_restic)
-    assert snapshot["short_id"] == first.snapshot_id == again.snapshot_id
+    assert snapshot["short_id"] == first.snapshot_id == second.snapshot_id
     assert (await new_restic("check")).strip().endswith("no errors were found")
 
 

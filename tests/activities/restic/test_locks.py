@@ -73,7 +73,7 @@ async def backing_up(restic: Restic, *options: str, through: tuple[str, ...] = (
 
 
 def after(*earlier: StartedRestic) -> ActivityEnvironment:
-    """Return the surroundings of a second attempt, with what the first one told in its heartbeats."""
+    """Return the surroundings of a second attempt, with the heartbeats of the first one."""
     environment = attempt_of(2)
     details = [Progress(step="backing up").model_dump(), *(each.model_dump(mode="json") for each in earlier)]
     environment.info = replace(environment.info, heartbeat_details=details)
@@ -86,8 +86,8 @@ def started(pid: int) -> StartedRestic:
     return found
 
 
-async def told(beats: list[Any]) -> StartedRestic:
-    """Wait for what an attempt tells of the restic that makes its backup."""
+async def started_restic(beats: list[Any]) -> StartedRestic:
+    """Wait for the heartbeat that names the restic of an attempt."""
 
     async def found() -> StartedRestic | None:
         return next((each for each in reversed(beats) if isinstance(each, StartedRestic)), None)
@@ -133,34 +133,34 @@ async def test_a_lock_of_another_user_stays_and_is_named(open_restic: Restic, mo
         for path in (restic.repository, *restic.repository.rglob("*"), restic.password_file, restic.source, cache):
             os.chown(path, 65534, 65534)
         monkeypatch.setenv("PATH", restic.path_with(AS_NOBODY))
-        standing = restic.locks()
+        locks_before = restic.locks()
         for number in (1, 2, 3):
             error = await refused(restic.policy(cache_dir=cache), environment=attempt_of(number))
             assert not error.non_retryable
             whose = f"exclusively by user root on host {os.uname().nodename}, pid {another.pid}, since 20"
             assert whose in error.message
             assert "if it is gone, `restic unlock` takes its lock away" in error.message
-        assert restic.locks() == standing
+        assert restic.locks() == locks_before
         another.kill()
         await another.wait()
 
 
 async def test_a_lock_of_another_pid_namespace_stays(restic: Restic) -> None:
     async with backing_up(restic, through=OTHER_NAMESPACE):
-        standing = restic.locks()
+        locks_before = restic.locks()
         report = await made(restic.policy(), environment=attempt_of(2))
         assert report.outcome is Outcome.COMPLETED
-        assert restic.locks() == standing
+        assert restic.locks() == locks_before
 
 
 async def test_the_lock_of_a_process_that_is_gone_but_was_not_ours_stays(restic: Restic) -> None:
     async with restic.locked_by_another() as another:
         another.kill()
         await another.wait()
-    standing = restic.locks()
+    locks_before = restic.locks()
     error = await refused(restic.policy(), environment=attempt_of(2))
     assert f"pid {another.pid}, since" in error.message
-    assert restic.locks() == standing
+    assert restic.locks() == locks_before
 
 
 async def test_the_lock_of_a_restic_of_ours_that_is_gone_is_removed_and_no_other(restic: Restic) -> None:
@@ -183,7 +183,7 @@ async def test_a_restic_of_ours_that_is_still_at_work_is_ended_first(
     monkeypatch.setenv("PATH", restic.slow_path())
     environment, beats = listening()
     frozen = asyncio.create_task(refused(restic.policy(), environment=environment))
-    ours = await told(beats)
+    ours = await started_restic(beats)
     await uploading(restic)
     monkeypatch.setenv("PATH", path)
     report = await made(restic.policy(), environment=after(ours))
@@ -200,7 +200,7 @@ async def test_a_restic_that_runs_out_of_memory_leaves_no_lock(restic: Restic, m
     monkeypatch.setenv("PATH", restic.slow_path())
     environment, beats = listening()
     failing = asyncio.create_task(refused(restic.policy(), environment=environment))
-    ours = await told(beats)
+    ours = await started_restic(beats)
     await locked(restic)
     os.kill(ours.pid, signal.SIGKILL)
     assert "killed by signal 9, perhaps out of memory" in (await failing).message

@@ -1,4 +1,4 @@
-"""What a run makes of the one before: a repository that is gone is not made anew, and a source that shrank is told."""
+"""Effects of the run before: a repository that is gone is not made anew, and a source that shrank gives a warning."""
 
 import asyncio
 import shutil

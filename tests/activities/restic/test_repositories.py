@@ -32,7 +32,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def half_made(restic: Restic) -> Restic:
-    """What an init leaves that was killed before it wrote its config."""
+    """Files of an init that was killed before it wrote its config."""
     (restic.repository / "config").unlink()
     (key,) = (restic.repository / "keys").iterdir()
     os.utime(key, (0, 0))
@@ -77,7 +77,7 @@ async def test_a_new_disk_with_its_lost_and_found_takes_a_repository(new_restic:
 async def test_a_repository_that_was_made_by_two_at_once_is_noticed_before_anything_is_written(
     new_restic: Restic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Both look before either writes: as two machines do, whom nothing keeps from one another.
+    # Both look before either writes, as two machines do that do not know of each other.
     monkeypatch.setenv(
         "PATH",
         new_restic.path_with(

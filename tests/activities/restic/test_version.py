@@ -1,4 +1,4 @@
-"""Which restic the tests of the engine run with."""
+"""The release of restic that the tests of the engine run with."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The benchmarks still run; what they measure here means nothing."""
+"""The benchmarks still run; their figures here mean nothing."""
 
 import json
 import subprocess

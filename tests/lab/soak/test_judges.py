@@ -1,4 +1,4 @@
-"""The soak's judges notice what they are there for."""
+"""The soak's judges notice every kind of fault."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
