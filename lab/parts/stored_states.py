@@ -1,4 +1,4 @@
-"""The states of jobs in Temporal itself, read without the code of the service."""
+"""The states of jobs in Temporal itself, read past the mapping that the service reads them with."""
 
 import asyncio
 from collections.abc import Iterable

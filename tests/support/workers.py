@@ -88,7 +88,7 @@ async def worker_with(
 
 
 @asynccontextmanager
-async def busy(runs: Runs, target: "BackupService") -> AsyncIterator[asyncio.Event]:
+async def busy(runs: Runs, target: BackupService) -> AsyncIterator[asyncio.Event]:
     """Take the only place of a worker with max_backups=1 for a run of the policy `long`, until the event is set."""
     taken, free = asyncio.Event(), asyncio.Event()
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 
-JOB_FUNCTION = "bench.peer.backup:start_backup"
+JOB_FUNCTION = f"{__name__}:start_backup"
 
 
 def start_backup(policy_name: str, duration: int, start_time: str, **url_kwargs: Any) -> None:
