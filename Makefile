@@ -4,13 +4,16 @@ PYTHON_IN_VENV := .venv/bin/python
 CODE := backup_scheduler workflows activities rpc_service devstack lab worker.py tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo compose-test test test-restic soak bench lint format up lock clean
+.PHONY: help setup check style types quick-tests demo compose-test test test-restic soak bench lint format up lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install missing Debian packages, and the locked Python packages into .venv (PYTHON= picks the interpreter)
 	@PYTHON="$(PYTHON)" devstack/setup.sh
+
+check: setup ## lint, and run the tests that start no program, replay and architecture among them; under 30 s
+	@$(MAKE) --no-print-directory --jobs --output-sync style types quick-tests
 
 demo: setup ## run the main job end to end: add a job, run it, restore its snapshot, change and remove it
 	@$(PYTHON_IN_VENV) -m devstack demo
@@ -30,10 +33,17 @@ soak: setup ## kill parts of a stack under load for MINUTES (10), then look for 
 bench: setup ## measure beside the bare SDK and the replaced service, in under 15 minutes (ARGS= picks benchmarks)
 	@$(PYTHON_IN_VENV) -m lab.bench $(ARGS)
 
-lint: setup ## check style and types
+lint: setup style types ## check style and types
+
+style:
 	$(PYTHON_IN_VENV) -m ruff check $(CODE)
 	$(PYTHON_IN_VENV) -m ruff format --check $(CODE)
+
+types:
 	$(PYTHON_IN_VENV) -m mypy $(CODE)
+
+quick-tests:
+	@$(PYTHON_IN_VENV) -m pytest -n 0 -q --no-programs --timeout 20
 
 format: setup ## put the code into its one format
 	$(PYTHON_IN_VENV) -m ruff check --fix $(CODE)

@@ -1,1 +1,1 @@
-"""All that measures or torments: benchmarks and soaks, and the parts that they and tests share."""
+"""Benchmarks and soaks, and the parts that they and the tests share."""

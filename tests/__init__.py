@@ -1,0 +1,5 @@
+"""All tests."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.support")

@@ -1,26 +1,19 @@
-"""One running stack for the whole session, and what tests use to talk to its parts."""
+"""Fixtures of all tests: one running stack for the whole session, and clients of its parts."""
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from threading import Thread
-from typing import Any, TypeVar
-from urllib.parse import parse_qs
 
+import hypothesis
 import psutil
 import pytest
 import pytest_asyncio
-from nameko.exceptions import UnknownService
-from nameko.standalone.rpc import ClusterRpcProxy
+from aiohttp import web
 from temporalio.client import Client, ScheduleHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
@@ -29,21 +22,23 @@ from xdist.scheduler import LoadScopeScheduling
 
 from backup_scheduler.jobs import names
 from devstack.running import StackInfo, running_stack
-from tests.support.worker_parts import Restic, Target, backup_service, binary
+from lab.parts.backup_service import BackupService, backup_service, backup_service_in_thread
+from tests.support.calls import Caller, calling
+from tests.support.programs import binary
+from tests.support.restic_repository import Restic
+from tests.support.rpc_processes import ZONE
 
-ROOT = Path(__file__).parent.parent
 FAULTS = "tests/faults/"
-ZONE = "Europe/Berlin"
+hypothesis.settings.register_profile("check", max_examples=10)
 
-T = TypeVar("T")
-Reply = dict[str, Any]
-Caller = Callable[..., Reply]
+PROGRAMS = frozenset({"stack", "servers", "temporal_server", "made_repository", "new_restic"})
+"""Fixtures that start servers or restic; a test that starts a program without them carries the marker `programs`."""
 
 
 class InFewProcesses(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type information
     """Keeps the tests of a file together in one process of `pytest -n 3`, and all of tests/faults.
 
-    Those share servers, and what they kill and how much they ask for is enough for one process.
+    Those share servers, which they kill and load enough for one process.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -56,42 +51,33 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InFewPr
     return InFewProcesses(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # They take half of the time, so they come first.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-programs", action="store_true", help="only the tests that start no program: make check")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--no-programs"):
+        hypothesis.settings.load_profile("check")
+        sys.addaudithook(refuse_programs)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # The tests of faults take half of the time, so they come first.
     items.sort(key=lambda item: not item.nodeid.startswith(FAULTS))
+    if config.getoption("--no-programs"):
+        config.hook.pytest_deselected(items=[item for item in items if starts_programs(item)])
+        items[:] = [item for item in items if not starts_programs(item)]
 
 
-class BackupEndpoint:
-    """A backup service that takes every POST and remembers it."""
+def starts_programs(item: pytest.Item) -> bool:
+    fixtures: set[str] = set(getattr(item, "fixturenames", ()))  # those of its fixtures, too
+    return not PROGRAMS.isdisjoint(fixtures) or item.get_closest_marker("programs") is not None
 
-    def __init__(self) -> None:
-        self.forms: list[dict[str, list[str]]] = []
-        endpoint = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # the base class's name
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                endpoint.forms.append(parse_qs(body))
-                answer = json.dumps({"accepted": True}).encode()
-                self.send_response(202)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/backup"
-
-    def __enter__(self) -> "BackupEndpoint":
-        Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+def refuse_programs(event: str, args: tuple[object, ...]) -> None:
+    """Find the tests that lack the marker; collecting them may start programs, as libraries do."""
+    if event == "subprocess.Popen" and "PYTEST_CURRENT_TEST" in os.environ:
+        raise AssertionError(f"this test starts {args[0]!r}: give it @pytest.mark.programs")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -102,17 +88,22 @@ def _interruptible() -> None:
 
 
 @pytest.fixture(scope="session")
-def backup_endpoint() -> Iterator[BackupEndpoint]:
-    with BackupEndpoint() as endpoint:
+def backup_endpoint() -> Iterator[BackupService]:
+    """The backup service of the stack: it takes every request."""
+
+    async def accept(_: web.Request) -> web.StreamResponse:
+        return web.json_response({"accepted": True}, status=202)
+
+    with backup_service_in_thread(accept) as endpoint:
         yield endpoint
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, backup_endpoint: BackupEndpoint) -> Iterator[StackInfo]:
+def stack(tmp_path_factory: pytest.TempPathFactory, backup_endpoint: BackupService) -> Iterator[StackInfo]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("SCHEDULER_", "AMQP_"))}
     environ |= {
         "SCHEDULER_TIMEZONE": ZONE,
-        "SCHEDULER_BACKUP_URL": backup_endpoint.url,
+        "SCHEDULER_BACKUP_URL": f"{backup_endpoint.url}/backup",
         "SCHEDULER_LOG_FORMAT": "json",
     }
     with running_stack(tmp_path_factory.mktemp("stack"), environ) as info:
@@ -122,13 +113,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory, backup_endpoint: BackupEndpo
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def temporal(stack: StackInfo) -> Client:
     return await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
-
-
-@contextmanager
-def calling(amqp_uri: str) -> Iterator[Caller]:
-    """Call methods of the service `scheduler` as any nameko client does."""
-    with ClusterRpcProxy({"AMQP_URI": amqp_uri}, timeout=60) as cluster:
-        yield lambda method, *args, **kwargs: getattr(cluster.scheduler, method)(*args, **kwargs)
 
 
 @pytest.fixture(scope="session")
@@ -177,7 +161,7 @@ def restic(new_restic: Restic, made_repository: Path) -> Restic:
 
 
 @pytest.fixture
-async def target() -> AsyncIterator[Target]:
+async def target() -> AsyncIterator[BackupService]:
     async with backup_service() as target:
         yield target
 
@@ -195,56 +179,3 @@ def private_broker(stack: StackInfo) -> Iterator[str]:
     rabbitmqctl("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")
     yield stack.amqp_uri.rstrip("/") + f"/{vhost}"
     rabbitmqctl("delete_vhost", vhost)
-
-
-def listens(call: Caller) -> bool:
-    try:
-        call("get_job")
-    except UnknownService:
-        return False
-    return True
-
-
-def heeds_sigterm(pid: int) -> bool:
-    """Tell whether a process has a handler for SIGTERM; before, the signal just ends it."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    [caught] = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt:")]
-    return bool(caught & 1 << signal.SIGTERM - 1)
-
-
-@contextmanager
-def rpc_process(amqp_uri: str, temporal_address: str, *command: str) -> Iterator[subprocess.Popen[str]]:
-    """Run an RPC service process of its own from its first reply on; ended hard if it still runs then."""
-    process = subprocess.Popen(
-        command or [sys.executable, "-m", "rpc_service"],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "AMQP_URI": amqp_uri,
-            "TEMPORAL_ADDRESS": temporal_address,
-            "SCHEDULER_TIMEZONE": ZONE,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        with calling(amqp_uri) as call:
-            eventually(lambda: listens(call))
-        eventually(lambda: heeds_sigterm(process.pid))
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def eventually(ask: Callable[[], T], patience: float = 60) -> T:
-    """Ask until the answer is true; returns it."""
-    deadline = time.monotonic() + patience
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, f"still not true after {patience} s"
-        time.sleep(0.05)
-    return answer

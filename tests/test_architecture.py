@@ -1,4 +1,4 @@
-"""Imports point inwards, no file outgrows its subject, and the public surface stays what callers rely on."""
+"""Imports point inwards, no file outgrows its subject, and the public surface stays as callers know it."""
 
 import ast
 import inspect
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from backup_scheduler.contract.methods import METHODS, SERVICE
+from lab.parts.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 LONGEST_FILE = 300
 PARTS = {
     "backup_scheduler": set(),
@@ -98,6 +98,20 @@ def test_no_engine_knows_another(engine: str) -> None:
 def test_no_file_outgrows_its_subject(part: str) -> None:
     for module in modules_of(part):
         assert len(module.read_text().splitlines()) <= LONGEST_FILE, module
+
+
+def test_no_test_imports_another() -> None:
+    for module in modules_of("tests"):
+        parts = {part for name in imports_of(module) if name.startswith("tests.") for part in name.split(".")}
+        others = {part for part in parts if part == "conftest" or part.startswith("test_")}
+        assert not others, f"{module.relative_to(ROOT)} imports {others}: what tests share is in tests/support/"
+
+
+@pytest.mark.parametrize("part", ["lab", "tests"])
+def test_method_names_come_from_the_contract(part: str) -> None:
+    for module in modules_of(part):
+        texts = {node.value for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Constant)}
+        assert not texts & set(METHODS), f"{module.relative_to(ROOT)} types {texts & set(METHODS)}"
 
 
 def test_the_middle_knows_neither_nameko_nor_eventlet() -> None:

@@ -7,14 +7,16 @@ from zoneinfo import ZoneInfo
 
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleHandle
 
+from backup_scheduler.contract.methods import ADD, GET, REMOVE
 from backup_scheduler.jobs.names import OUTCOME, SCHEDULER_ID
 from backup_scheduler.runs.results import BackupResult, Outcome
-from tests.conftest import ZONE, BackupEndpoint, Caller
-from tests.rpc_service.test_methods import ADD, job
+from lab.parts.backup_service import BackupService
+from tests.support.calls import Caller, job
+from tests.support.rpc_processes import ZONE
 
 
 async def only_run(temporal: Client, schedule: ScheduleHandle, patience: float) -> Any:
-    """Wait for the schedule's one run; returns a handle that knows the result's type."""
+    """Wait for the schedule's one run; return a handle that knows the result's type."""
     async with asyncio.timeout(patience):
         while not (actions := (await schedule.describe()).info.recent_actions):
             await asyncio.sleep(0.1)
@@ -24,7 +26,7 @@ async def only_run(temporal: Client, schedule: ScheduleHandle, patience: float) 
 
 
 async def test_a_job_whose_start_time_is_the_next_full_minute_backs_up_then(
-    call: Caller, temporal: Client, schedule: ScheduleHandle, scheduler_id: str, backup_endpoint: BackupEndpoint
+    call: Caller, temporal: Client, schedule: ScheduleHandle, scheduler_id: str, backup_endpoint: BackupService
 ) -> None:
     start = (datetime.now(UTC) + timedelta(seconds=65)).replace(second=0, microsecond=0)
     at = start.astimezone(ZoneInfo(ZONE))
@@ -40,12 +42,12 @@ async def test_a_job_whose_start_time_is_the_next_full_minute_backs_up_then(
     assert start <= result.started_at < start + timedelta(seconds=30)
     assert result.answer is not None
     assert (result.answer.status, result.answer.body) == (202, {"accepted": True})
-    forms = [form for form in backup_endpoint.forms if form["policy_name"] == ["unlisted"]]
-    assert forms == [{"policy_name": ["unlisted"], "path": ["/srv"], "depth": ["3"]}]
+    forms = [form for each in backup_endpoint.received if (form := dict(each.form))["policy_name"] == "unlisted"]
+    assert forms == [{"policy_name": "unlisted", "path": "/srv", "depth": "3"}]
     attributes = (await run.describe()).typed_search_attributes
     assert (attributes[SCHEDULER_ID], attributes[OUTCOME]) == (scheduler_id, "completed")
     tomorrow = at + timedelta(days=1)
-    assert job(call("get_job", scheduler_id))["next_run_time"][:10] == f"{tomorrow:%Y-%m-%d}"
+    assert job(call(GET, scheduler_id))["next_run_time"][:10] == f"{tomorrow:%Y-%m-%d}"
 
 
 async def test_a_backup_under_way_is_left_to_finish_when_its_job_is_removed(
@@ -54,6 +56,6 @@ async def test_a_backup_under_way_is_left_to_finish_when_its_job_is_removed(
     job(call(ADD, scheduler_id, "unlisted", 1, "00:00", 0, 60))
     await schedule.trigger()
     run = await only_run(temporal, schedule, patience=60)
-    job(call("remove_job", scheduler_id))
+    job(call(REMOVE, scheduler_id))
     async with asyncio.timeout(60):
         assert (await run.result()).outcome is Outcome.COMPLETED

@@ -17,21 +17,21 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 
+from backup_scheduler.contract.methods import ADD, GET_ALL, MODIFY
 from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
 from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.timing import phase
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes, system_schedule
 from devstack.running import StackInfo
-from tests.conftest import Caller
-from tests.rpc_service.test_methods import ADD, MODIFY, ONE_ID, TERMS, assert_fails
+from tests.support.calls import ONE_ID, TERMS, Caller, assert_fails
 from tests.support.v1_schedule import V1Schedule
 
 
 async def job_off_by_an_hour(
     temporal: Client, scheduler_id: str, zone: str, window: int = 0, *, paused: bool = False
 ) -> datetime:
-    """Make a job whose schedule stands as it did before the clocks changed; returns where its next run belongs."""
+    """Make a job with its schedule from before the clocks changed; return the right time of its next run."""
     right = _minute(datetime.now(UTC) + timedelta(hours=22))
     await put_off(temporal, scheduler_id, right, right + timedelta(hours=1), zone, window, paused=paused)
     return right
@@ -108,7 +108,7 @@ async def test_a_paused_job_is_moved_and_stays_paused(
 
 
 async def test_a_run_that_is_still_to_come_is_not_lost(temporal: Client, scheduler_id: str) -> None:
-    """The clocks went forward: by them the start is past, by the schedule it is ahead, or the window has just begun."""
+    """The clocks went forward: the start is past by them and ahead by the schedule, or the window has just begun."""
     now = datetime.now(UTC)
     right = _minute(now)
     await put_off(temporal, scheduler_id, right, right + timedelta(hours=1))
@@ -126,7 +126,7 @@ async def test_a_run_that_is_still_to_come_is_not_lost(temporal: Client, schedul
 
 
 async def test_a_run_that_was_started_is_not_repeated(temporal: Client, scheduler_id: str) -> None:
-    """The clocks went back: the run was made by the schedule an hour ago, and by them its start is ahead."""
+    """The clocks went back: the schedule made the run an hour ago, and by the clocks its start is ahead."""
     off = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
     right = _minute(off + timedelta(hours=1))
     handle = await put_off(temporal, scheduler_id, right, off)
@@ -144,7 +144,7 @@ async def test_a_run_that_was_started_is_not_repeated(temporal: Client, schedule
 
 @pytest.mark.parametrize("window", [0, 3, 24])
 async def test_temporal_does_what_the_simulation_says(temporal: Client, scheduler_id: str, window: int) -> None:
-    """The facts on which moves rest: what becomes of runs to come when offset, start or pause of a schedule change."""
+    """The facts on which moves rest: the next runs after a change of a schedule's offset, start or pause."""
     opens = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     handle = await put_off(temporal, scheduler_id, _minute(opens), opens, window=window)
     every, jitter = timedelta(days=1), timedelta(hours=window)
@@ -160,13 +160,13 @@ async def test_temporal_does_what_the_simulation_says(temporal: Client, schedule
     )
 
     async def agree() -> None:
-        told = (await handle.describe()).info.next_action_times
-        for start in told:
+        announced = (await handle.describe()).info.next_action_times
+        for start in announced:
             delay = phase(start - simulated.offset, every)
             assert delay < jitter or delay == timedelta(0)
             delays[start - delay] = delay
         simulated.run_until(datetime.now(UTC))
-        assert told == simulated.told()
+        assert announced == simulated.announced()
 
     async def update(offset: timedelta, start_at: datetime) -> None:
         def changed(update: ScheduleUpdateInput) -> ScheduleUpdate:
@@ -192,7 +192,7 @@ async def test_temporal_does_what_the_simulation_says(temporal: Client, schedule
     await agree()
     await update(phase(opens, every), opens + every)  # nothing comes before the start
     await agree()
-    await update(phase(opens, every), opens)  # but a start that is past brings nothing back that was lost
+    await update(phase(opens, every), opens)  # but a start in the past brings no lost run back
     await agree()
     await handle.pause()
     simulated.pause(datetime.now(UTC))
@@ -236,5 +236,5 @@ async def test_the_system_schedule_explains_itself_and_is_not_a_job(call: Caller
         assert_fails(call(method, SYSTEM_SCHEDULE), 404)
     assert_fails(call(ADD, SYSTEM_SCHEDULE, *TERMS), 400)
     assert_fails(call(MODIFY, SYSTEM_SCHEDULE, *TERMS), 404)
-    assert SYSTEM_SCHEDULE not in {job["job_id"] for job in call("get_jobs")["description"]}
+    assert SYSTEM_SCHEDULE not in {job["job_id"] for job in call(GET_ALL)["description"]}
     assert (await temporal.get_schedule_handle(SYSTEM_SCHEDULE).describe()).schedule == description.schedule

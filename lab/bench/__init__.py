@@ -1,1 +1,1 @@
-"""Benchmarks: what a call, a burst, a crash, many jobs and a backup cost, beside what one would use instead."""
+"""Benchmarks of a call, a burst, a crash, many jobs and a backup, beside the alternatives to this project."""

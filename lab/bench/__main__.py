@@ -23,7 +23,7 @@ BENCHMARKS: dict[str, tuple[ModuleType, float]] = {
     "backups": (backups, 40),
     "growth": (growth, 60),
 }
-"""Each with the seconds that its rounds may take: all together stay below a quarter of an hour."""
+"""Each with the seconds that its rounds may take; all together take less than a quarter of an hour."""
 
 
 def main() -> int:
@@ -38,7 +38,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.tiny and given.results == FOLDER:
         parser.error("--tiny measures nothing that is worth keeping: give --results another folder")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever was started is ended
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an interrupt ends all that was started
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     for name in given.names or BENCHMARKS:
         benchmark, seconds = BENCHMARKS[name]

@@ -20,7 +20,7 @@ from lab.bench.results import Table
 
 _KIB = 1024
 DATA = {"many small files": (5000, 8 * _KIB), "few large files": (3, 100 * _KIB * _KIB)}
-"""How many files, and of how many bytes each."""
+"""Number of files, and the bytes of each."""
 
 
 class Backup(BaseModel):
@@ -52,7 +52,7 @@ def measure(plan: Plan) -> Measured:
 
 
 class Places:
-    """Where data, repositories and the policy file are."""
+    """Folders of data and repositories, and the policy file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -81,7 +81,7 @@ class Places:
         return place
 
     def policies(self, names: dict[str, str]) -> Path:
-        """Write a policy file: a policy of each name, for the data that it names."""
+        """Write a policy file; `names` has the name of each policy and the data that it backs up."""
         file = self.folder / "policies.toml"
         sections = [
             f'[policies.{name}]\ntype = "restic"\npaths = ["{self.data(data)}"]\n'
@@ -133,7 +133,7 @@ async def _measure(plan: Plan, places: Places) -> Measured:
 
 
 async def _by_worker(client: Client, policy: str) -> float:
-    """Run the policy once; return when it was told to."""
+    """Run the policy once; return the moment of the trigger."""
     where = jobs.alignment(policy)
     await jobs.create(client, type(where)(where.request.model_copy(update={"policy_name": policy}), where.first_run))
     schedule = client.get_schedule_handle(schedule_id(policy))
@@ -147,7 +147,7 @@ async def _by_worker(client: Client, policy: str) -> float:
 
 
 def tables(measured: Measured) -> list[Table]:
-    """Wall time and its ratio, and what is left over 1.05 of restic alone."""
+    """Wall time and its ratio, and the seconds above 1.05 times restic alone."""
     rows = []
     for data in DATA:
         mine, alone = measured.rounds(data, "ours"), measured.rounds(data, "restic alone")

@@ -1,4 +1,4 @@
-"""Bursts: 200 and 1,000 jobs due at one moment, each backup taking the target a second."""
+"""Bursts: 200 and 1,000 jobs due at one moment; the target takes a second for each backup."""
 
 import asyncio
 import tempfile
@@ -21,7 +21,7 @@ from lab.bench.results import Table
 from lab.bench.target import Target, target
 
 SECONDS = 1.0
-"""How long the target takes for a backup."""
+"""Seconds that the target takes for a backup."""
 SIZES = (200, 1000)
 
 
@@ -40,7 +40,7 @@ class Measured(BaseModel):
 
 
 def measure(plan: Plan) -> Measured:
-    """Run our bursts one after the other, and the peer's, which hardly use the machine, side by side."""
+    """Run our bursts one after the other, and the peer's side by side, as they hardly use the machine."""
     measured = Measured()
     sizes = (20,) if plan.tiny else SIZES
     with tempfile.TemporaryDirectory(prefix="bench-burst-") as name, target(SECONDS) as goal:
@@ -120,7 +120,7 @@ def tables(measured: Measured) -> list[Table]:
 
 
 def draw(measured: Measured) -> dict[str, Any]:
-    """Draw how the backups of the largest burst get done, each system's median round."""
+    """Draw the progress of the largest burst, in the median round of each system."""
     size = measured.sizes()[-1]
     series = {}
     for system in ("ours", "peer"):

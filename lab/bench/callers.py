@@ -12,6 +12,7 @@ from typing import Any
 from nameko.standalone.rpc import ClusterRpcProxy
 from temporalio.client import Client, ScheduleUpdate
 
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, REMOVE, RESUME
 from backup_scheduler.jobs.names import schedule_id
 from backup_scheduler.jobs.to_schedule import schedule_for
 from backup_scheduler.settings import Settings
@@ -26,7 +27,7 @@ _PATIENCE = 60
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a number of operations took."""
+    """Duration of a number of operations."""
 
     seconds: float
     latencies: list[float]
@@ -49,7 +50,7 @@ class RpcCallers:
         self._proxies = proxies
 
     def carry_out(self, service: str, operation: str, ids: Sequence[str], at_once: int, seconds: float = 0) -> Timing:
-        """Carry an operation out for each job, so many at once; one that does nothing can take `seconds` for it."""
+        """Carry an operation out for each job, `at_once` in parallel; `seconds` is for an operation that only waits."""
         waiting = deque(ids)
         latencies: list[float] = []
 
@@ -78,7 +79,7 @@ class RpcCallers:
     def get_jobs(self, service: str) -> tuple[float, int]:
         """List all jobs; return the seconds that it took and how many were listed."""
         began = time.perf_counter()
-        reply = self._proxies[0][service].get_jobs()
+        reply = getattr(self._proxies[0][service], GET_ALL)()
         return time.perf_counter() - began, len(_checked(reply)["description"])
 
 
@@ -95,21 +96,21 @@ def _call(service: Any, operation: str, scheduler_id: str, seconds: float = 0) -
         case "nothing":
             service.nothing(**jobs.arguments(scheduler_id), seconds=seconds)
         case "add":
-            _checked(service.add_scheduler_start_backup_job_by_interval(**jobs.arguments(scheduler_id)))
+            _checked(getattr(service, ADD)(**jobs.arguments(scheduler_id)))
         case "get":
-            _checked(service.get_job(scheduler_id))
+            _checked(getattr(service, GET)(scheduler_id))
         case "pause":
-            _checked(service.pause_job(scheduler_id))
+            _checked(getattr(service, PAUSE)(scheduler_id))
         case "resume":
-            _checked(service.resume_job(scheduler_id))
+            _checked(getattr(service, RESUME)(scheduler_id))
         case "pause+resume":
-            _checked(service.pause_job(scheduler_id))
-            _checked(service.resume_job(scheduler_id))
+            _checked(getattr(service, PAUSE)(scheduler_id))
+            _checked(getattr(service, RESUME)(scheduler_id))
         case "modify":
             changed = jobs.arguments(scheduler_id, start_time="03:04")
-            _checked(service.modify_start_backup_job_by_interval(**changed))
+            _checked(getattr(service, MODIFY)(**changed))
         case "remove":
-            _checked(service.remove_job(scheduler_id))
+            _checked(getattr(service, REMOVE)(scheduler_id))
 
 
 def _checked(reply: dict[str, Any]) -> dict[str, Any]:

@@ -19,19 +19,19 @@ from lab.bench.processes import apart, child, cpu_seconds, used_since
 from lab.bench.results import Table
 
 CALLERS = {1: 15, 10: 100, 50: 100}
-"""How many jobs are made, and each asked for, changed and removed, with so many callers at once."""
+"""Number of jobs for each number of callers at once; each job is made, read, changed and removed."""
 
 _GETS = 4
-"""How often each job is asked for: a get is so much faster than a change."""
+"""Gets of each job; a get is much faster than a change."""
 
 _OURS, _SDK, _PEER, _EMPTY = "ours", "bare SDK", "peer", "empty method"
 _OURS_APART, _SDK_APART = "ours, Temporal apart", "bare SDK, Temporal apart"
-"""Only at the middle number of callers: Temporal has a core for itself, as it has where it runs on its own machines."""
+"""Measured only at the middle number of callers: Temporal has a core for itself, as on a machine of its own."""
 
 _HERE = "callers"
 """This process: its threads call by RPC, and its asyncio loop calls through the SDK."""
 _GOAL = 0.95
-"""Of the bare SDK's throughput."""
+"""Share of the bare SDK's throughput that a service should reach."""
 
 Carry = Callable[[str, list[str], int], Timing]
 
@@ -154,7 +154,7 @@ def _middle(sizes: Collection[int]) -> int:
 
 
 def tables(measured: Measured) -> list[Table]:
-    """Throughput and latency for each number of callers, and what RPC adds to one call."""
+    """Throughput and latency for each number of callers, and the time that RPC adds to one call."""
     sizes = measured.sizes()
     return [
         *(_throughput(measured, callers) for callers in sizes),
@@ -199,7 +199,7 @@ def _throughput(measured: Measured, callers: int) -> Table:
 
 
 def _with_empty_calls(sdk: dict[int, float], nothing: dict[int, float], operation: str) -> dict[int, float]:
-    """Return the rates that would be left of the SDK's if RPC cost no more than calls of an empty method."""
+    """Return the SDK's rates less the cost of as many calls of an empty method."""
     calls = len(operation.split("+"))
     return {number: 1 / (1 / sdk[number] + calls / nothing[number]) for number in sdk.keys() & nothing.keys()}
 

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a burst: which runs are lost."""
+"""Runs lost to a kill -9 in the middle of a burst."""
 
 import asyncio
 import itertools
@@ -75,7 +75,7 @@ def _ours(state: Path, runner: asyncio.Runner, goal: Target, size: int, number: 
 
 
 def _healthy(state: Path) -> StackInfo:
-    """Wait until all services run that were killed in the round before."""
+    """Wait until the services run again that the round before killed."""
     while (stack := StackInfo.read(state)) is None or not all(map(psutil.pid_exists, stack.pids.values())):
         time.sleep(0.1)
     return stack

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from lab.bench.processes import ROOT
 from lab.bench.results import Table, tables
+from lab.parts.places import ROOT
 
 PAGE = ROOT / "docs/performance.md"
 _PLACE = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

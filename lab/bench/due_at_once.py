@@ -21,14 +21,14 @@ _PATIENCE = 240
 _PATIENCE_EACH = 0.1
 """Seconds that a burst may take, and those for each of its jobs."""
 _STANDSTILL = 75
-"""Seconds without an answer: what is still missing then is lost. Twice what a lost attempt takes to be noticed."""
+"""Seconds without an answer after which missing backups are lost: twice the time to notice a lost attempt."""
 _POINTS = 40
 _SEEDING = 0.008
 """Seconds that a peer's job takes to be made, at most."""
 
 
 class Outcome(BaseModel):
-    """What became of a burst; times in seconds from the moment at which all jobs were due."""
+    """Outcome of a burst; times in seconds from the moment at which all jobs were due."""
 
     system: str
     jobs: int
@@ -36,15 +36,15 @@ class Outcome(BaseModel):
     last_done: float
     lost: int
     repeated: int
-    """Backups made once more, of a run that had been made."""
+    """Backups made again for a run that had one."""
     curve: list[float]
-    """When each fortieth part of the jobs was done."""
+    """Seconds until each fortieth part of the jobs was done."""
     cpu: dict[str, float] = {}
     """CPU seconds of each process from the due moment on."""
 
     @classmethod
     def read(cls, system: str, number: int, ids: list[str], due: datetime, seen: dict[str, list[float]]) -> "Outcome":
-        """Sum up what the target has seen of these jobs."""
+        """Sum up these jobs' backups at the target."""
         firsts = sorted(min(seen[each]) - due.timestamp() for each in ids if each in seen)
         total = sum(len(seen.get(each, [])) for each in ids)
         places = {max(0, len(firsts) * part // _POINTS - 1) for part in range(1, _POINTS + 1)} if firsts else set()
@@ -69,7 +69,7 @@ class Burst:
 
 @dataclass
 class OurBursts:
-    """Makes jobs at ours; learns how long that takes."""
+    """Makes jobs in our service, and measures how fast that goes."""
 
     client: Client
     runner: asyncio.Runner
@@ -94,7 +94,7 @@ def wait_until_done(
     meanwhile: Callable[[int], None] = lambda _: None,
     standstill: float = _STANDSTILL,
 ) -> None:
-    """Wait until every job was backed up, or nothing happens any more."""
+    """Wait until every job is backed up, or nothing has happened for `standstill` seconds."""
     wanted = set(ids)
     deadline = time.monotonic() + _PATIENCE + _PATIENCE_EACH * len(wanted)
     last, count = time.monotonic(), goal.count()
@@ -129,7 +129,7 @@ class PeerRun:
         self.process = Child("lab.bench.peer", str(self.database), self.name, environ=environ)
 
     def kill_and_start_again(self) -> None:
-        """End it as a power cut would, and start it at once."""
+        """End it as a power cut does (kill -9), and start it at once."""
         if self.process:
             self.process.kill()
         self.restarted = True
@@ -146,9 +146,9 @@ def peers(
 ) -> Iterator[list[PeerRun]]:
     """Run so many peers side by side, each with `count` jobs due at one moment.
 
-    That is in about `lead` seconds, more on a machine on which they are not ready by then, or, without, before
-    the peers start. Each uses a twentieth of a core in a burst, so they leave each other alone; one after the
-    other they would take all the time there is.
+    The moment is about `lead` seconds ahead, later where the peers are not ready by then; without `lead` it passes
+    before they start. Each peer uses a twentieth of a core in a burst, so they do not disturb each other. One after
+    the other they would take too long.
     """
     while True:
         with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""A nameko service that does nothing: what RPC itself costs. `python -m lab.bench.empty_service`."""
+"""A nameko service that does nothing, to measure RPC alone: `python -m lab.bench.empty_service`."""
 
 import os
 

@@ -43,6 +43,6 @@ def by_round(records: Iterable[R], number: Callable[[R], int], value: Callable[[
 
 
 def ratio(ours: dict[int, float], others: dict[int, float]) -> Spread | None:
-    """Divide round by round, as a machine's mood is the same within one; None where no round has both."""
+    """Divide round by round, as a machine is equally fast within one; None where no round has both."""
     both = [ours[number] / others[number] for number in ours.keys() & others.keys() if others[number]]
     return Spread.of(both) if both else None

@@ -1,4 +1,4 @@
-"""Growth: what 10 to 10,000 jobs do to memory, to add and get, and to a list of all jobs."""
+"""Growth: memory, add, get and the list of all jobs, with 10 to 10,000 jobs."""
 
 import asyncio
 import tempfile
@@ -40,7 +40,7 @@ class Sample(BaseModel):
 
 
 class Size(BaseModel):
-    """What is measured once at each level."""
+    """Figures that are measured once at each level."""
 
     system: str
     jobs: int
@@ -61,7 +61,7 @@ class Measured(BaseModel):
         return Spread.of(getattr(each, field) for each in found).median
 
     def against_few(self, system: str, level: int, field: str) -> Spread:
-        """Return how a latency with many jobs relates to the one with few."""
+        """Return a latency with many jobs divided by the one with few."""
         found = [each for each in self.samples if (each.system, each.jobs) == (system, level)]
         return Spread.of(getattr(each, field) / getattr(each, f"{field}_few") for each in found)
 

@@ -32,7 +32,7 @@ def arguments(scheduler_id: str, *, start_time: str = "02:01", duration: int = 1
 
 
 def alignment(scheduler_id: str, first_run: datetime | None = None) -> Alignment:
-    """Return where a job is aimed: at its start_time, or at a moment of any second, where RPC knows only minutes."""
+    """Return a job's alignment to its start_time, or to a moment of any second; RPC knows only minutes."""
     if first_run is None:
         return Alignment.at(datetime.now(UTC), BackupJob.from_call((), arguments(scheduler_id)), "UTC")
     given = arguments(scheduler_id, start_time=f"{first_run:%H:%M}", duration=0)
@@ -40,7 +40,7 @@ def alignment(scheduler_id: str, first_run: datetime | None = None) -> Alignment
 
 
 async def create(client: Client, where: Alignment) -> None:
-    """Make the schedule of a job and see it in force, as the RPC service does before it answers an add."""
+    """Make the schedule of a job and describe it, as the RPC service does before it answers an add."""
     request = where.request
     handle = await client.create_schedule(
         schedule_id(request.scheduler_id),
@@ -75,5 +75,5 @@ def moment_in(seconds: float) -> datetime:
 
 
 def sleep_until(moment: datetime, before: timedelta = timedelta(0)) -> None:
-    """Sleep until so long before a moment."""
+    """Sleep until a moment less the time `before`."""
     time.sleep(max(0.0, (moment - before - datetime.now(UTC)).total_seconds()))

@@ -1,4 +1,4 @@
-"""One call after the other, by RPC and straight through the SDK in turns: what RPC adds to one call."""
+"""The time that RPC adds to one call: single calls by RPC and straight through the SDK, in turns."""
 
 import asyncio
 import uuid
@@ -14,7 +14,7 @@ from lab.bench.plan import Plan
 from lab.bench.results import Table
 
 TURNS = 25
-"""How often each call is made in a round."""
+"""Number of times that each call is made in a round."""
 
 
 class Median(BaseModel):
@@ -24,21 +24,20 @@ class Median(BaseModel):
     round: int
     ours: float
     bare: float
-    """What the SDK needs for it, after an empty call: a server that is asked again at once is faster than one that was
-    left alone for a moment, and calls by RPC leave it alone for as long as an empty call takes."""
+    """Time of the same Schedule calls through the SDK, after an empty call: a server answers faster when no pause comes
+    before a call, and a call by RPC is a pause as long as an empty call."""
     empty: float
     waiting: float
-    """An empty call that waits as long as the SDK needs: processes that have slept for some milliseconds take longer to
-    wake."""
+    """An empty call that waits as long as the SDK takes: a process wakes more slowly after milliseconds of sleep."""
 
     @property
     def added(self) -> float:
-        """What RPC adds."""
+        """Time that RPC adds."""
         return self.ours - self.bare
 
     @property
     def added_by_waiting(self) -> float:
-        """What an empty call adds to the time that it waits."""
+        """Time that an empty call adds to its wait."""
         return self.waiting - self.bare
 
 
@@ -58,7 +57,7 @@ def measure(plan: Plan, number: int, callers: RpcCallers, client: Client, runner
 
 
 def added(measured: Sequence[Median]) -> Table:
-    """Show what RPC adds to each call, beside an empty call."""
+    """Show the time that RPC adds to each call, beside an empty call."""
     rows = []
     for call in CALLS:
         rounds = [each for each in measured if each.call == call]

@@ -1,4 +1,4 @@
-"""Our side: the services of temporal-dev.yml with the settings that are shipped."""
+"""The services of temporal-dev.yml with the shipped settings: our side of each comparison."""
 
 import asyncio
 import os

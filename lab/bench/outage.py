@@ -1,4 +1,4 @@
-"""An outage: all jobs come due while everything is down, and are made up for when it is back."""
+"""An outage: all jobs come due while everything is down; their runs are made up for afterwards."""
 
 import asyncio
 import tempfile
@@ -18,7 +18,7 @@ from lab.bench.target import Target, target
 
 LEVELS = (10, 100, 1_000, 10_000)
 _ONCE = 10_000
-"""So many jobs are not measured again in each round: it takes a quarter of an hour."""
+"""A number of jobs that is measured in the first round only: one round takes a quarter of an hour."""
 _SYSTEMS = ("ours", "peer")
 
 
@@ -42,7 +42,7 @@ class Measured(BaseModel):
         return [each for each in self.recoveries if (each.system, each.jobs) == (system, jobs)]
 
     def seconds(self, system: str, jobs: int) -> Spread:
-        """Return how long it took."""
+        """Return the time that they took."""
         return Spread.of(each.seconds for each in self.of(system, jobs))
 
     def levels(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""How much is measured: rounds, sizes, and when to stop."""
+"""The extent of measurements: rounds, sizes, and the time after which to stop."""
 
 import math
 import time
@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run of the benchmarks is to do."""
+    """The plan of one run of the benchmarks."""
 
     rounds: int = 5
     longest: float = math.inf
-    """Seconds that all may take together, if a round takes as long as those before it."""
+    """Seconds for all rounds; a round that would exceed them, at the pace of those before it, is left out."""
     tiny: bool = False
     """Only try whether everything works; the figures mean nothing."""
     most_jobs: int = 1_000
@@ -41,6 +41,6 @@ class Plan:
 
 
 def rotated(items: list[T], number: int) -> list[T]:
-    """Return the items beginning with another one in each round, so that none is always the first."""
+    """Return the items, starting with another one in each round, so that none is always first."""
     start = number % len(items)
     return items[start:] + items[:start]

@@ -1,4 +1,4 @@
-"""Processes that a benchmark starts for itself, and what processes use."""
+"""Processes that a benchmark starts, and the CPU time and memory of processes."""
 
 import os
 import subprocess
@@ -34,19 +34,19 @@ class Child:
         return self.process.pid
 
     def first_line(self) -> str:
-        """Wait until the process says that it is ready and return what it says."""
+        """Wait for the line by which the process says that it is ready, and return it."""
         line = (self.process.stdout.readline() if self.process.stdout else "").strip()
         if not line:
             raise RuntimeError(f"{self.process.args!r} did not become ready")
         return line
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """End it as a power cut does (kill -9)."""
         self.process.kill()
         self.process.wait()
 
     def end(self) -> None:
-        """End it as its owner would, at most 10 s later hard."""
+        """End it by SIGTERM, and after 10 s by kill -9."""
         self.process.terminate()
         try:
             self.process.wait(timeout=10)
@@ -67,7 +67,7 @@ def child(module: str, *arguments: str, environ: Mapping[str, str] | None = None
 
 @contextmanager
 def apart(pid: int) -> Iterator[None]:
-    """Give a process one core for itself around the block, and this process and all that it started the others."""
+    """Around the block, give a process one core for itself; this process and all that it started get the others."""
     cores = sorted(os.sched_getaffinity(0))
     _bind(os.getpid(), cores[1:] or cores)
     _bind(pid, cores[:1])

@@ -1,4 +1,4 @@
-"""What a benchmark leaves behind: figures as JSON, tables, charts."""
+"""The result of a benchmark: figures as JSON, tables, charts."""
 
 import os
 import platform
@@ -39,7 +39,7 @@ class Table(BaseModel):
 
 
 class Machine(BaseModel):
-    """Where and when figures were measured, and with which versions."""
+    """Place, time and versions of a measurement."""
 
     measured_at: str
     cpu: str
@@ -65,7 +65,7 @@ class Machine(BaseModel):
 
 
 class Result(BaseModel):
-    """One benchmark's file in bench/results/."""
+    """One benchmark's file in lab/bench/results/."""
 
     machine: Machine
     tables: list[Table]

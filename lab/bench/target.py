@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from aiohttp import web
 
 from lab.bench.processes import Child
+from lab.parts.backup_service import backup_service
 
 
 class Target:
@@ -23,7 +24,7 @@ class Target:
         self.pid = child.pid
 
     def seen(self) -> dict[str, list[float]]:
-        """Return when (seconds of the epoch) each job's backups were answered."""
+        """Return the moments (of the epoch) at which each job's backups were answered."""
         with urllib.request.urlopen(f"{self._address}/seen", timeout=10) as answer:  # noqa: S310  # our own address
             read: dict[str, list[float]] = json.load(answer)
         return read
@@ -48,7 +49,7 @@ async def _serve(seconds: float) -> None:
     answered: dict[str, list[float]] = {}
     total = 0
 
-    async def backup(request: web.Request) -> web.Response:
+    async def back_up(request: web.Request) -> web.StreamResponse:
         nonlocal total
         job = str((await request.post())["job"])
         await asyncio.sleep(seconds)
@@ -62,15 +63,10 @@ async def _serve(seconds: float) -> None:
     async def count(_: web.Request) -> web.Response:
         return web.Response(text=str(total))
 
-    app = web.Application()
-    app.add_routes([web.post("/backup", backup), web.get("/seen", seen), web.get("/count", count)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, backlog=2048)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    print(f"http://{host}:{port}", flush=True)  # noqa: T201  # tells the benchmark that it is ready
-    await asyncio.Event().wait()
+    questions = [web.get("/seen", seen), web.get("/count", count)]
+    async with backup_service(back_up, routes=questions, cancel_abandoned=False) as service:
+        print(service.url, flush=True)  # noqa: T201  # tells the benchmark that it is ready
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

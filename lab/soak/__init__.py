@@ -1,1 +1,1 @@
-"""Runs a whole stack under load while killing its parts, then audits that nothing was lost and nothing ran twice."""
+"""Soaks: they run a whole stack under load, kill its parts, and audit that nothing was lost and nothing ran twice."""

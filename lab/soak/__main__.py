@@ -51,7 +51,7 @@ async def _run(plan: Plan, folder: Path, console: Console) -> int:
     stop = asyncio.Event()
     running = asyncio.create_task(Soak(plan, folder, console, stop).run())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # The first one goes on to the audit, a second one only ends what runs.
+        # The first one leads to the audit, a second one only ends the stack.
         asyncio.get_running_loop().add_signal_handler(number, lambda: running.cancel() if stop.is_set() else stop.set())
     try:
         figures = await running

@@ -1,4 +1,4 @@
-"""Compares what has to be there with what is there, in Temporal's own records, at the target and in the repository."""
+"""Comparisons of the expected with Temporal's own records, the target and the repository."""
 
 import asyncio
 import time
@@ -10,14 +10,13 @@ from itertools import pairwise
 
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey
-from temporalio.service import RPCError, RPCStatusCode
 
-from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.names import BACKUP_WORKFLOW, OUTCOME, SYSTEM_SCHEDULE, schedule_id
 from backup_scheduler.runs.results import Outcome
-from backup_scheduler.temporal.stored_jobs import describe_schedule
+from lab.parts.answers import State
+from lab.parts.stored_states import UnfitSchedule, stored_state
 from lab.soak.figures import Tally
-from lab.soak.model import Job, Standing, State, Terms
+from lab.soak.job import Job
 from lab.soak.repository import Repository
 from lab.soak.target import Target
 from lab.soak.timed import TimedSchedule
@@ -32,13 +31,17 @@ _SUCCESSES = (Outcome.COMPLETED.value, Outcome.COMPLETED_WITH_WARNINGS.value)
 
 
 async def jobs(client: Client, expected: Iterable[Job], others: set[str]) -> Tally:
-    """Look for every job; `others` are schedules that are there without being a caller's job."""
+    """Look for every job; `others` are the schedules of no caller's job."""
     tally = Tally()
     places = asyncio.Semaphore(_AT_ONCE)
 
     async def look(job: Job) -> None:
         async with places:
-            found = await _standing(client, job.scheduler_id)
+            try:
+                found = await stored_state(client, job.scheduler_id)
+            except UnfitSchedule as fault:
+                tally.wrong.append(str(fault))
+                return
         if found is not None:
             tally.names.append(job.scheduler_id)
         _judge(tally, job, found)
@@ -52,34 +55,23 @@ async def jobs(client: Client, expected: Iterable[Job], others: set[str]) -> Tal
     return tally
 
 
-async def _standing(client: Client, scheduler_id: str) -> State:
-    try:
-        standing = schedule_id(scheduler_id)
-        job = ScheduledJob.read(standing, await describe_schedule(client, standing))
-    except RPCError as error:
-        if error.status != RPCStatusCode.NOT_FOUND:
-            raise
-        return None
-    return Standing(Terms.of(job.request), job.paused) if job else None
-
-
 def _judge(tally: Tally, job: Job, found: State) -> None:
     tally.found += found is not None
     certain = job.certain
     tally.either += not certain
-    # Where both may be, what is there decides whether one was to be expected.
+    # Where a job may be there or not, it is expected only if it is there.
     tally.expected += (found is not None and found in job.possible) if not certain else job.possible != {None}
     if found in job.possible:
         return
     if found is None:
-        tally.lost.append(f"{job.scheduler_id}: has to be {_say(job)}")
+        tally.lost.append(f"{job.scheduler_id}: has to be {_possible(job)}")
     elif job.possible == {None}:
         tally.doubled.append(f"{job.scheduler_id}: was removed, but there is {found}")
     else:
-        tally.wrong.append(f"{job.scheduler_id}: {found}, has to be {_say(job)}")
+        tally.wrong.append(f"{job.scheduler_id}: {found}, has to be {_possible(job)}")
 
 
-def _say(job: Job) -> str:
+def _possible(job: Job) -> str:
     return " or ".join(str(state or "absent") for state in job.possible)
 
 
@@ -103,7 +95,7 @@ class Runs:
         return runs
 
     def fault(self, workflow_id: str) -> str | None:
-        """Say why a run that is there is not a backup that was made."""
+        """Return the reason why a run made no backup; None if it made one."""
         run = self.by_id[workflow_id][0]
         result = run.typed_search_attributes.get(OUTCOME)
         if run.status == WorkflowExecutionStatus.COMPLETED and result in _SUCCESSES:
@@ -111,7 +103,7 @@ class Runs:
         return f"{workflow_id}: {run.status.name if run.status else 'unknown'}, {result}"
 
     def latest(self, due_by_themselves: Iterable[str]) -> float:
-        """Return the seconds from a run's nominal time to its end, of the slowest."""
+        """Return the longest time from a run's nominal time to its end, in seconds."""
         ends = [
             (run.close_time - datetime.fromisoformat(each[-20:])).total_seconds()
             for each in due_by_themselves
@@ -123,7 +115,8 @@ class Runs:
     def at_once(self, triggered: Iterable[Job]) -> list[str]:
         """Return the pairs of runs of one job that went on at the same time.
 
-        A job that was removed leaves its run to finish, and one that is added under its id is another job (contract).
+        A job that was removed leaves its run to finish, and one that is added under its id is another job
+        (docs/api.md#remove_job).
         """
         removals = {schedule_id(job.scheduler_id): job.removals for job in triggered}
         pairs = []
@@ -141,7 +134,7 @@ class Runs:
         return pairs
 
     async def check_histories(self, client: Client) -> list[str]:
-        """Compare the index, which is what was read, with the histories themselves; returns what does not fit."""
+        """Compare the runs, which were read from the index, with their histories; return the differences."""
         places = asyncio.Semaphore(_AT_ONCE)
 
         async def look(run: WorkflowExecution) -> str | None:
@@ -156,9 +149,9 @@ class Runs:
 
 
 async def all_runs(client: Client, timed: list[TimedSchedule], triggered: list[Job], patience: float) -> Runs:
-    """Return all runs once those that have to be there are, and none is open; those of the moment after `patience`.
+    """Return all runs as soon as none is open and none is missing, at the latest after `patience` seconds.
 
-    A run that was asked for just before a server is killed may start a minute later.
+    A run that was triggered just before a server is killed may start a minute later.
     """
     deadline = time.monotonic() + patience
     while True:
@@ -200,7 +193,7 @@ def triggered_runs(runs: Runs, triggered: Iterable[Job]) -> Tally:
         tally.either += job.unconfirmed
         if found < job.runs:
             tally.lost.append(f"{job.scheduler_id}: {job.runs - found} of {job.runs}")
-        # Several in one run id mean one occurrence twice; more of them than asked for, a run that nobody wanted.
+        # Two runs of one workflow id are one occurrence twice; more runs than triggers are runs that nobody wanted.
         tally.doubled += [id_ for id_, number in there.items() if number > 1]
         if found > job.runs + job.unconfirmed:
             tally.doubled.append(f"{job.scheduler_id}: {found} runs, {job.runs} asked for")
@@ -209,7 +202,7 @@ def triggered_runs(runs: Runs, triggered: Iterable[Job]) -> Tally:
 
 
 def at_target(runs: Runs, target: Target, tally_of: Callable[[str], Tally], http: set[str]) -> int:
-    """Every http run reached the target under exactly one key; returns how often one was made again legally."""
+    """Every http run reached the target under one key; return the number of backups repeated under their key."""
     for id_ in http - set(target.successes):
         tally_of(id_).lost.append(f"{id_}: closed, but the target never made its backup")
     for id_, keys in target.successes.items():

@@ -1,4 +1,4 @@
-"""A caller: changes jobs of its own at random, one call after the other, and judges every answer."""
+"""A caller that changes jobs of its own at random, one call after the other, and judges every answer."""
 
 import asyncio
 import time
@@ -6,19 +6,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from lab.soak.model import Job, Method, Standing, Terms
+from backup_scheduler.contract.methods import ADD, GET, MODIFY, PAUSE, REMOVE, RESUME
+from lab.parts.answers import Terms
+from lab.soak.job import Job
 from lab.soak.rpc import CallLog, Rpc
 from lab.soak.trigger import Triggers
 
 _JOBS = 8
-"""Jobs of one caller that stand at a time."""
+"""Jobs of one caller that are there at a time."""
 
-_CHANGES = (Method.GET, Method.MODIFY, Method.PAUSE, Method.RESUME, Method.REMOVE, Method.ADD)
+_CHANGES = (GET, MODIFY, PAUSE, RESUME, REMOVE, ADD)
 _WEIGHTS = (3, 4, 3, 3, 2, 1)
 
 
 class Caller:
-    """Calls at a steady rate. Calls for one job follow each other, so it is known what each has to answer."""
+    """Calls at a steady rate. Calls for one job follow each other, so the right answer to each is known."""
 
     def __init__(
         self,
@@ -39,28 +41,28 @@ class Caller:
         self._revision = 0
 
     async def work(self, stop: asyncio.Event, pause: float) -> None:
-        """Call until told to stop, every `pause` seconds where answers come as fast."""
+        """Call until `stop` is set, every `pause` seconds where answers come as fast."""
         while not stop.is_set():
             began = time.monotonic()
             await self._step()
             await asyncio.sleep(max(0.0, pause - (time.monotonic() - began)))
         await self._rpc.close()
 
-    async def call(self, job: Job, method: Method, terms: Terms | None = None) -> bool:
-        """Make a call and heed its answer; returns whether it succeeded."""
+    async def call(self, job: Job, method: str, terms: Terms | None = None) -> bool:
+        """Make a call and judge its answer; return whether it succeeded."""
         arguments = {"scheduler_id": job.scheduler_id, **(terms.arguments() if terms else {})}
         began = time.time()
-        if method is Method.REMOVE:
+        if method == REMOVE:
             job.removals.append(began)
         reply = await self._rpc.call(method, arguments)
-        fault = job.heed(method, terms, reply, disturbed=self._disturbed(began))
+        fault = job.judge(method, terms, reply, disturbed=self._disturbed(began))
         if fault:
             self._log.faults.append(f"{datetime.now(UTC):%H:%M:%S} {method} {job.scheduler_id}: {fault}")
             self._log.write(fault=fault, scheduler_id=job.scheduler_id)
         return reply is not None and reply["code"] == 200
 
     def terms(self, policy_name: str = "soak") -> Terms:
-        """Return terms that are new; their window is hours away, so only triggers make runs."""
+        """Return new terms; their window is hours away, so only triggers make runs."""
         self._revision += 1
         start = datetime.now(UTC) + timedelta(minutes=self._random.randrange(180, 1080))
         return Terms(
@@ -74,21 +76,21 @@ class Caller:
 
     async def _step(self) -> None:
         usable = [job for job in self.jobs if not job.retired]
-        standing = [job for job in usable if job.possible != {None}]
-        if len(standing) < _JOBS and self._random.random() < 0.4:
+        there = [job for job in usable if job.possible != {None}]
+        if len(there) < _JOBS and self._random.random() < 0.4:
             removed = [job for job in usable if job.possible == {None}]
-            again = removed and self._random.random() < 0.5
-            job = self._random.choice(removed) if again else self._new_job()
-            await self.call(job, Method.ADD, self.terms())
+            is_readded = removed and self._random.random() < 0.5
+            job = self._random.choice(removed) if is_readded else self._new_job()
+            await self.call(job, ADD, self.terms())
         elif usable:
-            # Mostly those that are there, or most answers would be 404.
-            job = self._random.choice(standing if standing and self._random.random() < 0.9 else usable)
-            # A job that may be a new one of the same name would be counted wrongly.
-            if isinstance(job.standing, Standing) and self._random.random() < 0.2:
+            # Mostly jobs that are there, or most answers would be 404.
+            job = self._random.choice(there if there and self._random.random() < 0.9 else usable)
+            # The runs of a job that may have been made anew under its name would be counted wrongly.
+            if job.known_state is not None and self._random.random() < 0.2:
                 await self._triggers.run(job, may_wait=False)
                 return
             [method] = self._random.choices(_CHANGES, _WEIGHTS)
-            await self.call(job, method, self.terms() if method in (Method.ADD, Method.MODIFY) else None)
+            await self.call(job, method, self.terms() if method in (ADD, MODIFY) else None)
 
     def _new_job(self) -> Job:
         job = Job(f"soak-{self._name}-{len(self.jobs) + 1}")

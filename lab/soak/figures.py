@@ -4,7 +4,7 @@ from pydantic import BaseModel, Field
 
 
 class PartFigures(BaseModel):
-    """How often a part was killed, and the longest time until everything worked again."""
+    """Kills of a part, and the longest time until everything worked again."""
 
     killed: int = 0
     """By SIGKILL."""
@@ -14,11 +14,11 @@ class PartFigures(BaseModel):
     """Seconds, the start of the new process included."""
     not_recovered: int = 0
     calls: int = 0
-    """That were under way, or made, between its death and the recovery."""
+    """Calls under way, or made, between its death and the recovery."""
     runs: int = 0
-    """That came due meanwhile."""
+    """Runs that came due meanwhile."""
     ended_by_itself: int = 0
-    """Ends that were not ours."""
+    """Ends without a kill of the soak."""
 
 
 class KillFigures(BaseModel):
@@ -31,19 +31,19 @@ class KillFigures(BaseModel):
 
 
 class Tally(BaseModel):
-    """What was expected and what was found, of one kind of thing."""
+    """Expected and found things of one kind."""
 
     expected: int = 0
     found: int = 0
     either: int = 0
-    """Of which it was open whether they are there, as the answer to a call was lost; settled by looking."""
+    """Things that may be there or not, because the answer to a call was lost; the audit settles it."""
     lost: list[str] = Field(default_factory=list)
     doubled: list[str] = Field(default_factory=list)
-    """Also those that nobody asked for."""
+    """Things that are there twice, and things that nobody asked for."""
     wrong: list[str] = Field(default_factory=list)
-    """There, but not as they should be."""
+    """Things that are there, but not as they should be."""
     names: list[str] = Field(default_factory=list, exclude=True)
-    """Of those found, where they have one."""
+    """Names of the found things, where they have one."""
 
 
 class CallFigures(BaseModel):
@@ -51,11 +51,11 @@ class CallFigures(BaseModel):
 
     made: int = 0
     changing: int = 0
-    """Of which not get_job."""
+    """All calls but get_job and get_jobs."""
     answered: dict[str, int] = Field(default_factory=dict)
     """By code."""
     unanswered: dict[str, int] = Field(default_factory=dict)
-    """By what the client raised."""
+    """By the exception that the client raised."""
     longest: dict[str, float] = Field(default_factory=dict)
     """Seconds until the slowest answer, by code; waiting for a part that was killed included."""
     untrue: list[str] = Field(default_factory=list)
@@ -87,11 +87,11 @@ class Figures(BaseModel):
     """Seconds from the time at which a run came due to its end, of the slowest one."""
     stale_locks: int
     complaints: list[str] = Field(default_factory=list)
-    """What else keeps the soak from having succeeded."""
+    """Other faults."""
 
     @property
     def tallies(self) -> dict[str, Tally]:
-        """What was counted, by its name for people."""
+        """All tallies, by their names for people."""
         return {
             "jobs": self.jobs,
             "runs that came due": self.timed_runs,

@@ -1,4 +1,4 @@
-"""Kills parts of a running stack, one after the other, and takes the time until everything works again."""
+"""Kills of the parts of a running stack, one after the other, each timed until everything works again."""
 
 import asyncio
 import math
@@ -13,8 +13,9 @@ from random import Random
 
 import psutil
 
+from backup_scheduler.contract.methods import GET
 from devstack.running import StackInfo
-from lab.soak.model import Method, Reply
+from lab.parts.answers import Reply
 from lab.soak.rpc import Rpc
 from lab.soak.target import Target
 
@@ -36,45 +37,45 @@ class Kill:
     signal: str
     at: float
     recovered: float | None = None
-    """When a call sent after the death was answered with 200, and a run that came due after it reached its target."""
+    """Moment by which a later call had been answered with 200, and a run that came due later had reached its target."""
 
     def meanwhile(self, spans: Iterable[tuple[float, float]]) -> int:
-        """Return how many of these spans of time lie within the outage at least in part."""
+        """Return the number of these spans of time that overlap the outage."""
         end = self.recovered or math.inf
         return sum(began <= end and ended >= self.at for began, ended in spans)
 
     @property
     def seconds(self) -> float | None:
-        """How long the stack took to recover, the start of the new process included."""
+        """Time to recover, the start of the new process included."""
         return None if self.recovered is None else self.recovered - self.at
 
 
 class Prober:
-    """Asks for one job again and again, to know since when the service answers."""
+    """Calls get_job for one job all the time, to find the moment since which the service answers."""
 
     def __init__(self, rpc: Rpc, scheduler_id: str) -> None:
         self._answered: list[tuple[float, float]] = []
         self._rpc = rpc
         self._scheduler_id = scheduler_id
 
-    async def work(self, stop: asyncio.Event, heed: Callable[[float, Reply | None], None]) -> None:
-        """Ask until told to stop."""
+    async def work(self, stop: asyncio.Event, judge: Callable[[float, Reply | None], None]) -> None:
+        """Ask until `stop` is set."""
         while not stop.is_set():
             began = time.time()
-            reply = await self._rpc.call(Method.GET, {"scheduler_id": self._scheduler_id})
-            heed(began, reply)
+            reply = await self._rpc.call(GET, {"scheduler_id": self._scheduler_id})
+            judge(began, reply)
             if reply is not None and reply["code"] == 200:
                 self._answered.append((began, time.time()))
             await asyncio.sleep(0.25)
         await self._rpc.close()
 
     def answered(self, gone: float) -> float | None:
-        """Return when the first call that was sent after that moment was answered with 200."""
+        """Return the moment of the first answer 200 to a call that was sent after the part was gone."""
         return min((ended for began, ended in self._answered[-1000:] if began > gone), default=None)
 
 
 class Killer:
-    """Draws parts from a shuffled deck, so that each gets its share, however short the soak."""
+    """Draws parts from a shuffled deck, so that each gets its share even in a short soak."""
 
     def __init__(
         self, state_dir: Path, random: Random, prober: Prober, target: Target, say: Callable[[str], None]
@@ -91,7 +92,7 @@ class Killer:
         return any(kill.recovered is None or kill.recovered >= since for kill in self.kills)
 
     async def work(self, stop: asyncio.Event, every: float, most: int) -> None:
-        """Kill a part every so many seconds, later where the stack has not recovered by then."""
+        """Kill a part every `every` seconds, later where the stack has not recovered by then."""
         deck: list[str] = []
         following = time.time()
         while not stop.is_set() and len(self.kills) < most:
@@ -123,7 +124,7 @@ class Killer:
         await self._healthy(part, pid)
 
     def _reached(self, gone: float) -> float | None:
-        """Return when the first run that came due after that moment reached its target."""
+        """Return the moment at which the first run due after the part was gone reached its target."""
         times = [arrived for arrived, due in self._target.arrivals[-500:] if due > gone and arrived > gone]
         return min(times, default=None)
 

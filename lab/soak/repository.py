@@ -1,4 +1,4 @@
-"""The restic repository of a soak: what real backups leave in it."""
+"""The restic repository of a soak, and checks of the backups in it."""
 
 import asyncio
 import filecmp
@@ -30,7 +30,7 @@ class Repository:
         self._password = folder / "password"
         self.policies = folder / "policies.toml"
         self._contents: list[tuple[float, str]] = []
-        """Digests of what the changing file has held, each with the moment (of the epoch) since when."""
+        """Digests of the changing file's contents, each with the moment (of the epoch) at which it began."""
 
     def make(self) -> None:
         """Write the policy file and something to back up; restic makes the repository itself on first use."""
@@ -50,7 +50,7 @@ class Repository:
         self.policies.write_text("\n".join([f"[policies.{POLICY}]", *lines, ""]))
 
     def change(self) -> None:
-        """Change what is backed up, so that the next backup has something to do."""
+        """Change a file, so that the next backup has something to do."""
         content = os.urandom(1_000_000)
         written = self._folder / "next.bin"
         written.write_bytes(content)
@@ -64,7 +64,7 @@ class Repository:
         return Counter(unquote(tag.removeprefix("run=")) for tag in tags)
 
     async def restore_latest(self) -> tuple[int, list[str]]:
-        """Restore the latest snapshot of each job; return their number, and how they differ from what was there."""
+        """Restore the latest snapshot of each job; return their number, and differences from the original files."""
         latest: dict[str, dict[str, Any]] = {}
         for snapshot in json.loads(await self._restic("snapshots", "--json", "--no-lock")):
             job = next((tag for tag in snapshot.get("tags") or () if tag.startswith("job=")), "no job")
@@ -87,7 +87,7 @@ class Repository:
         if _CHANGING in theirs:
             digest = hashlib.sha256((restored / _CHANGING).read_bytes()).hexdigest()
             replaced = [since for _, (since, _) in pairwise(self._contents)]
-            # What was replaced before the backup began must not be in it.
+            # A content that was replaced before the backup began must not be in it.
             possible = {
                 held for (_, held), until in zip(self._contents, [*replaced, math.inf], strict=True) if until >= began
             }
@@ -96,11 +96,11 @@ class Repository:
         return faults
 
     async def locks(self) -> int:
-        """Return the number of locks that were left behind."""
+        """Return the number of locks left behind."""
         return len((await self._restic("list", "locks", "--no-lock")).split())
 
     async def check(self) -> str | None:
-        """Return what restic finds wrong with the repository."""
+        """Return the fault that restic finds in the repository."""
         try:
             await self._restic("check")
         except RuntimeError as error:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from backup_scheduler.contract.methods import SERVICE
-from lab.soak.model import Reply
+from lab.parts.answers import Reply
 
 TIMEOUT = 15
-"""Seconds after which a caller gives up; as in the demonstration."""
+"""Seconds after which a caller gives up, as in the demonstration."""
 
 _PAUSE = 0.3
 """Seconds between attempts to reach the broker."""
@@ -23,18 +23,18 @@ _PAUSE = 0.3
 
 @dataclass
 class CallLog:
-    """Counts calls and writes each to a file of JSON lines, for those who look for the cause of a fault."""
+    """Counts calls and writes each to a file of JSON lines, for the search for a fault's cause."""
 
     path: Path
     answered: Counter[int] = field(default_factory=Counter)
     """By code."""
     unanswered: Counter[str] = field(default_factory=Counter)
-    """By what the client raised instead."""
+    """By the exception that the client raised."""
     by_method: Counter[str] = field(default_factory=Counter)
     longest: dict[int, float] = field(default_factory=dict)
     """Seconds until the slowest answer, by code; waiting for a killed part included."""
     spans: list[tuple[float, float]] = field(default_factory=list)
-    """When calls began and ended."""
+    """Beginnings and ends of calls."""
     faults: list[str] = field(default_factory=list)
     """Answers that were not true."""
 
@@ -92,7 +92,7 @@ class Rpc:
             cluster = ClusterRpcProxy(self._config, timeout=self._timeout)
             try:
                 self._proxy = cluster.start()
-            except Exception:  # whatever keeps it from connecting, it is tried again
+            except Exception:  # any failure to connect is tried again
                 with suppress(Exception):
                     cluster.stop()
                 return False
@@ -102,7 +102,7 @@ class Rpc:
     def _call(self, method: str, arguments: dict[str, Any]) -> tuple[Reply | None, str]:
         try:
             reply: Reply = getattr(self._proxy[SERVICE], method)(**arguments)
-        except Exception as error:  # the contract: only what happens on the way can raise
+        except Exception as error:  # only what happens on the way can raise (docs/api.md#what-raises)
             self._disconnect()
             return None, type(error).__name__
         return reply, ""

@@ -3,8 +3,7 @@
 import asyncio
 import os
 import time
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +13,17 @@ from rich.console import Console
 from temporalio.client import Client
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
-from backup_scheduler.jobs.names import schedule_id
+from backup_scheduler.contract.methods import ADD, GET
 from backup_scheduler.temporal.client import connect
 from devstack.errors import StackError
 from devstack.running import StackInfo, running_stack
-from lab.soak import audit
+from lab.parts.answers import Reply
 from lab.soak.caller import Caller
-from lab.soak.figures import CallFigures, Figures, KillFigures, PartFigures
-from lab.soak.killer import PARTS, Killer, Prober
-from lab.soak.model import Job, Method
+from lab.soak.counts import call_figures, part_figures
+from lab.soak.figures import Figures, KillFigures
+from lab.soak.findings import Evidence, Findings, audited
+from lab.soak.job import Job
+from lab.soak.killer import Killer, Prober
 from lab.soak.repository import POLICY, Repository
 from lab.soak.rpc import CallLog, Rpc
 from lab.soak.target import Target, backup_target
@@ -37,21 +38,18 @@ _RESTIC_PAUSE = 6
 _PROBER_TIMEOUT = 3
 _LAST_CALL = 120
 """Seconds for calls that are under way at the end; a killed part may have to come back first."""
-_DRAIN = 240
-"""Seconds for the runs that are under way at the end: a lost worker is noticed after 30 s, and tries are seconds apart.
-"""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a soak is to do."""
+    """The plan of a soak."""
 
     seed: int
     seconds: float
     every: float
     """Seconds from one kill to the next."""
     kills: int
-    """At most."""
+    """Largest number of kills."""
     callers: int
     pause: float
     """Seconds between two calls of a caller."""
@@ -73,7 +71,7 @@ class Soak:
         self._complaints: list[str] = []
 
     async def run(self) -> Figures:
-        """Run it; whatever happens, nothing is left running. Raises StackError when the stack does not come up."""
+        """Run it; nothing is left running afterwards. Raises StackError when the stack does not come up."""
         repository = Repository(self._state_dir / "restic")
         repository.make()
         async with backup_target(self._random("target"), self._plan.slowness) as target:
@@ -88,28 +86,13 @@ class Soak:
                 await asyncio.to_thread(stack.__exit__, None, None, None)
 
     async def _soak(self, info: StackInfo, target: Target, repository: Repository) -> Figures:
-        os.environ |= {
-            "TEMPORAL_ADDRESS": info.temporal_address,
-            "TEMPORAL_NAMESPACE": info.temporal_namespace,
-            "TEMPORAL_CONFIG_FILE": os.devnull,
-        }
-        quiet = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(TelemetryFilter("ERROR", "ERROR"))))
-        client = await connect(runtime=quiet)
-        triggers = Triggers(client)
-        timed = TimedSchedules(client, _TASK_QUEUE)
-        rpc = Rpc(info.amqp_uri, self._log, _PROBER_TIMEOUT)
-        prober = Prober(rpc, "soak-steady-probe")
+        client = await _connected(info)
+        triggers, timed = Triggers(client), TimedSchedules(client, _TASK_QUEUE)
+        prober = Prober(Rpc(info.amqp_uri, self._log, _PROBER_TIMEOUT), "soak-steady-probe")
         killer = Killer(self._state_dir / "stack", self._random("killer"), prober, target, self._say)
-        steady = Caller("steady", self._random("steady"), Rpc(info.amqp_uri, self._log), self._log, triggers, bool)
+        steady = self._caller("steady", "steady", info, triggers, bool)
         callers = [
-            Caller(
-                str(number),
-                self._random(f"caller-{number}"),
-                Rpc(info.amqp_uri, self._log),
-                self._log,
-                triggers,
-                killer.disturbed,
-            )
+            self._caller(str(number), f"caller-{number}", info, triggers, killer.disturbed)
             for number in range(1, self._plan.callers + 1)
         ]
         probed = await self._steady_job(steady, "soak-steady-probe", "soak")
@@ -121,9 +104,9 @@ class Soak:
         over = asyncio.Event()
         working = [
             *(asyncio.create_task(caller.work(over, self._plan.pause)) for caller in callers),
-            asyncio.create_task(_run_again_and_again(restic, triggers, repository, over)),
+            asyncio.create_task(_run_by_turns(restic, triggers, repository, over)),
         ]
-        probing = asyncio.create_task(prober.work(over, lambda began, reply: self._heed(probed, killer, began, reply)))
+        probing = asyncio.create_task(prober.work(over, lambda began, reply: self._judge(probed, killer, began, reply)))
         killing = asyncio.create_task(killer.work(self._stop, self._plan.every, self._plan.kills))
         await self._until_end(killing, working)
         interrupted = self._stop.is_set()
@@ -140,8 +123,34 @@ class Soak:
         for job in jobs:
             await triggers.settle(job)
         await timed.end()
-        return await self._audit(
-            client, info.amqp_uri, target, repository, killer, timed, jobs, restic, seconds, interrupted
+        evidence = Evidence(client, Rpc(info.amqp_uri, self._log), target, repository, timed.all, jobs, restic)
+        return self._figures(seconds, interrupted, killer, evidence, await audited(evidence))
+
+    def _caller(
+        self, name: str, actor: str, info: StackInfo, triggers: Triggers, disturbed: Callable[[float], bool]
+    ) -> Caller:
+        return Caller(name, self._random(actor), Rpc(info.amqp_uri, self._log), self._log, triggers, disturbed)
+
+    def _figures(
+        self, seconds: float, interrupted: bool, killer: Killer, evidence: Evidence, findings: Findings
+    ) -> Figures:
+        return Figures(
+            seed=self._plan.seed,
+            seconds=seconds,
+            interrupted=interrupted,
+            parts=part_figures(killer.kills, StackInfo.read(self._state_dir / "stack"), self._log, evidence.timed),
+            kills=[KillFigures(part=kill.part, signal=kill.signal, seconds=kill.seconds) for kill in killer.kills],
+            calls=call_figures(self._log),
+            jobs=findings.jobs,
+            timed_runs=findings.timed_runs,
+            triggered_runs=findings.triggered_runs,
+            restic_snapshots=findings.restic_snapshots,
+            snapshots_restored=findings.snapshots_restored,
+            backup_requests=evidence.target.requests,
+            repeated_requests=findings.repeated_requests,
+            latest_run=findings.latest_run,
+            stale_locks=findings.stale_locks,
+            complaints=[*self._complaints, *findings.complaints],
         )
 
     async def _until_end(self, killing: asyncio.Task[None], working: list[asyncio.Task[None]]) -> None:
@@ -161,72 +170,17 @@ class Soak:
             self._complaints.append(f"{len(pending)} callers were still waiting {_LAST_CALL} s after the last kill")
         self._complaints += [f"the soak itself failed: {task.exception()!r}" for task in done if task.exception()]
 
-    async def _audit(
-        self,
-        client: Client,
-        amqp_uri: str,
-        target: Target,
-        repository: Repository,
-        killer: Killer,
-        timed: TimedSchedules,
-        jobs: list[Job],
-        restic: list[Job],
-        seconds: float,
-        interrupted: bool,
-    ) -> Figures:
-        runs = await audit.all_runs(client, timed.all, jobs, _DRAIN)
-        self._complaints += [*runs.at_once(jobs), *await runs.check_histories(client)]
-        found_jobs = await audit.jobs(client, jobs, {schedule_id(each.scheduler_id) for each in timed.all})
-        timed_runs = audit.timed_runs(runs, timed.all)
-        triggered_runs = audit.triggered_runs(runs, jobs)
-        of_restic = {id_ for job in restic for id_ in runs.by_schedule[schedule_id(job.scheduler_id)]}
-        due = {id_ for each in timed.all for id_ in (*each.due(), *each.open())}
-        repeated = audit.at_target(
-            runs, target, lambda id_: timed_runs if id_ in due else triggered_runs, set(runs.by_id) - of_restic
-        )
-        snapshots = await audit.snapshots(runs, restic, repository)
-        if wrong := await repository.check():
-            self._complaints.append(wrong)
-        restored, differences = await repository.restore_latest()
-        self._complaints += differences
-        await self._compare_list(Rpc(amqp_uri, self._log), found_jobs.names)
-        return Figures(
-            seed=self._plan.seed,
-            seconds=seconds,
-            interrupted=interrupted,
-            parts=_parts(killer, StackInfo.read(self._state_dir / "stack"), self._log, timed),
-            kills=[KillFigures(part=kill.part, signal=kill.signal, seconds=kill.seconds) for kill in killer.kills],
-            calls=_calls(self._log),
-            jobs=found_jobs,
-            timed_runs=timed_runs,
-            triggered_runs=triggered_runs,
-            restic_snapshots=snapshots,
-            snapshots_restored=restored,
-            backup_requests=target.requests,
-            repeated_requests=repeated,
-            latest_run=runs.latest(due),
-            stale_locks=await repository.locks(),
-            complaints=self._complaints,
-        )
-
-    async def _compare_list(self, rpc: Rpc, there: list[str]) -> None:
-        reply = await rpc.call("get_jobs", {})
-        await rpc.close()
-        listed = [job["job_id"] for job in reply["description"]] if reply and reply["code"] == 200 else reply
-        if listed != sorted(there):
-            self._complaints.append(f"get_jobs does not list the jobs that are there: {listed}")
-
     async def _steady_job(self, caller: Caller, scheduler_id: str, policy_name: str) -> Job:
         job = Job(scheduler_id)
         caller.jobs.append(job)
-        if not await caller.call(job, Method.ADD, caller.terms(policy_name)):
+        if not await caller.call(job, ADD, caller.terms(policy_name)):
             raise StackError(f"{scheduler_id} could not be added")
         return job
 
-    def _heed(self, probed: Job, killer: Killer, began: float, reply: dict[str, object] | None) -> None:
-        probed.retired = False  # asking changes nothing, so a lost answer does not either
-        if fault := probed.heed(Method.GET, None, reply, disturbed=killer.disturbed(began)):
-            self._log.faults.append(f"{Method.GET} {probed.scheduler_id}: {fault}")
+    def _judge(self, probed: Job, killer: Killer, began: float, reply: Reply | None) -> None:
+        probed.retired = False  # get_job changes nothing, so a lost answer leaves nothing open
+        if fault := probed.judge(GET, None, reply, disturbed=killer.disturbed(began)):
+            self._log.faults.append(f"{GET} {probed.scheduler_id}: {fault}")
 
     def _random(self, actor: str) -> Random:
         return Random(f"{self._plan.seed}-{actor}")  # noqa: S311  # chance that can be repeated
@@ -235,9 +189,7 @@ class Soak:
         self._console.print(f"{time.strftime('%H:%M:%S')} {sentence}", markup=False)
 
 
-async def _run_again_and_again(
-    jobs: list[Job], triggers: Triggers, repository: Repository, stop: asyncio.Event
-) -> None:
+async def _run_by_turns(jobs: list[Job], triggers: Triggers, repository: Repository, stop: asyncio.Event) -> None:
     number = 0
     while not stop.is_set():
         repository.change()
@@ -248,7 +200,7 @@ async def _run_again_and_again(
 
 
 def _environ(environ: Mapping[str, str], target: Target, repository: Repository) -> dict[str, str]:
-    # Not the caller's RabbitMQ: the soak kills it.
+    # The soak kills RabbitMQ, so it must not be one from the environment.
     kept = {name: value for name, value in environ.items() if not name.startswith(("SCHEDULER_", "AMQP_"))}
     return kept | {
         "SCHEDULER_TIMEZONE": "UTC",
@@ -260,31 +212,11 @@ def _environ(environ: Mapping[str, str], target: Target, repository: Repository)
     }
 
 
-def _parts(killer: Killer, info: StackInfo | None, log: CallLog, timed: TimedSchedules) -> dict[str, PartFigures]:
-    parts = {}
-    due = [(time.timestamp(), time.timestamp()) for each in timed.all for time in each.times()]
-    for name in PARTS:
-        kills = [kill for kill in killer.kills if kill.part == name]
-        signals = Counter(kill.signal for kill in kills)
-        restarts = info.restarts[name] if info else len(kills)
-        parts[name] = PartFigures(
-            killed=signals["SIGKILL"],
-            terminated=signals["SIGTERM"],
-            longest_recovery=max((kill.seconds for kill in kills if kill.seconds is not None), default=None),
-            not_recovered=sum(kill.seconds is None for kill in kills),
-            calls=sum(kill.meanwhile(log.spans) for kill in kills),
-            runs=sum(kill.meanwhile(due) for kill in kills),
-            ended_by_itself=restarts - len(kills),
-        )
-    return parts
-
-
-def _calls(log: CallLog) -> CallFigures:
-    return CallFigures(
-        made=log.by_method.total(),
-        changing=sum(number for method, number in log.by_method.items() if not method.startswith("get_")),
-        answered={str(code): number for code, number in log.answered.items()},
-        unanswered=dict(log.unanswered),
-        longest={str(code): seconds for code, seconds in log.longest.items()},
-        untrue=log.faults,
-    )
+async def _connected(info: StackInfo) -> Client:
+    os.environ |= {
+        "TEMPORAL_ADDRESS": info.temporal_address,
+        "TEMPORAL_NAMESPACE": info.temporal_namespace,
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+    }
+    quiet = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(TelemetryFilter("ERROR", "ERROR"))))
+    return await connect(runtime=quiet)

@@ -1,4 +1,4 @@
-"""The figures as people read them."""
+"""The figures as tables for people."""
 
 from rich.console import Console
 from rich.table import Table
@@ -6,7 +6,7 @@ from rich.table import Table
 from lab.soak.figures import Figures
 
 _MOST = 20
-"""Faults of one kind that are printed; the JSON file has all."""
+"""Number of faults of one kind that are printed; the JSON file has all."""
 
 
 def show(figures: Figures, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""The backup target of a soak: a real HTTP endpoint that counts what it is asked for, and is not always well."""
+"""The backup service of a soak: it counts the backups that it makes, and at random is slow, refuses or breaks off."""
 
 import asyncio
 import re
@@ -13,6 +13,8 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from lab.parts.backup_service import backup_service
+
 _KEY = re.compile(r"(?P<run>.*-(?P<due>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ))~.*")
 
 
@@ -26,13 +28,13 @@ class Target:
     url: str = ""
     requests: int = 0
     successes: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
-    """By workflow id (a job and the nominal time of one occurrence), by Idempotency-Key: how often it was answered."""
+    """How often a backup was answered well: by workflow id (a job and the nominal time of an occurrence), by
+    Idempotency-Key."""
     arrivals: list[tuple[float, float]] = field(default_factory=list)
-    """When requests arrived, and for what nominal time; both of the epoch."""
+    """Moments at which requests arrived, each with the nominal time of its run; both of the epoch."""
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer one request for a backup."""
-        await request.post()
         self.requests += 1
         key = unquote(request.headers["Idempotency-Key"])
         match = _KEY.fullmatch(key)
@@ -53,13 +55,7 @@ class Target:
 async def backup_target(random: Random, slowness: float) -> AsyncIterator[Target]:
     """Serve a target on a free port of the loopback interface."""
     target = Target(random, slowness)
-    app = web.Application()
-    app.router.add_post("/backup", target.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    target.url = f"http://127.0.0.1:{runner.addresses[0][1]}/backup"
-    try:
+    # A backup whose worker was killed is made all the same, as by most services.
+    async with backup_service(target.answer, cancel_abandoned=False) as service:
+        target.url = f"{service.url}/backup"
         yield target
-    finally:
-        await runner.cleanup()

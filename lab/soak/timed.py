@@ -1,6 +1,6 @@
-"""Schedules that are due every few seconds, made with the real mapping but for the interval: the interface takes days.
+"""Schedules that are due every few seconds; only their interval is not made by the real mapping, which takes days.
 
-Their nominal times can be computed exactly, so it is known which runs there have to be.
+Their nominal times can be computed exactly, so the right runs are known.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ class TimedSchedule:
     end: datetime | None = None
     """No run is due after it; None until it is decided."""
     settled: datetime | None = None
-    """When Temporal had taken the end over: one that was just killed may take longer than until the end."""
+    """Moment at which Temporal knew the end; a server that was just killed may know it only after the end."""
 
     def schedule(self, task_queue: str) -> Schedule:
         """Return the schedule of a job with these times."""
@@ -57,7 +57,7 @@ class TimedSchedule:
         return [self._id(time) for time in self.times()]
 
     def open(self) -> list[str]:
-        """Return the workflow ids of runs that may be there, as Temporal did not know yet that they are not due."""
+        """Return the workflow ids of runs after the end that may be there: Temporal did not know the end yet."""
         time = (self.times() or [self.first_run - self.every])[-1] + self.every
         settled = self.settled or self.first_run
         ids = []
@@ -71,7 +71,7 @@ class TimedSchedule:
 
 
 class TimedSchedules:
-    """Makes the schedules, and ends them at a moment of which it is sure."""
+    """Makes the schedules, and ends them at a moment that is confirmed."""
 
     def __init__(self, client: Client, task_queue: str) -> None:
         self.all: list[TimedSchedule] = []
@@ -81,7 +81,7 @@ class TimedSchedules:
     async def start(self, intervals: list[int]) -> None:
         """Make a schedule for each interval (in seconds).
 
-        Without search attributes of their own, so that neither get_jobs nor the realign pass takes them for jobs.
+        They have no search attributes of their own, so neither get_jobs nor the pass over all jobs takes them for jobs.
         """
         for number, seconds in enumerate(intervals, start=1):
             first = (datetime.now(UTC) + _LEAD).replace(microsecond=0)
@@ -90,7 +90,7 @@ class TimedSchedules:
             self.all.append(timed)
 
     async def end(self) -> None:
-        """Let no run be due after a moment a little ahead, half-way between two times; Temporal has to be up."""
+        """Let no run be due after a moment that is 3 s ahead, half-way between two times; Temporal has to be up."""
         for timed in self.all:
             now = datetime.now(UTC) + _LEAD
             timed.end = timed.first_run + (int((now - timed.first_run) / timed.every) + 0.5) * timed.every

@@ -1,4 +1,4 @@
-"""Runs asked for by Temporal's trigger, each confirmed: a trigger that gets lost is its caller's to repeat."""
+"""Runs started by Temporal's trigger, each confirmed: Temporal may lose a trigger, and its caller has to repeat it."""
 
 import asyncio
 import time
@@ -8,13 +8,13 @@ from temporalio.client import Client, ScheduleDescription, ScheduleOverlapPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.jobs.names import schedule_id
-from lab.soak.model import Job
+from lab.soak.job import Job
 
 BETWEEN: Final = 1.1
-"""Seconds between two triggers of one job: workflow ids have a resolution of a second (Temporal fact)."""
+"""Seconds between two triggers of one job (docs/temporal-facts.md#workflow-ids-name-the-second)."""
 
 _PATIENCE = 2.0
-"""Seconds for a trigger to show."""
+"""Seconds in which a trigger has to show in the description."""
 
 _PAUSE = 0.2
 _LONGEST_OUTAGE = 120
@@ -28,10 +28,10 @@ class Triggers:
         self._client = client
 
     async def run(self, job: Job, *, may_wait: bool) -> bool:
-        """Run the job once; False when it could not be asked for now.
+        """Run the job once; return False when it could not be triggered now.
 
-        `may_wait` lets the run wait for the one before. Such a run gets lost when its job is paused or removed, as the
-        contract has it, so only jobs that stay take one.
+        `may_wait` lets the run wait for the one before. Such a run gets lost when its job is paused or removed
+        (docs/api.md#pause, docs/api.md#remove_job), so only jobs that stay take one.
         """
         handle = self._client.get_schedule_handle(schedule_id(job.scheduler_id))
         await self.settle(job)
@@ -58,7 +58,7 @@ class Triggers:
             await asyncio.sleep(_PAUSE)
 
     async def settle(self, job: Job) -> None:
-        """Count runs that Temporal confirmed only after we had stopped waiting."""
+        """Count runs that Temporal confirmed too late."""
         now = await self._described(job)
         if now is not None:
             job.unconfirmed = max(0, job.unconfirmed - _count(job, now))

@@ -1,4 +1,4 @@
-"""The worker side has a Temporal dev server of its own, without the stack."""
+"""A Temporal dev server of its own for the worker side, without the stack."""
 
 import pytest
 from temporalio.client import Client

@@ -35,9 +35,12 @@ from activities.all_jobs import AllJobs, Pass
 from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.stored_jobs import describe_schedule, read_job
+from lab.parts.backup_service import BackupService, answering
+from lab.parts.waiting import eventually_async
+from tests.support.backup_requests import a_request
 from tests.support.doors import Door
-from tests.support.worker_parts import Runs, Target, a_request, answering, busy, eventually, worker_with
-from tests.worker.test_process import line_with, unused_port, worker_process
+from tests.support.ports import unused_port
+from tests.support.workers import Runs, busy, line_with, worker_process, worker_with
 from worker import build_housekeeper
 from workflows.all_jobs import LookAfterJobsWorkflow
 
@@ -61,7 +64,7 @@ async def put(client: Client, edit: Edit = lambda _: None, **terms: Any) -> Sche
     async def listed() -> bool:
         return any([True async for _ in await client.list_schedules(f"ScheduleId = '{handle.id}'")])
 
-    await eventually(listed)
+    await eventually_async(listed)
     described = await handle.describe()
     edit(described.schedule)
     await handle.update(lambda _: ScheduleUpdate(described.schedule))
@@ -109,10 +112,10 @@ async def test_a_job_that_cannot_be_looked_after_is_told_of_and_keeps_no_other_f
             done = await (await start_pass(client, runs.task_queue)).result()
             async with aiohttp.ClientSession() as session, session.get(f"http://{address}/metrics") as response:
                 shown = await response.text()
-            again = await (await start_pass(client, runs.task_queue)).result()
+            second = await (await start_pass(client, runs.task_queue)).result()
     assert good.id in done.scheduler_ids
     assert {handle.id for handle in (*broken.values(), unknown_zone)} <= set(done.failures)
-    assert done.failed == len(done.failures) == again.failed
+    assert done.failed == len(done.failures) == second.failed
     for edit, handle in broken.items():
         expected = "no terms that can be read" if edit is nothing_readable else "(times)"
         assert expected in done.failures[handle.id]
@@ -203,7 +206,7 @@ async def test_a_pass_that_no_worker_takes_is_given_up_loudly(
 
 
 async def test_a_pass_needs_no_place_of_a_backup(
-    temporal: Client, temporal_server: WorkflowEnvironment, target: Target, tmp_path: Path
+    temporal: Client, temporal_server: WorkflowEnvironment, target: BackupService, tmp_path: Path
 ) -> None:
     file, queue = tmp_path / "policies.toml", f"queue-{uuid.uuid4()}"
     target.answers = [answering()]

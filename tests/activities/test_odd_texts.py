@@ -10,8 +10,11 @@ from activities.restic.backup import ResticBackup
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.policies.http import HttpPolicy
 from backup_scheduler.runs.results import BackupResult, Outcome
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_request, a_task
 from tests.support.odd_service import odd_service, ok
-from tests.support.worker_parts import Restic, a_request, a_task, attempt_of, worker_with
+from tests.support.restic_repository import Restic
+from tests.support.workers import worker_with
 
 REFUSALS = {
     "/reason": (ok(b"", status=b"403 geh\xf6rt nicht"), "answered 403 gehört nicht"),

@@ -16,8 +16,10 @@ from activities.restic.backup import ResticBackup
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.runs.results import BackupReport, Outcome
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_task
 from tests.support.restic_attempts import made, refused
-from tests.support.worker_parts import Restic, a_task, attempt_of
+from tests.support.restic_repository import Restic
 
 HANGS = """
 exec 3<>/dev/fuse
@@ -87,6 +89,7 @@ async def test_paths_that_hang_keep_neither_other_backups_nor_host_names_from_be
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.programs
 async def test_one_path_takes_one_thread_however_many_ask_and_is_not_waited_for_again(hung_folder: Path) -> None:
     probe = PathProbe(threads=2, limit=SOON)
     asked = [probe(hung_folder / "x", Path.lstat) for _ in range(8)]
@@ -100,6 +103,7 @@ async def test_one_path_takes_one_thread_however_many_ask_and_is_not_waited_for_
     assert await probe(hung_folder.parent, Path.is_dir)
 
 
+@pytest.mark.programs
 async def test_when_all_threads_hang_the_next_look_fails_at_once_and_names_the_paths(hung_folder: Path) -> None:
     probe = PathProbe(threads=2, limit=SOON)
     others = [hung_folder / "a", hung_folder / "b"]
@@ -114,6 +118,7 @@ async def test_when_all_threads_hang_the_next_look_fails_at_once_and_names_the_p
     )
 
 
+@pytest.mark.programs
 async def test_a_path_that_answers_again_is_looked_at_again(tmp_path: Path) -> None:
     probe = PathProbe(threads=1, limit=SOON)
     with hung(tmp_path / "hung") as folder, pytest.raises(PathHangsError):

@@ -206,8 +206,8 @@ def test_what_does_not_come_back_from_temporal_is_refused_whatever_the_rules_say
 
 
 def test_a_job_that_was_accepted_before_a_rule_came_stays_readable() -> None:
-    standing = TERMS | {"policy_name": "a\nb", "url_kwargs": {"tree": nested(150)}}
-    assert BackupJob.model_validate_json(json.dumps(standing)).policy_name == "a\nb"
+    stored = TERMS | {"policy_name": "a\nb", "url_kwargs": {"tree": nested(150)}}
+    assert BackupJob.model_validate_json(json.dumps(stored)).policy_name == "a\nb"
 
 
 @pytest.mark.parametrize(

@@ -33,11 +33,11 @@ ENCODE = "user and password must be percent-encoded"
     ],
 )
 def test_a_wrong_uri_is_told_with_what_would_be_right_and_without_its_password(uri: str, fault: str) -> None:
-    told = fault_of(uri)
-    assert told is not None
-    assert fault in told
-    assert "such as 'amqp://user:password@rabbitmq.example.org:5672/'" in told
-    assert "pass@" not in told
+    fault_found = fault_of(uri)
+    assert fault_found is not None
+    assert fault in fault_found
+    assert "such as 'amqp://user:password@rabbitmq.example.org:5672/'" in fault_found
+    assert "pass@" not in fault_found
 
 
 @pytest.mark.parametrize(

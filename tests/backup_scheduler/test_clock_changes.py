@@ -1,4 +1,4 @@
-"""No clock change makes a job skip or repeat a run: stories told by clock_changes.py, which tries all of them."""
+"""No clock change makes a job skip or repeat a run: a sample of tests/support/clock_changes.py."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,18 +9,18 @@ import pytest
 
 from backup_scheduler.jobs.alignment import CurrentSchedule
 from backup_scheduler.jobs.timing import phase
-from tests.support.clock_changes import DAYS, DURATIONS, Rule, Story, all_changes, faults, tell
+from tests.support.clock_changes import DAYS, DURATIONS, Rule, Story, all_changes, faults, make_up
 
 STORIES = 400
 
 
 @cache
 def stories(seed: int) -> list[Story]:
-    """Tell stories, half of them of daily jobs: those have the least room."""
+    """Make stories up, half of them of daily jobs: those have the least room."""
     random = Random(seed)
     days = [1, 2, 3, *DAYS]
     return [
-        tell(random.choice(all_changes()), number % 2 or random.choice(days), random.choice(DURATIONS), random)
+        make_up(random.choice(all_changes()), number % 2 or random.choice(days), random.choice(DURATIONS), random)
         for number in range(STORIES)
     ]
 
@@ -33,9 +33,9 @@ def test_no_run_is_skipped_or_repeated_or_off_the_wall_clock_without_need() -> N
 def by_the_clock_alone(
     current: CurrentSchedule, right_start: Callable[[datetime], datetime], now: datetime
 ) -> datetime | None:
-    """Move to the next start_time, whatever has still to come or has been."""
+    """Move to the next start_time, whether or not a run has been made or is still to come."""
     starts = [right_start(now + number * current.every) for number in range(3)]
-    return _unless_it_stands(current, next(start for start in starts if start > now))
+    return _unless_aligned(current, next(start for start in starts if start > now))
 
 
 def unless_a_run_of_the_open_window_is_to_come(
@@ -51,7 +51,7 @@ def unless_a_run_of_the_open_window_is_to_come(
 def at_the_last_moment(
     current: CurrentSchedule, right_start: Callable[[datetime], datetime], now: datetime
 ) -> datetime | None:
-    """Heed all but that clocks differ and an update takes a while."""
+    """Ignore that clocks differ and that an update takes a while."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("backup_scheduler.jobs.alignment.LEEWAY", now - now)
         return current.moved(right_start, now)
@@ -61,7 +61,7 @@ def never(_: CurrentSchedule, __: Callable[[datetime], datetime], ___: datetime)
     """Leave every job where it is."""
 
 
-def _unless_it_stands(current: CurrentSchedule, first: datetime) -> datetime | None:
+def _unless_aligned(current: CurrentSchedule, first: datetime) -> datetime | None:
     return None if phase(first, current.every) == current.offset else first
 
 

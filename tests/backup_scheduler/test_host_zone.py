@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from backup_scheduler.host_zone import Offset, difference
-from tests.conftest import ROOT
+from lab.parts.places import ROOT
 
 LOAD = "from backup_scheduler import settings; print(settings.load_settings().timezone)"
 CURE = "set SCHEDULER_TIMEZONE to the zone that start_time is meant in, such as 'Europe/Berlin'"
@@ -18,7 +18,7 @@ ZONES = Path("/usr/share/zoneinfo")
 
 
 def loaded(*command: str, **environment: str) -> str:
-    """Return the zone that a process of its own takes, or what it says instead."""
+    """Return the zone that a process of its own takes, or its last line of error."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SCHEDULER_", "TZ"))}
     ended = subprocess.run(
         [*command, sys.executable, "-c", LOAD],
@@ -46,36 +46,43 @@ def on_a_host(localtime: str, timezone: str, script: str = "cp") -> tuple[str, .
     return ("unshare", "--mount", "--", "bash", "-c", made, "bash")
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("tz", ["Europe/Rome", ":Europe/Rome", str(ZONES / "Europe/Rome")])
 def test_a_zone_that_tz_names_is_taken(tz: str) -> None:
     assert loaded(TZ=tz) == "Europe/Rome"
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("tz", ["CST-8", '"Europe/Rome"', "Foo/Bar", "europe/rome", "China Standard Time", "EST5EDT4"])
 def test_a_tz_that_is_no_name_of_a_zone_is_refused_and_quoted(tz: str) -> None:
     said = loaded(TZ=tz)
     assert said.endswith(f"ConfigurationError: the host's time zone (TZ={tz!r}) has no IANA name: {CURE}")
 
 
+@pytest.mark.programs
 def test_a_copy_of_a_zone_without_a_name_is_refused() -> None:
     said = loaded(*on_a_host("Europe/Rome", ""))
     assert said.endswith(f"the host's time zone (/etc/localtime, /etc/timezone) has no IANA name: {CURE}")
 
 
+@pytest.mark.programs
 def test_a_copy_of_a_zone_with_its_name_beside_it_is_taken() -> None:
     assert loaded(*on_a_host("Europe/Rome", "Europe/Rome")) == "Europe/Rome"
 
 
+@pytest.mark.programs
 def test_a_copy_of_a_zone_with_another_name_beside_it_is_refused_though_both_clocks_agree_today() -> None:
     said = loaded(*on_a_host("Europe/London", "Africa/Casablanca"))
     assert "seems to be 'Africa/Casablanca', but the host's clock differs from it on 20" in said
     assert said.endswith(CURE)
 
 
+@pytest.mark.programs
 def test_a_link_to_a_zone_is_taken() -> None:
     assert loaded(*on_a_host("Europe/Rome", "", "ln -s")) == "Europe/Rome"
 
 
+@pytest.mark.programs
 def test_where_the_zone_is_set_the_hosts_is_not_looked_at() -> None:
     assert loaded(TZ="CST-8", SCHEDULER_TIMEZONE="Asia/Shanghai") == "Asia/Shanghai"
 

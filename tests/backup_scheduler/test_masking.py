@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from backup_scheduler import masking
 from backup_scheduler.masking import MaskedStream, hide, hide_environment, hide_url, masked
-from tests.conftest import ROOT
+from lab.parts.places import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +111,7 @@ def test_a_handler_that_somebody_else_set_up_is_guarded(
     assert handler.stream.getvalue().endswith("ValueError: of ***\n")
 
 
+@pytest.mark.programs
 def test_a_process_that_crashes_shows_no_secret() -> None:
     crash = (
         "import os; from backup_scheduler import masking; masking.guard(os.environ); print('key', os.environ['KEY']);"

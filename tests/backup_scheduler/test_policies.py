@@ -1,4 +1,4 @@
-"""The policy file is checked at start, and what is wrong is named: file, policy and field."""
+"""The policy file is checked at start; a fault is named by file, policy and field."""
 
 import re
 import tempfile
@@ -74,16 +74,16 @@ def test_the_example_is_read_as_it_stands() -> None:
     ],
 )
 def test_a_fault_is_named_with_what_would_be_right(tmp_path: Path, fields: str, sentence: str) -> None:
-    told = faults(tmp_path, f"[policies.p]\n{fields}\n")
-    assert sentence in told
-    assert "sesame" not in told
+    message = faults(tmp_path, f"[policies.p]\n{fields}\n")
+    assert sentence in message
+    assert "sesame" not in message
 
 
 def test_several_faults_are_told_at_once(tmp_path: Path) -> None:
-    told = faults(tmp_path, 'x = 1\n[policies]\na = 2\n[policies.b]\ntype = "http"\n')
-    assert "'x' is not known" in told
-    assert "policy 'a' must be a table, [policies.a]" in told
-    assert "policy 'b': url is missing" in told
+    message = faults(tmp_path, 'x = 1\n[policies]\na = 2\n[policies.b]\ntype = "http"\n')
+    assert "'x' is not known" in message
+    assert "policy 'a' must be a table, [policies.a]" in message
+    assert "policy 'b': url is missing" in message
 
 
 @pytest.mark.parametrize("text", ["x =", "[policies", "policies = 3"])
@@ -114,11 +114,11 @@ def test_whatever_stands_in_a_policy_is_read_or_refused_in_one_line(fields: dict
         try:
             read(path)
         except ConfigurationError as error:
-            told = str(error)
+            message = str(error)
         else:
-            told = "policy 'p' is right"
-    assert "policy 'p'" in told
-    assert "\n" not in told
+            message = "policy 'p' is right"
+    assert "policy 'p'" in message
+    assert "\n" not in message
 
 
 def test_unlisted_policies_fall_back_to_the_backup_url_which_may_hold_credentials(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The units of deploy/ are what systemd takes, and what they promise holds."""
+"""systemd takes the units of deploy/, and they keep their promises."""
 
 import os
 import re
@@ -14,8 +14,11 @@ from activities.restic.commands import STOP_TIME
 from backup_scheduler import settings
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.client import configuration
-from tests.conftest import ROOT, eventually
-from tests.support.processes import LEAVES_WITHIN
+from lab.parts.places import ROOT
+from lab.parts.waiting import eventually
+from tests.support.rpc_processes import LEAVES_WITHIN
+
+pytestmark = pytest.mark.programs
 
 DEPLOY = ROOT / "deploy"
 UNITS = ("backup-rpc.service", "backup-worker.service")
@@ -30,7 +33,7 @@ def values(unit: str, key: str) -> list[str]:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
-    """The units as they would stand for this checkout: systemd looks whether the command is there."""
+    """The units for this checkout: systemd looks whether the command is there."""
     for unit in UNITS:
         (tmp_path / unit).write_text((DEPLOY / unit).read_text().replace("/opt/backup-scheduler", str(ROOT)))
     return tmp_path

@@ -1,4 +1,4 @@
-"""temporal-dev.yml says what the code relies on, in containers and on a bare machine."""
+"""temporal-dev.yml describes the services that the code relies on, in containers and on a bare machine."""
 
 import socket
 from pathlib import Path

@@ -13,9 +13,14 @@ import psutil
 import pytest
 from kombu import Connection
 
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL
 from devstack import processes
 from devstack.running import StackInfo
-from tests.conftest import ROOT, calling, eventually
+from lab.parts.places import ROOT
+from lab.parts.waiting import eventually
+from tests.support.calls import calling
+
+pytestmark = pytest.mark.programs
 
 
 class Up:
@@ -45,7 +50,7 @@ class Up:
             assert self.process.poll() is None, self.log.read_text()
             return StackInfo.read(self.state_dir)
 
-        return eventually(look, patience=150)  # type: ignore[return-value]  # a true answer is not None
+        return eventually(look, patience=150)
 
     def end(self, number: signal.Signals) -> int:
         """Send a signal and return the exit code."""
@@ -58,7 +63,7 @@ class Up:
 
 
 def is_temporal(process: psutil.Process) -> bool:
-    """Tell it from processes that end by themselves, such as health checks."""
+    """Leave out processes that end by themselves, such as health checks."""
     with suppress(psutil.NoSuchProcess):
         return "start-dev" in process.cmdline()
     return False
@@ -89,10 +94,10 @@ def test_two_stacks_run_at_once_and_keep_apart(pair: tuple[Up, Up]) -> None:
         {other.amqp_uri, other.temporal_address, other.web_ui}
     )
     with calling(one.amqp_uri) as call:
-        added = call("add_scheduler_start_backup_job_by_interval", "only-here", "documents", 1, "02:01", 1, 3600)
+        added = call(ADD, "only-here", "documents", 1, "02:01", 1, 3600)
         assert added["code"] == 200
     with calling(other.amqp_uri) as call:
-        assert call("get_job", "only-here")["code"] == 404
+        assert call(GET, "only-here")["code"] == 404
 
 
 def test_stack_json_names_each_service_with_its_running_process(pair: tuple[Up, Up]) -> None:
@@ -134,7 +139,7 @@ def test_a_killed_worker_is_started_again(pair: tuple[Up, Up]) -> None:
     before = pair[0].healthy().pids["worker"]
     os.kill(before, signal.SIGKILL)
     eventually(lambda: pair[0].healthy().pids["worker"] != before)
-    assert "worker ended by itself (exit code -9): starting it again." in pair[0].log.read_text()
+    assert "worker ended by itself (exit code -9): starting it restarted." in pair[0].log.read_text()
 
 
 def test_a_killed_server_ends_its_stack_and_no_other(pair: tuple[Up, Up]) -> None:
@@ -145,14 +150,14 @@ def test_a_killed_server_ends_its_stack_and_no_other(pair: tuple[Up, Up]) -> Non
     assert not stack.left_running
     assert StackInfo.read(stack.state_dir) is None
     with calling(kept.healthy().amqp_uri) as call:
-        assert call("get_jobs")["code"] == 200
+        assert call(GET_ALL)["code"] == 200
 
 
 def test_signals_end_it_with_code_0_and_its_state_survives(pair: tuple[Up, Up]) -> None:
     stack = pair[0]
     with calling(stack.healthy().amqp_uri) as call:
         terms = ("survivor", "documents", 2, "02:01", 1, 3600)
-        job = call("add_scheduler_start_backup_job_by_interval", *terms)["description"]
+        job = call(ADD, *terms)["description"]
     with Connection(stack.healthy().amqp_uri) as connection:
         connection.default_channel.queue_declare("survivor", durable=True, auto_delete=False)
 
@@ -160,13 +165,13 @@ def test_signals_end_it_with_code_0_and_its_state_survives(pair: tuple[Up, Up]) 
     assert not stack.left_running
     assert StackInfo.read(stack.state_dir) is None
 
-    with up(stack.state_dir) as again:
-        with calling(again.healthy().amqp_uri) as call:
-            assert call("get_job", "survivor")["description"] == job
-        with Connection(again.healthy().amqp_uri) as connection:
+    with up(stack.state_dir) as restarted:
+        with calling(restarted.healthy().amqp_uri) as call:
+            assert call(GET, "survivor")["description"] == job
+        with Connection(restarted.healthy().amqp_uri) as connection:
             connection.default_channel.queue_declare("survivor", passive=True)
-        assert again.end(signal.SIGINT) == 0
-        assert not again.left_running
+        assert restarted.end(signal.SIGINT) == 0
+        assert not restarted.left_running
 
 
 def test_a_service_that_does_not_start_ends_the_stack_with_its_last_words(tmp_path: Path) -> None:

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client, ScheduleActionStartWorkflow
 
+from backup_scheduler.contract.methods import ADD, REMOVE
 from devstack.running import StackInfo
-from tests.conftest import ROOT, Caller, eventually
-from tests.rpc_service.test_methods import ADD, job
+from lab.parts.places import ROOT
+from lab.parts.waiting import eventually
+from tests.support.calls import Caller, job
 from tests.support.pages import PAGES, blocks, commands
 
 BIN = Path(sys.executable).parent
@@ -95,7 +97,7 @@ def workflow_id(call: Caller, environ: dict[str, str]) -> Iterator[str]:
         return runs[0]["execution"]["workflowId"] if runs else None
 
     yield eventually(ended) or ""
-    call("remove_job", JOB)
+    call(REMOVE, JOB)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page, "temporal")])
@@ -138,7 +140,7 @@ async def test_a_job_with_an_odd_id_is_triggered_and_found_as_the_product_and_th
     eventually(lambda: listed("schedule", f'BackupSchedulerId STARTS_WITH "{before}"', environ) == [scheduler_id])
     if odd not in ('"', "\\"):
         assert listed("schedule", f'BackupSchedulerId="{scheduler_id}"', environ) == [scheduler_id]
-    call("remove_job", scheduler_id)
+    call(REMOVE, scheduler_id)
 
 
 def test_other_programs_that_are_named_are_there(environ: dict[str, str]) -> None:

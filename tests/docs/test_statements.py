@@ -31,9 +31,9 @@ from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.policies.file import read
 from backup_scheduler.runs.results import Outcome
 from backup_scheduler.settings import PREFIX, VARIABLES, Settings
+from lab.parts.places import ROOT
 from rpc_service.gateway.faults import DEADLINE
 from rpc_service.gateway.listing import LIST_DEADLINE
-from tests.conftest import ROOT
 from tests.support.pages import PAGES, anchors, blocks, commands, links, prose, rows, text
 
 APIS = ("docs/api.md", "docs/api.zh.md")
@@ -162,6 +162,7 @@ def test_the_system_schedule_is_explained() -> None:
     assert f"`{SYSTEM_WORKFLOW}`" in text("docs/operations.md")
 
 
+@pytest.mark.programs
 def test_every_tctl_command_stands_beside_the_same_one_of_temporal() -> None:
     table = rows("docs/operations.md", "The same with tctl")
     ours = {" ".join(command.split()[2:3]) for command in commands("docs/operations.md", "temporal")}
@@ -176,6 +177,7 @@ def test_every_tctl_command_stands_beside_the_same_one_of_temporal() -> None:
         assert all(flag in given for flag in re.findall(r"--[a-z-]+", temporal))
 
 
+@pytest.mark.programs
 def test_the_nameko_configuration_is_one(tmp_path: Path) -> None:
     [shown] = [block for language, block in blocks("docs/operations.md") if language == "yaml"]
     config = tmp_path / "nameko.yml"

@@ -7,7 +7,7 @@ import pytest_asyncio
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from tests.support.processes import Servers
+from tests.support.servers import Servers
 
 
 @pytest.fixture(scope="package")

@@ -1,15 +1,14 @@
-"""Backup targets that do what they should not: every run ends in the right outcome, with a text for people."""
+"""Backup targets that misbehave: every run ends in the right outcome, with a text for people."""
 
 import asyncio
 import os
 import shutil
 import signal
 import socket
-import subprocess
 import uuid
 import zlib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,23 +22,21 @@ from temporalio.testing import WorkflowEnvironment
 from backup_scheduler.jobs.names import OUTCOME
 from backup_scheduler.runs.results import BackupResult, Outcome
 from backup_scheduler.temporal.namespace import register_search_attributes
-from tests.support.processes import Servers
-from tests.support.runs import WorkerProcess, write_policies
-from tests.support.worker_parts import (
-    Answer,
-    Restic,
-    Runs,
-    a_request,
-    answering,
-    backup_service,
-    binary,
-    eventually,
-    worker_with,
-)
+from lab.parts.backup_service import Answer, answering, backup_service
+from lab.parts.waiting import eventually_async
+from tests.support.backup_requests import a_request
+from tests.support.disks import small_disk
+from tests.support.policy_files import write_policies
+from tests.support.programs import binary
+from tests.support.restic_repository import Restic
+from tests.support.servers import Servers
+from tests.support.workers import Runs, WorkerProcess, worker_with
+
+pytestmark = pytest.mark.programs
 
 GAVE_UP = "; it was tried until its time was up"
 PATIENT = 0.3
-"""Seconds for which an http target is waited for that never answers completely."""
+"""Seconds of waiting for an http target that never answers completely."""
 
 
 @asynccontextmanager
@@ -53,7 +50,7 @@ async def skipping_time() -> AsyncIterator[WorkflowEnvironment]:
 
 
 async def ended(handle: WorkflowHandle[object, BackupResult]) -> BackupResult:
-    """Return the result of a run, of a failed one that in its failure, by Temporal's history."""
+    """Return the result of a run by Temporal's history; a failed run has it in its failure."""
     try:
         return await handle.result()
     except WorkflowFailureError as error:
@@ -120,7 +117,7 @@ async def test_http_targets_that_stay_bad_fail_the_run_and_say_how() -> None:
             }
             async with worker_with(skipping.client, policies) as runs:
                 handles = {name: await runs.start(a_request(policy_name=name, duration=0)) for name in policies}
-                # Not all at once: this server lets time skip for one that waits.
+                # One after the other: this server skips time while a run waits.
                 results = {name: await ended(handle) for name, handle in handles.items()}
     for name, (_, outcome, text) in HTTP.items():
         assert (results[name].outcome, results[name].message) == (outcome, text), name
@@ -154,7 +151,7 @@ async def test_a_target_that_is_well_again_after_ten_minutes_gets_its_backup(
         async with worker_with(skipping.client, {"nightly": target.policy()}) as runs:
             result = await ended(await runs.start(a_request(duration=0)))
     assert result.outcome is Outcome.COMPLETED
-    # A delay of a day leaves, of the 5 minutes for a worker and the 15 for trying, the 5 of an attempt.
+    # A delay of a day leaves only the 5 minutes of an attempt, of 5 minutes for a worker and 15 for trying.
     longest = timedelta(minutes=16 if headers else 13)
     assert timedelta(minutes=10) <= result.finished_at - result.started_at <= longest
     assert len({request.headers["Idempotency-Key"] for request in target.received}) == 1
@@ -192,19 +189,6 @@ def peak(pid: int) -> int:
     """Return the most memory that a process held at any time, in bytes."""
     (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) << 10
-
-
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """Mount a file system that is soon full."""
-    rights = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    folder.mkdir()
-    options = f"size={megabytes}m,mode=777"
-    subprocess.run([*rights, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run([*rights, "umount", "--lazy", str(folder)], check=True)
 
 
 async def test_restic_repositories_and_files_that_are_bad_end_their_runs_with_the_reason(
@@ -281,7 +265,7 @@ async def test_a_repository_that_is_locked_is_waited_for(tmp_path: Path) -> None
             pending = (await handle.describe()).raw_description.pending_activities
             return "".join(each.last_failure.message for each in pending if each.attempt > 2)
 
-        text = await eventually(refused)
+        text = await eventually_async(refused)
         another.send_signal(signal.SIGINT)  # it removes its lock
         assert (await result).outcome is Outcome.COMPLETED
     assert text.startswith("the repository is locked by another restic process: exclusively by user ")

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from kombu import Connection, Exchange, Producer
 from nameko.standalone.rpc import ClusterRpcProxy
 
-from tests.conftest import eventually
-from tests.support.callers import ADD, FIRST, MODIFY, RpcClient
-from tests.support.figures import tell_of_input
-from tests.support.processes import RpcProcess, Servers, rpc_processes
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, REMOVE, RESUME
+from lab.parts.waiting import eventually
+from tests.support.callers import FIRST, RpcClient
+from tests.support.figures import print_input_row
+from tests.support.rpc_processes import RpcProcess, rpc_processes
+from tests.support.servers import Servers
 
 CALLERS = 3
 CALLS = 3_000
@@ -22,7 +24,7 @@ WARM_UP = 1_000
 ROOM_TO_GROW = 20 * 2**20
 """Bytes: what allocators and caches may take after the warm-up; 3,000 calls that leak 7 KiB each take as much."""
 
-METHODS = [MODIFY, ADD, "pause_job", "resume_job", "remove_job", "get_job", "get_jobs"]
+METHODS = [MODIFY, ADD, PAUSE, RESUME, REMOVE, GET, GET_ALL]
 
 odd_values = st.one_of(
     st.none(),
@@ -90,13 +92,13 @@ def test_generated_calls_are_answered_and_memory_stays(servers: Servers, service
     made = together(CALLS, lambda count: generated_calls(servers.amqp_uri, count))
     assert made >= CALLS
     grown = service.resident - before
-    tell_of_input("generated calls", made, grown)
+    print_input_row("generated calls", made, grown)
     assert grown < ROOM_TO_GROW
 
 
 def test_large_arguments_are_refused_and_memory_stays(servers: Servers, service: RpcProcess) -> None:
     def refused(size: int) -> None:
-        for method, args in (("get_job", ()), (ADD, FIRST), (MODIFY, FIRST)):
+        for method, args in ((GET, ()), (ADD, FIRST), (MODIFY, FIRST)):
             assert client(method, "x" * size, *args).code == 400
         with ClusterRpcProxy({"AMQP_URI": servers.amqp_uri}, timeout=60) as cluster:
             add = getattr(cluster.scheduler, ADD)
@@ -109,9 +111,9 @@ def test_large_arguments_are_refused_and_memory_stays(servers: Servers, service:
         for _ in range(2):
             refused(1_000_000)
             refused(20_000_000)
-        eventually(lambda: client("get_job", "nobody").code == 404)
+        eventually(lambda: client(GET, "nobody").code == 404)
     grown = service.resident - before
-    tell_of_input("calls with arguments of 1 MB and 20 MB", 20, grown)
+    print_input_row("calls with arguments of 1 MB and 20 MB", 20, grown)
     assert grown < 3 * ROOM_TO_GROW  # the one at work may hold a message of 20 MB, and its text
 
 
@@ -151,7 +153,7 @@ def test_malformed_messages_do_no_harm_and_memory_stays(servers: Servers, servic
         for _ in range(rounds):
             for body, properties in MALFORMED:
                 options = {
-                    "routing_key": "scheduler.get_job",
+                    "routing_key": f"scheduler.{GET}",
                     "reply_to": "nobody-listens",
                     "correlation_id": "1",
                     "content_type": "application/json",
@@ -162,12 +164,12 @@ def test_malformed_messages_do_no_harm_and_memory_stays(servers: Servers, servic
     with Connection(servers.amqp_uri) as connection, RpcClient(servers.amqp_uri) as client:
         producer = Producer(connection.channel(), exchange=Exchange("nameko-rpc", type="topic", durable=True))
         send_all(ROUNDS)
-        eventually(lambda: client("get_job", "nobody").code == 404)
+        eventually(lambda: client(GET, "nobody").code == 404)
         before = service.resident
         send_all(ROUNDS)
-        eventually(lambda: client("get_job", "nobody").code == 404)
+        eventually(lambda: client(GET, "nobody").code == 404)
         grown = service.resident - before
-    tell_of_input("malformed messages", ROUNDS * len(MALFORMED), grown)
+    print_input_row("malformed messages", ROUNDS * len(MALFORMED), grown)
     assert grown < ROOM_TO_GROW
 
 
@@ -180,7 +182,7 @@ def test_a_job_whose_id_has_an_odd_character_lives_like_any_other(
 ) -> None:
     scheduler_id = f"{character}id{character}"
     with RpcClient(servers.amqp_uri) as client:
-        for method, args in ((ADD, FIRST), ("pause_job", ()), (MODIFY, FIRST), ("get_job", ()), ("remove_job", ())):
+        for method, args in ((ADD, FIRST), (PAUSE, ()), (MODIFY, FIRST), (GET, ()), (REMOVE, ())):
             call = client(method, scheduler_id, *args)
             assert call.code == 200, call
             assert call.reply is not None
@@ -192,5 +194,5 @@ def test_an_id_with_a_control_character_or_a_lone_surrogate_is_refused(
     servers: Servers, service: RpcProcess, character: str
 ) -> None:
     with RpcClient(servers.amqp_uri) as client:
-        for method, args in ((ADD, FIRST), ("get_job", ()), ("remove_job", ())):
+        for method, args in ((ADD, FIRST), (GET, ()), (REMOVE, ())):
             assert client(method, f"a{character}b", *args).code == 400

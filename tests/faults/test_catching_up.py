@@ -13,27 +13,19 @@ from temporalio.client import Client
 
 from backup_scheduler.jobs.names import workflow_id
 from backup_scheduler.runs.results import Outcome
-from tests.support.processes import Servers
-from tests.support.runs import (
-    Job,
-    Run,
-    WorkerProcess,
-    all_closed,
-    answers_again,
-    assert_none_doubled,
-    end,
-    figures,
-    make_job,
-    runs_of,
-    write_policies,
-)
-from tests.support.worker_parts import Target, answering, backup_service, eventually
+from lab.parts.backup_service import BackupService, answering, backup_service
+from lab.parts.waiting import eventually_async
+from tests.support.figures import print_runs_row
+from tests.support.policy_files import write_policies
+from tests.support.runs import Job, Outage, Run, all_closed, answers_again, assert_none_doubled, end, make_job, runs_of
+from tests.support.servers import Servers
+from tests.support.workers import WorkerProcess
 
 LONG = 600
-"""Runs: more than come due before the test ends the job."""
+"""Number of runs that is not reached before the test ends the job."""
 
 CLOSE = timedelta(seconds=0.5)
-"""How near to the edge of misfire_grace_time an occurrence may go either way: the server looks at its clock later."""
+"""Distance from the edge of misfire_grace_time within which a run may be made or not: the server looks later."""
 
 
 def nominal_of(job: Job, moment: datetime) -> datetime:
@@ -49,7 +41,7 @@ async def test_after_an_outage_of_temporal_the_runs_of_the_grace_time_are_made_u
         file = write_policies(tmp_path / "policies.toml", {"http": {"type": "http", "url": target.url}})
         with WorkerProcess(servers.temporal_address, file, queue) as worker:
             await worker.ready()
-            # A window of an hour, so that only the server decides what is too late; the pace has no part in that.
+            # A window of an hour, so that only the server decides which runs are too late, whatever the pace.
             grace = {"often": 10, "rarely": 10, "spread": 12}
             often = await make_job(temporal, f"often-{queue}", queue, runs=LONG, grace=10, window_hours=1)
             rarely = await make_job(temporal, f"rarely-{queue}", queue, runs=LONG, every=4, grace=10, window_hours=1)
@@ -78,13 +70,12 @@ async def test_after_an_outage_of_temporal_the_runs_of_the_grace_time_are_made_u
             runs[name],
             timedelta(seconds=grace[name]),
             asked[name],
-            killed,
-            restarted,
+            Outage(killed, restarted),
         )
     every_run = [run for each_runs in runs.values() for run in each_runs]
     assert len(keys) == len(every_run)
     made_up = [run for run in every_run if killed < run.started]
-    figures(
+    print_runs_row(
         "kill -9 of Temporal for 15 s, with jobs every 1 to 4 s",
         1,
         len(every_run),
@@ -95,8 +86,8 @@ async def test_after_an_outage_of_temporal_the_runs_of_the_grace_time_are_made_u
     )
 
 
-async def asked_by_each(target: Target, jobs: Mapping[str, Job]) -> dict[str, datetime]:
-    """Wait until a run of each job has asked the target; returns for when the latest of these was due, job by job."""
+async def asked_by_each(target: BackupService, jobs: Mapping[str, Job]) -> dict[str, datetime]:
+    """Wait until a run of each job has reached the target; return the nominal time of the latest one, by job."""
 
     async def look() -> dict[str, datetime] | None:
         keys = [unquote(request.headers["Idempotency-Key"]) for request in target.received]
@@ -110,20 +101,18 @@ async def asked_by_each(target: Target, jobs: Mapping[str, Job]) -> dict[str, da
         }
         return {name: max(its) for name, its in due.items()} if all(due.values()) else None
 
-    asked: dict[str, datetime] = await eventually(look)
+    asked: dict[str, datetime] = await eventually_async(look)
     return asked
 
 
-def _assert_caught_up(
-    job: Job, runs: list[Run], grace: timedelta, asked: datetime, killed: datetime, restarted: datetime
-) -> None:
-    """The server looked at its clock after `restarted` and before it started a run."""
-    assert_none_doubled(runs)
+def _assert_caught_up(job: Job, runs: list[Run], grace: timedelta, asked: datetime, outage: Outage) -> None:
+    """The server looked at its clock after its restart and before it started a run."""
+    assert_none_doubled(runs, outage)
     assert {run.outcome for run in runs} == {"completed"}
     ran = {run.nominal for run in runs}
-    woke = min((run.started for run in runs if run.started > restarted), default=job.times[-1] + 2 * grace)
+    woke = min((run.started for run in runs if run.started > outage.restarted), default=job.times[-1] + 2 * grace)
     before = [moment for moment in job.times if nominal_of(job, moment) <= asked]
-    gone = [moment for moment in job.times if killed + CLOSE < moment < restarted - grace - CLOSE]
+    gone = [moment for moment in job.times if outage.killed + CLOSE < moment < outage.restarted - grace - CLOSE]
     within = [moment for moment in job.times if moment >= woke - grace + CLOSE]
     plain = job.times[1] - job.times[0] == job.every  # without jitter
     assert gone or not plain
@@ -134,7 +123,7 @@ def _assert_caught_up(
 
 
 async def none_goes_on(temporal: Client, *jobs: Job) -> bool:
-    """Tell whether no run of the jobs goes on, or comes due in a moment."""
+    """Return whether no run of the jobs goes on, or comes due in a moment."""
     for job in jobs:
         info = (await temporal.get_schedule_handle(job.scheduler_id).describe()).info
         if info.running_actions or info.next_action_times[0] - datetime.now(UTC) < CLOSE:
@@ -154,8 +143,8 @@ async def test_after_an_outage_of_the_worker_all_runs_are_made_but_those_that_ar
             strict = await make_job(temporal, f"strict-{queue}", queue, runs=LONG, every=2, grace=10)
             patient = await make_job(temporal, f"patient-{queue}", queue, runs=LONG, every=4, grace=300)
             await asked_by_each(target, {"strict": strict, "patient": patient})
-            # Between two runs: what comes due behind one that the outage interrupts waits for it, and is not too late.
-            await eventually(lambda: none_goes_on(temporal, strict, patient))
+            # Between two runs: a run that comes due behind an interrupted one waits for it, and is not too late.
+            await eventually_async(lambda: none_goes_on(temporal, strict, patient))
             worker.kill()
             killed = datetime.now(UTC)
         await asyncio.sleep(18)  # the outage has to be longer than the strict job's grace time
@@ -187,7 +176,7 @@ async def test_after_an_outage_of_the_worker_all_runs_are_made_but_those_that_ar
         assert run.picked_up <= run.nominal + grace or run.nominal > waited_for
     every_run = runs[strict] + runs[patient]
     assert set(asked) == {quote(run.key, safe="") for run in every_run if run.outcome == Outcome.COMPLETED}
-    figures(
+    print_runs_row(
         "kill -9 of the only worker for 18 s, with jobs every 2 and 4 s",
         1,
         len(every_run),

@@ -1,4 +1,4 @@
-"""Runs that come due while the previous one goes on: they wait, none is lost, and what is beyond the limit is told."""
+"""Runs that come due while the previous one goes on: they wait, none is lost, those beyond the limit are logged."""
 
 import asyncio
 import json
@@ -25,18 +25,14 @@ from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes
 from backup_scheduler.runs.results import Outcome
 from devstack.ports import Ports
-from tests.support.processes import Servers
-from tests.support.runs import (
-    Run,
-    WorkerProcess,
-    all_closed,
-    assert_none_doubled,
-    figures,
-    make_job,
-    runs_of,
-    write_policies,
-)
-from tests.support.worker_parts import Runs, a_request, backup_service, eventually, worker_with
+from lab.parts.backup_service import backup_service
+from lab.parts.waiting import eventually_async
+from tests.support.backup_requests import a_request
+from tests.support.figures import print_runs_row
+from tests.support.policy_files import write_policies
+from tests.support.runs import Run, all_closed, assert_none_doubled, make_job, runs_of
+from tests.support.servers import Servers
+from tests.support.workers import Runs, WorkerProcess, worker_with
 
 BUFFER = 1000
 """Runs of one schedule that Temporal lets wait."""
@@ -74,7 +70,7 @@ async def test_runs_longer_than_the_interval_wait_for_each_other_and_are_all_mad
     longest = max(_gap(one, following) for each in its.values() for one, following in pairwise(each))
     assert longest < timedelta(seconds=15)  # far less, unless the machine is busy
     count = sum(map(len, its.values()))
-    figures("runs four times as long as their interval", 1, count, 0, 0, longest, "test_overlap.py")
+    print_runs_row("runs four times as long as their interval", 1, count, 0, 0, longest, "test_overlap.py")
 
 
 def _gap(one: Run, following: Run) -> timedelta:
@@ -127,8 +123,8 @@ async def test_runs_that_temporal_drops_are_logged_and_measured(
     assert shown["backup_scheduler_runs_dropped"] == result["runs_dropped"]
     assert shown["backup_scheduler_jobs"] == result["looked_at"]
     assert shown['backup_scheduler_runs outcome="failed"'] == 1
-    told = [line for line in lines if line["event"] == "runs dropped: too many waited for the one before"]
-    assert [(line["scheduler_id"], line["dropped"], line["level"]) for line in told] == [
+    logged = [line for line in lines if line["event"] == "runs dropped: too many waited for the one before"]
+    assert [(line["scheduler_id"], line["dropped"], line["level"]) for line in logged] == [
         (scheduler_id, info.buffer_dropped, "error")  # once, though two passes saw it
     ]
     await handle.delete()
@@ -146,7 +142,7 @@ async def _crowd(handle: ScheduleHandle) -> None:
 
 
 async def _pass(temporal: Client) -> dict[str, Any]:
-    """Let the system schedule look after all jobs now; returns what it saw."""
+    """Let the system schedule look after all jobs now; return its result."""
     system = temporal.get_schedule_handle(SYSTEM_SCHEDULE)
     before = (await system.describe()).info.num_actions
     await system.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ALL)
@@ -154,7 +150,7 @@ async def _pass(temporal: Client) -> dict[str, Any]:
     async def started() -> bool:
         return (await system.describe()).info.num_actions > before
 
-    await eventually(started)
+    await eventually_async(started)
     last = (await system.describe()).info.recent_actions[-1].action
     assert isinstance(last, ScheduleActionExecutionStartWorkflow)
     run = temporal.get_workflow_handle(last.workflow_id, run_id=last.first_execution_run_id)
@@ -163,7 +159,7 @@ async def _pass(temporal: Client) -> dict[str, Any]:
 
 
 async def _metrics(address: str) -> dict[str, float]:
-    """Return what the worker shows of ours, by name and outcome."""
+    """Return the worker's metrics of this project, by name and outcome."""
     async with aiohttp.ClientSession() as session, session.get(f"http://{address}/metrics") as response:
         found = re.findall(r"^(backup_scheduler_\w+)\{(.*)\} (\S+)$", await response.text(), re.MULTILINE)
     shown = {}

@@ -1,4 +1,4 @@
-"""RabbitMQ goes away and comes back: the RPC service reconnects by itself, and ends when it is told to."""
+"""RabbitMQ goes away and comes back: the RPC service reconnects by itself, and ends on SIGTERM."""
 
 import asyncio
 import itertools
@@ -7,11 +7,13 @@ import uuid
 
 from temporalio.client import Client
 
-from tests.conftest import eventually
-from tests.support.callers import ADD, FIRST, MODIFY, SECOND, RpcClient, crowd
-from tests.support.figures import tell
-from tests.support.histories import assert_explained
-from tests.support.processes import RpcProcess, Servers, rpc_processes, serving
+from backup_scheduler.contract.methods import ADD, MODIFY, PAUSE, REMOVE, RESUME
+from lab.parts.waiting import eventually
+from tests.support.call_order import assert_explained
+from tests.support.callers import FIRST, SECOND, RpcClient, crowd
+from tests.support.figures import print_calls_row
+from tests.support.rpc_processes import RpcProcess, rpc_processes, serving
+from tests.support.servers import Servers
 
 RESTARTS = 3
 CALLERS = 8
@@ -23,12 +25,12 @@ async def test_it_reconnects_idle_and_under_load_and_what_it_answers_is_true(
     run, number = uuid.uuid4().hex[:8], itertools.count()
 
     def change_jobs(client: RpcClient, place: int) -> None:
-        """Change a job again and again, whatever the answers; every other job stays."""
+        """Change a job many times, whatever the answers; every other job stays."""
         scheduler_id = f"{run}-{next(number)}"
-        for method, terms in ((ADD, FIRST), (MODIFY, SECOND), ("pause_job", ()), ("resume_job", ())):
+        for method, terms in ((ADD, FIRST), (MODIFY, SECOND), (PAUSE, ()), (RESUME, ())):
             client(method, scheduler_id, *terms)
         if place % 2:
-            client("remove_job", scheduler_id)
+            client(REMOVE, scheduler_id)
 
     idle = loaded = 0.0
     with rpc_processes(servers, 2) as services:
@@ -49,9 +51,9 @@ async def test_it_reconnects_idle_and_under_load_and_what_it_answers_is_true(
     answered = [call for call in callers.calls if call.reply is not None]
     assert {call.code for call in answered} <= {200, 404, 409, 504}
     await assert_explained(temporal, callers.calls)
-    tell("RabbitMQ restarted, idle", 1, [], recovery=idle)
+    print_calls_row("RabbitMQ restarted, idle", 1, [], recovery=idle)
     broken = len(callers.calls) - len(answered)
-    tell(
+    print_calls_row(
         f"RabbitMQ restarted under load, {broken} calls whose connection broke",
         RESTARTS,
         callers.calls,
@@ -60,7 +62,7 @@ async def test_it_reconnects_idle_and_under_load_and_what_it_answers_is_true(
 
 
 def recovery_of(servers: Servers) -> float:
-    """Return how long after RabbitMQ's return both services take calls again."""
+    """Return the seconds from RabbitMQ's return until both services take calls."""
     back = time.monotonic()
     serving(servers, 2)
     return time.monotonic() - back

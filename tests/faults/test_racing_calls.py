@@ -1,4 +1,4 @@
-"""Many callers change one job at once, through two RPC processes: what each is told is true, and so is the end."""
+"""Many callers change one job at once, through two RPC processes: every answer is true, and so is the last state."""
 
 import random
 import threading
@@ -7,17 +7,19 @@ from collections import Counter
 
 from temporalio.client import Client
 
-from tests.support.callers import ADD, MODIFY, RpcClient, Terms, crowd
-from tests.support.figures import tell
-from tests.support.histories import assert_explained
-from tests.support.processes import Servers, rpc_processes
+from backup_scheduler.contract.methods import ADD, GET, MODIFY, PAUSE, REMOVE, RESUME
+from tests.support.call_order import assert_explained
+from tests.support.callers import RpcClient, crowd
+from tests.support.figures import print_calls_row
+from tests.support.rpc_processes import rpc_processes
+from tests.support.servers import Servers
 
 JOBS = 8
 CALLERS = 6
 EACH = 4
 """Calls that each caller makes about each job."""
 
-METHODS = (ADD, MODIFY, MODIFY, "pause_job", "resume_job", "remove_job", "get_job")
+METHODS = (ADD, MODIFY, MODIFY, PAUSE, RESUME, REMOVE, GET)
 
 
 async def test_an_order_of_the_calls_explains_all_answers_and_the_end(servers: Servers, temporal: Client) -> None:
@@ -34,8 +36,8 @@ async def test_an_order_of_the_calls_explains_all_answers_and_the_end(servers: S
             method = random.choice(METHODS)
             if place == n == 0:
                 method = ADD
-            # Terms of its own for each call, so that an answer tells whose they are.
-            terms: Terms = (f"policy-{place}-{n}", 1, "02:01", 0, 60 + place)
+            # Terms of its own for each call, so that an answer shows whose terms it has.
+            terms = (f"policy-{place}-{n}", 1, "02:01", 0, 60 + place)
             client(method, f"{run}-{number}", *(terms if method in (ADD, MODIFY) else ()))
 
     with rpc_processes(servers, 2), crowd(servers.amqp_uri, change_the_same, CALLERS) as callers:
@@ -46,4 +48,6 @@ async def test_an_order_of_the_calls_explains_all_answers_and_the_end(servers: S
     assert codes[504] < JOBS
     await assert_explained(temporal, callers.calls)
     slowest = max(call.seconds for call in callers.calls)
-    tell(f"{CALLERS} callers change one job at once through two RPC processes", JOBS, callers.calls, recovery=slowest)
+    print_calls_row(
+        f"{CALLERS} callers change one job at once through two RPC processes", JOBS, callers.calls, recovery=slowest
+    )

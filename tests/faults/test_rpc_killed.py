@@ -10,11 +10,14 @@ from contextlib import ExitStack
 
 from temporalio.client import Client
 
-from tests.support.audit import Standing, all_standing, times_made
-from tests.support.callers import ADD, FIRST, MODIFY, SECOND, Call, RpcClient, crowd
+from backup_scheduler.contract.methods import ADD, MODIFY, PAUSE, REMOVE, RESUME
+from lab.parts.answers import JobState, Terms
+from lab.parts.stored_states import stored_states
+from tests.support.callers import FIRST, SECOND, Call, RpcClient, crowd
 from tests.support.doors import Door
-from tests.support.figures import tell
-from tests.support.processes import RpcProcess, Servers, rpc_processes, serving
+from tests.support.figures import print_calls_row
+from tests.support.rpc_processes import RpcProcess, rpc_processes, serving
+from tests.support.servers import Servers
 
 ROUNDS = 2
 EACH = 6
@@ -22,11 +25,11 @@ KILLS = 6
 CALLERS = 8
 
 KINDS = {
-    "added": (ADD, FIRST, Standing(FIRST, paused=False)),
-    "modified": (MODIFY, SECOND, Standing(SECOND, paused=False)),
-    "paused": ("pause_job", (), Standing(FIRST, paused=True)),
-    "resumed": ("resume_job", (), Standing(FIRST, paused=False)),
-    "removed": ("remove_job", (), None),
+    "added": (ADD, FIRST, JobState(Terms(*FIRST), paused=False)),
+    "modified": (MODIFY, SECOND, JobState(Terms(*SECOND), paused=False)),
+    "paused": (PAUSE, (), JobState(Terms(*FIRST), paused=True)),
+    "resumed": (RESUME, (), JobState(Terms(*FIRST), paused=False)),
+    "removed": (REMOVE, (), None),
 }
 Names = dict[str, list[str]]
 
@@ -35,12 +38,12 @@ def each_of(names: Names) -> list[tuple[str, str]]:
     return [(kind, scheduler_id) for kind, ids in names.items() for scheduler_id in ids]
 
 
-def expected_after(names: Names) -> dict[str, Standing]:
+def expected_after(names: Names) -> dict[str, JobState]:
     return {scheduler_id: after for kind, scheduler_id in each_of(names) if (after := KINDS[kind][2])}
 
 
-async def standing_in(temporal: Client, names: Names) -> dict[str, Standing]:
-    return await all_standing(temporal, [scheduler_id for _, scheduler_id in each_of(names)])
+async def states_of(temporal: Client, names: Names) -> dict[str, JobState]:
+    return await stored_states(temporal, [scheduler_id for _, scheduler_id in each_of(names)])
 
 
 async def test_a_call_that_was_carried_out_but_not_answered_is_delivered_again_and_answered_rightly(
@@ -56,25 +59,25 @@ async def test_a_call_that_was_carried_out_but_not_answered_is_delivered_again_a
                     if kind != "added":
                         prepare.change(ADD, scheduler_id, *FIRST)
                     if kind == "resumed":
-                        prepare.change("pause_job", scheduler_id)
+                        prepare.change(PAUSE, scheduler_id)
                 preparing.leave()  # killed, it may leave the last of these to be delivered again, too
             made, recovery = await killed_before_it_answers(servers, temporal, names)
             calls += made
             recoveries.append(recovery)
             for call in made:
-                if call.method == "remove_job":  # its first delivery removed the job
+                if call.method == REMOVE:  # its first delivery removed the job
                     assert call.code == 404
                     assert "may have removed it" in call.sentence
                 else:
                     assert call.code == 200, call
-            assert await standing_in(temporal, names) == expected_after(names)
+            assert await states_of(temporal, names) == expected_after(names)
             for _, scheduler_id in each_of(names):
                 assert await times_made(temporal, scheduler_id) == 1
-    tell("RPC killed between carrying out and answering", ROUNDS, calls, recovery=max(recoveries))
+    print_calls_row("RPC killed between carrying out and answering", ROUNDS, calls, recovery=max(recoveries))
 
 
 async def killed_before_it_answers(servers: Servers, temporal: Client, names: Names) -> tuple[list[Call], float]:
-    """Make a call for each name; the process that carries them out is killed before its answers get through."""
+    """Make a call for each name; kill the process that carries them out before its answers get through."""
     host = servers.amqp_uri.partition("@")[2].rstrip("/")
     with (
         Door(host) as door,
@@ -90,7 +93,7 @@ async def killed_before_it_answers(servers: Servers, temporal: Client, names: Na
 
         waiting = [pool.submit(call, kind, scheduler_id) for kind, scheduler_id in each_of(names)]
         async with asyncio.timeout(45):
-            while await standing_in(temporal, names) != expected_after(names):
+            while await states_of(temporal, names) != expected_after(names):
                 await asyncio.sleep(0.05)
         assert not any(each.done() for each in waiting)
         mute.kill()
@@ -103,7 +106,7 @@ async def killed_before_it_answers(servers: Servers, temporal: Client, names: Na
 
 async def test_killing_rpc_services_under_load_loses_and_doubles_nothing(servers: Servers, temporal: Client) -> None:
     counter = itertools.count()
-    expected: dict[str, Standing] = {}
+    expected: dict[str, JobState] = {}
     run = uuid.uuid4().hex[:8]
 
     def live_a_life(client: RpcClient, place: int) -> None:
@@ -111,11 +114,11 @@ async def test_killing_rpc_services_under_load_loses_and_doubles_nothing(servers
         scheduler_id = f"{run}-{place}-{next(counter)}"
         client.change(ADD, scheduler_id, *FIRST)
         client.change(MODIFY, scheduler_id, *SECOND)
-        client.change("pause_job", scheduler_id)
-        last = random.choice(("pause_job", "resume_job", "remove_job"))
+        client.change(PAUSE, scheduler_id)
+        last = random.choice((PAUSE, RESUME, REMOVE))
         client.change(last, scheduler_id)
-        if last != "remove_job":
-            expected[scheduler_id] = Standing(SECOND, paused=last == "pause_job")
+        if last != REMOVE:
+            expected[scheduler_id] = JobState(Terms(*SECOND), paused=last == PAUSE)
 
     struck: list[Call] = []
     longest = 0.0
@@ -133,9 +136,22 @@ async def test_killing_rpc_services_under_load_loses_and_doubles_nothing(servers
                 struck += in_flight
                 serving(servers, 2)
     ids = {call.scheduler_id for call in callers.calls}
-    found = await all_standing(temporal, ids)
+    found = await stored_states(temporal, ids)
     assert found == expected
     doubled = [each for each in ids if await times_made(temporal, each) != 1]
     assert not doubled
     assert len(struck) > KILLS
-    tell(f"kill -9 of one of two RPC processes, {len(struck)} calls in flight", KILLS, callers.calls, recovery=longest)
+    print_calls_row(
+        f"kill -9 of one of two RPC processes, {len(struck)} calls in flight", KILLS, callers.calls, recovery=longest
+    )
+
+
+async def times_made(temporal: Client, scheduler_id: str) -> int:
+    """Count how often a schedule of this id was made; Temporal keeps the removed ones as closed workflows."""
+    handle = f"temporal-sys-scheduler:{scheduler_id}"
+    query = f'TemporalNamespaceDivision = "TemporalScheduler" AND WorkflowId = "{handle}"'
+    firsts: set[str] = set()
+    async with asyncio.timeout(60):
+        while not firsts:  # Temporal's list lags (docs/temporal-facts.md#lists-lag)
+            firsts = {run.raw_info.first_run_id or run.run_id async for run in temporal.list_workflows(query)}
+    return len(firsts)

@@ -1,4 +1,4 @@
-"""Temporal dies under load and comes back with its files: callers hear so in time, and nothing they hear is wrong."""
+"""Temporal dies under load and comes back with its files: callers get an answer in time, and no answer is wrong."""
 
 import asyncio
 import itertools
@@ -10,11 +10,13 @@ from collections import Counter
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from tests.conftest import eventually
-from tests.support.callers import ADD, FIRST, MODIFY, SECOND, Crowd, RpcClient, crowd
-from tests.support.figures import tell
-from tests.support.histories import assert_explained
-from tests.support.processes import Servers, rpc_processes
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, REMOVE, RESUME
+from lab.parts.waiting import eventually
+from tests.support.call_order import assert_explained
+from tests.support.callers import FIRST, SECOND, Crowd, RpcClient, crowd
+from tests.support.figures import print_calls_row
+from tests.support.rpc_processes import rpc_processes
+from tests.support.servers import Servers
 
 KILLS = 3
 CALLERS = 8
@@ -25,7 +27,7 @@ IN_TIME = 5.0
 """Seconds within which calls are answered."""
 
 SLOW = 5.0
-"""Seconds that calls may take longer where a busy machine lets them wait."""
+"""Further seconds that calls may take on a busy machine."""
 
 
 async def test_every_answer_is_in_time_and_true(servers: Servers) -> None:
@@ -33,19 +35,19 @@ async def test_every_answer_is_in_time_and_true(servers: Servers) -> None:
     calls = (
         (ADD, FIRST),
         (MODIFY, SECOND),
-        ("pause_job", ()),
-        ("get_job", ()),
-        ("resume_job", ()),
-        ("remove_job", ()),
+        (PAUSE, ()),
+        (GET, ()),
+        (RESUME, ()),
+        (REMOVE, ()),
     )
 
     def change_jobs(client: RpcClient, place: int) -> None:
-        """Change a job again and again, whatever the answers; every other job stays."""
+        """Change a job many times, whatever the answers; every other job stays."""
         scheduler_id = f"{run}-{next(number)}"
         for method, terms in calls[: -(place % 2) or None]:
             client(method, scheduler_id, *terms)
         if place == 0:
-            client("get_jobs")
+            client(GET_ALL)
 
     longest = 0.0
     with rpc_processes(servers, 2) as services, crowd(servers.amqp_uri, change_jobs, CALLERS) as callers:
@@ -68,11 +70,11 @@ async def test_every_answer_is_in_time_and_true(servers: Servers) -> None:
     temporal = await Client.connect(servers.temporal_address, data_converter=pydantic_data_converter)
     await assert_explained(temporal, callers.calls)
     fault = f"Temporal killed for {DOWN:.0f} s: {codes[503]} calls answered 503, {codes[504]} 504, the slowest after"
-    tell(f"{fault} {slowest:.1f} s", KILLS, callers.calls, recovery=longest)
+    print_calls_row(f"{fault} {slowest:.1f} s", KILLS, callers.calls, recovery=longest)
 
 
 def first_success_since(callers: Crowd, moment: float) -> float:
-    """Wait for the first call that began after the moment and succeeded; returns when it ended."""
+    """Wait for the first call that began after the moment and succeeded; return the moment of its end."""
     return eventually(
         lambda: min((call.ended for call in callers.calls if call.began > moment and call.code == 200), default=0.0), 90
     )

@@ -15,14 +15,19 @@ from aiohttp import web
 from temporalio.client import Client, WorkflowHandle
 
 from backup_scheduler.runs.results import BackupResult, Outcome
-from tests.support.processes import Servers
-from tests.support.runs import WorkerProcess, figures, write_policies
-from tests.support.worker_parts import Restic, Runs, a_request, backup_service, eventually
+from lab.parts.backup_service import backup_service
+from lab.parts.waiting import eventually_async
+from tests.support.backup_requests import a_request
+from tests.support.figures import print_runs_row
+from tests.support.policy_files import write_policies
+from tests.support.restic_repository import Restic
+from tests.support.servers import Servers
+from tests.support.workers import Runs, WorkerProcess
 
 FOLDERS = 3
 SERVICES = 4
 HEARTBEAT_AND_BACK_OFF = timedelta(seconds=30 + 15)
-"""After a worker is lost: how soon Temporal notices, and how long it waits then."""
+"""After a worker is lost: time until Temporal notices, and its wait before the next attempt."""
 
 LAST_STEPS = """#!/bin/sh
 PATH="${PATH#*:}"
@@ -32,7 +37,7 @@ case "$*" in
 *) exec restic "$@";;
 esac
 """
-"""A restic that needs a minute to upload 30 MB while the file SLOW is there; the one of the job `finished` makes its
+"""A restic that needs a minute to upload 30 MB while the file SLOW is there; that of the job `finished` makes its
 snapshot and then does not end.
 """
 
@@ -96,7 +101,7 @@ async def test_backups_of_killed_workers_are_made_once_by_others(
                 writing = all(each.locks() and _packs(each) for each in folders[1:])
                 return writing and finished.exists() and len(requests) == SERVICES
 
-            await eventually(amid)
+            await eventually_async(amid)
             for worker in workers:
                 worker.kill()
             killed = datetime.now(UTC)
@@ -127,9 +132,9 @@ async def test_backups_of_killed_workers_are_made_once_by_others(
     recovered = max(result.finished_at for result in results)
     assert recovered - killed < HEARTBEAT_AND_BACK_OFF + timedelta(seconds=60)
     test = "test_worker_killed.py"
-    figures("kill -9 of 3 workers amid restic backups", 3, FOLDERS + 1, 0, 0, recovered - killed, test)
+    print_runs_row("kill -9 of 3 workers amid restic backups", 3, FOLDERS + 1, 0, 0, recovered - killed, test)
     asked = max(result.finished_at for result in results[1 + FOLDERS :])
-    figures("kill -9 of 3 workers amid http backups", 3, SERVICES, 0, 0, asked - killed, test)
+    print_runs_row("kill -9 of 3 workers amid http backups", 3, SERVICES, 0, 0, asked - killed, test)
 
 
 async def _result(handle: WorkflowHandle[object, BackupResult]) -> BackupResult:

@@ -1,6 +1,5 @@
 """Calls and messages that are wrong in every way: each is answered, or logged and dropped, and the service goes on."""
 
-import json
 import uuid
 from collections.abc import Iterator
 from datetime import date, datetime, time
@@ -10,12 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kombu import Connection, Exchange, Producer, Queue
+from kombu import Connection
 
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY
 from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
 from devstack.running import StackInfo
-from tests.conftest import Caller, eventually
-from tests.rpc_service.test_methods import ADD, MODIFY, ONE_ID, TERMS, assert_fails, job
+from tests.support.calls import ONE_ID, TERMS, Caller, assert_fails, job
+from tests.support.wire import Wire
 
 odd_values = st.recursive(
     st.none()
@@ -61,7 +61,7 @@ def test_a_wrong_argument_is_answered_400_and_named(
     arguments = [scheduler_id, *TERMS]
     arguments[position] = value
     assert_fails(call(method, *arguments), 400, f"{name} must be ")
-    assert_fails(call("get_job", scheduler_id), 404)
+    assert_fails(call(GET, scheduler_id), 404)
 
 
 @pytest.mark.parametrize("method", [ADD, MODIFY, *ONE_ID])
@@ -77,8 +77,8 @@ def test_a_call_about_one_job_takes_nothing_but_its_id(call: Caller, method: str
 
 
 def test_get_jobs_takes_no_arguments(call: Caller) -> None:
-    assert_fails(call("get_jobs", 1), 400)
-    assert_fails(call("get_jobs", a=1), 400, "'a'")
+    assert_fails(call(GET_ALL, 1), 400)
+    assert_fails(call(GET_ALL, a=1), 400, "'a'")
 
 
 def test_several_faults_are_named_in_one_answer(call: Caller) -> None:
@@ -114,10 +114,10 @@ def test_arguments_that_could_not_be_read_back_make_and_spoil_no_job(call: Calle
     for _ in range(199):
         deep = [deep]
     assert_fails(call(ADD, scheduler_id, *TERMS, tree=deep), 400, "at most 100 levels deep")
-    assert_fails(call("get_job", scheduler_id), 404)
+    assert_fails(call(GET, scheduler_id), 404)
     added = job(call(ADD, scheduler_id, *TERMS))
     assert_fails(call(MODIFY, scheduler_id, *TERMS, tree=deep), 400, "at most 100 levels deep")
-    assert job(call("get_job", scheduler_id)) == added
+    assert job(call(GET, scheduler_id)) == added
 
 
 @pytest.mark.parametrize("reserved", [SYSTEM_SCHEDULE, "temporal-sys-scheduler:a"])
@@ -135,12 +135,12 @@ def test_url_kwargs_of_more_than_64_kib_are_answered_400(call: Caller, scheduler
 def test_a_uuid_is_the_same_id_as_its_text(call: Caller) -> None:
     scheduler_id = uuid.uuid4()
     assert job(call(ADD, scheduler_id, *TERMS))["job_id"] == str(scheduler_id)
-    assert job(call("get_job", str(scheduler_id)))["job_id"] == str(scheduler_id)
+    assert job(call(GET, str(scheduler_id)))["job_id"] == str(scheduler_id)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    st.sampled_from([MODIFY, *ONE_ID, "get_jobs"]),
+    st.sampled_from([MODIFY, *ONE_ID, GET_ALL]),
     st.lists(odd_values, max_size=8),
     st.dictionaries(st.sampled_from(["scheduler_id", "days", "duration", "other"]), odd_values, max_size=3),
 )
@@ -150,40 +150,6 @@ def test_whatever_is_called_is_answered_in_the_shape_of_the_contract(
     reply = call(method, *args, **kwargs)
     assert set(reply) == {"status", "description", "code"}
     assert reply["code"] in (200, 400, 404, 504)  # the last of a Temporal that is busy
-
-
-class Wire:
-    """Puts messages straight into the service's exchange and takes the replies out."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.exchange = Exchange("nameko-rpc", type="topic", durable=True)
-        self.name = uuid.uuid4().hex
-        channel = connection.channel()
-        self.replies = Queue(self.name, self.exchange, routing_key=self.name, auto_delete=True)(channel)
-        self.replies.declare()
-        self.producer = Producer(channel, exchange=self.exchange)
-
-    def send(self, method: str, body: Any, **properties: Any) -> None:
-        options = {
-            "routing_key": f"scheduler.{method}",
-            "reply_to": self.name,
-            "correlation_id": uuid.uuid4().hex,
-            "content_type": "application/json",
-            "content_encoding": "utf-8",
-        } | properties
-        options = {key: value for key, value in options.items() if value is not None}
-        self.producer.publish(body if isinstance(body, bytes) else json.dumps(body), **options)
-
-    def reply(self) -> dict[str, Any]:
-        message = eventually(lambda: self.replies.get(no_ack=True))
-        decoded: dict[str, Any] = message.decode()
-        return decoded
-
-    def is_answered(self) -> bool:
-        """Tell whether a good call is still answered, and nothing else was."""
-        self.send("get_job", {"args": ["nobody"], "kwargs": {}})
-        reply = self.reply()
-        return bool(reply["result"]["code"] == 404) and self.replies.get(no_ack=True) is None
 
 
 @pytest.fixture
@@ -221,19 +187,19 @@ CALL = {"args": ["nobody"], "kwargs": {}}
     ],
 )
 def test_a_message_that_cannot_be_answered_is_dropped(wire: Wire, body: Any, properties: dict[str, Any]) -> None:
-    wire.send("get_job", body, **properties)
+    wire.send(GET, body, **properties)
     assert wire.is_answered()
 
 
 def test_a_change_whose_outcome_nobody_would_hear_of_is_not_made(wire: Wire, call: Caller, scheduler_id: str) -> None:
     wire.send(ADD, {"args": [scheduler_id, *TERMS], "kwargs": {}}, reply_to=None)
     assert wire.is_answered()
-    assert_fails(call("get_job", scheduler_id), 404)
+    assert_fails(call(GET, scheduler_id), 404)
 
 
 @pytest.mark.parametrize("stack_of_calls", [7, "text", {"a": 1}, [1, 2], None])
 def test_a_broken_call_id_stack_does_not_matter(wire: Wire, stack_of_calls: Any) -> None:
-    wire.send("get_job", CALL, headers={"nameko.call_id_stack": stack_of_calls})
+    wire.send(GET, CALL, headers={"nameko.call_id_stack": stack_of_calls})
     assert wire.reply()["result"]["code"] == 404
     assert wire.is_answered()
 
@@ -242,7 +208,7 @@ def test_a_broken_call_id_stack_does_not_matter(wire: Wire, stack_of_calls: Any)
     "body", [[], 5, None, {}, {"args": []}, {"args": 5, "kwargs": {}}, {"args": [], "kwargs": [1]}, {"args": {}}]
 )
 def test_a_message_that_is_no_call_is_answered_with_what_is_wrong(wire: Wire, body: Any) -> None:
-    wire.send("get_job", body)
+    wire.send(GET, body)
     assert wire.reply()["error"]["exc_type"] in {"MalformedRequest", "TypeError"}
     assert wire.is_answered()
 

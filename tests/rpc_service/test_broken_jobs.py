@@ -18,8 +18,10 @@ from temporalio.client import (
     ScheduleUpdate,
 )
 
-from tests.conftest import BackupEndpoint, Caller, eventually
-from tests.rpc_service.test_methods import ADD, MODIFY, TERMS, assert_fails, job
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, REMOVE, RESUME
+from lab.parts.backup_service import BackupService
+from lab.parts.waiting import eventually
+from tests.support.calls import TERMS, Caller, assert_fails, job
 
 NOTHING_KNOWN: dict[str, Any] = {
     "func": "start_backup",
@@ -41,7 +43,7 @@ def listed(call: Caller, scheduler_id: str) -> dict[str, Any]:
     """Return a job as get_jobs has it; Temporal's list of schedules lags behind."""
 
     def found() -> list[dict[str, Any]]:
-        return [each for each in call("get_jobs")["description"] if each["job_id"] == scheduler_id]
+        return [each for each in call(GET_ALL)["description"] if each["job_id"] == scheduler_id]
 
     [only] = eventually(found)
     return only
@@ -81,12 +83,12 @@ async def test_a_job_that_cannot_be_read_is_broken_and_can_be_removed(
 ) -> None:
     added = job(call(ADD, scheduler_id, *TERMS))
     await change(schedule, spoil)
-    for method in ("get_job", "pause_job", "resume_job"):
-        assert_fails(call(method, scheduler_id), 500, repr(scheduler_id), "is broken", "remove_job")
-    assert_fails(call(MODIFY, scheduler_id, *TERMS), 500, repr(scheduler_id), "is broken", "remove_job")
+    for method in (GET, PAUSE, RESUME):
+        assert_fails(call(method, scheduler_id), 500, repr(scheduler_id), "is broken", REMOVE)
+    assert_fails(call(MODIFY, scheduler_id, *TERMS), 500, repr(scheduler_id), "is broken", REMOVE)
     assert_fails(call(ADD, scheduler_id, *TERMS), 409, repr(scheduler_id))
     assert listed(call, scheduler_id) == NOTHING_KNOWN | {"job_id": scheduler_id}
-    assert job(call("remove_job", scheduler_id)) == NOTHING_KNOWN | {"job_id": scheduler_id}
+    assert job(call(REMOVE, scheduler_id)) == NOTHING_KNOWN | {"job_id": scheduler_id}
     assert job(call(ADD, scheduler_id, *TERMS)) == added
 
 
@@ -118,11 +120,11 @@ async def test_a_job_whose_schedule_was_edited_says_so_until_modify_mends_it(
 ) -> None:
     added = job(call(ADD, scheduler_id, *TERMS))
     await change(schedule, edit)
-    for method in ("get_job", "pause_job", "resume_job"):
+    for method in (GET, PAUSE, RESUME):
         assert_fails(call(method, scheduler_id), 500, repr(scheduler_id), "is broken", MODIFY)
     assert_fails(call(ADD, scheduler_id, *TERMS), 409)
     assert job(call(MODIFY, scheduler_id, *TERMS)) == added
-    assert job(call("get_job", scheduler_id)) == added
+    assert job(call(GET, scheduler_id)) == added
 
 
 async def test_a_list_of_jobs_has_the_edited_ones_by_id_and_all_others_whole(
@@ -133,25 +135,25 @@ async def test_a_list_of_jobs_has_the_edited_ones_by_id_and_all_others_whole(
     await change(schedule, EDITS["calendar"])
     assert listed(call, scheduler_id) == NOTHING_KNOWN | {"job_id": scheduler_id}
     assert listed(call, f"{scheduler_id}-whole") == whole
-    assert job(call("remove_job", scheduler_id))["kwargs"] == whole["kwargs"]
+    assert job(call(REMOVE, scheduler_id))["kwargs"] == whole["kwargs"]
 
 
 async def test_a_copy_of_a_jobs_schedule_is_no_job(
     call: Caller, temporal: Client, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
     added = job(call(ADD, scheduler_id, *TERMS))
-    standing = (await schedule.describe()).schedule
-    copy = await temporal.create_schedule(f"{scheduler_id}-copy", standing)
+    current = (await schedule.describe()).schedule
+    copy = await temporal.create_schedule(f"{scheduler_id}-copy", current)
     try:
-        assert_fails(call("get_job", f"{scheduler_id}-copy"), 404)
+        assert_fails(call(GET, f"{scheduler_id}-copy"), 404)
         assert listed(call, scheduler_id) == added
     finally:
         await copy.delete()
 
 
 async def test_the_deepest_arguments_reach_the_backup(
-    call: Caller, schedule: ScheduleHandle, scheduler_id: str, backup_endpoint: BackupEndpoint
+    call: Caller, schedule: ScheduleHandle, scheduler_id: str, backup_endpoint: BackupService
 ) -> None:
     job(call(ADD, scheduler_id, scheduler_id, *TERMS[1:], tree=deep(100)))
     await schedule.trigger()
-    eventually(lambda: [form for form in backup_endpoint.forms if form["policy_name"] == [scheduler_id]])
+    eventually(lambda: [each for each in backup_endpoint.received if dict(each.form)["policy_name"] == scheduler_id])

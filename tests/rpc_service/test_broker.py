@@ -1,4 +1,4 @@
-"""What the service does where the broker sets limits, and where somebody else takes its calls."""
+"""The service where the broker sets limits, and where another service takes its calls."""
 
 import json
 import subprocess
@@ -15,11 +15,13 @@ import psutil
 import pytest
 from kombu import Connection, Queue
 
-from backup_scheduler.contract.methods import SERVICE
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, REMOVE, SERVICE
 from devstack.running import StackInfo
-from tests.conftest import Caller, Reply, calling, eventually, rpc_process
-from tests.rpc_service.test_bad_calls import Wire
-from tests.rpc_service.test_methods import ADD, TERMS, assert_fails, job
+from lab.parts.answers import Reply
+from lab.parts.waiting import eventually
+from tests.support.calls import TERMS, Caller, assert_fails, calling, job
+from tests.support.rpc_processes import rpc_process
+from tests.support.wire import Wire
 
 FOREIGN = """
 from nameko.rpc import rpc
@@ -53,17 +55,17 @@ def broker_limit(stack: StackInfo) -> Iterator[Callable[[int], None]]:
 
 @pytest.fixture(scope="module")
 def many_jobs(call: Caller) -> Iterator[list[str]]:
-    """Jobs whose descriptions together have more than 8 MiB, of which Temporal's list has all."""
+    """Jobs whose descriptions together have more than 8 MiB; Temporal's list has all of them."""
     ids = [f"large-{uuid.uuid4().hex}-{number}" for number in range(45)]
     for each in ids:
         job(call(ADD, each, *TERMS, blob="é" * 32_000))
     yield ids
     for each in ids:
-        job(call("remove_job", each))
+        job(call(REMOVE, each))
 
 
 class Output:
-    """What a process prints, as it comes."""
+    """Lines of a process, as they come."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.lines: list[dict[str, Any]] = []
@@ -118,16 +120,16 @@ def test_a_list_that_is_too_large_for_the_broker_is_answered_with_what_to_do(
 
         def refused() -> bool:
             # Temporal's list of schedules lags behind.
-            replies.append(call("get_jobs"))
+            replies.append(call(GET_ALL))
             return bool(replies[-1]["code"] != 200)
 
         eventually(refused)
         assert_fails(replies[-1], 500, "too large for the message broker", "jobs in", "MB", "get_job ")
-        assert call("get_job", many_jobs[0])["code"] == 200
+        assert call(GET, many_jobs[0])["code"] == 200
         assert messages(private_broker) == 0
         assert not output.of("reply not sent")
         [answered] = [line for line in output.of("call answered") if line["code"] == 500]
-        assert answered["method"] == "get_jobs"
+        assert answered["method"] == GET_ALL
 
 
 def test_a_call_whose_answers_all_come_to_nothing_is_dropped(
@@ -136,7 +138,7 @@ def test_a_call_whose_answers_all_come_to_nothing_is_dropped(
     job(call(ADD, scheduler_id, *TERMS, blob="x" * 10_000))
     broker_limit(5_000)
     with a_service(private_broker, stack) as output, Connection(private_broker) as connection:
-        Wire(connection).send("get_job", {"args": [scheduler_id], "kwargs": {}})
+        Wire(connection).send(GET, {"args": [scheduler_id], "kwargs": {}})
         [dropped] = eventually(lambda: output.of("message dropped"))
         assert "came again after 3 answers" in dropped["reason"]
         assert Wire(connection).is_answered()
@@ -157,7 +159,7 @@ def test_processes_of_the_service_do_not_take_one_another_for_another_service(
     with a_service(private_broker, stack) as one:
         with a_service(private_broker, stack) as other, calling(private_broker) as call:
             for _ in range(3):
-                assert_fails(call("get_job", "nobody"), 404)
+                assert_fails(call(GET, "nobody"), 404)
             with Connection(private_broker) as connection:
                 channel = connection.channel()
                 for queue in ("rpc-scheduler", "rpc-scheduler.processes"):
@@ -169,11 +171,11 @@ def test_processes_of_the_service_do_not_take_one_another_for_another_service(
 
 def test_a_user_who_may_make_no_other_queue_can_run_the_service(stack: StackInfo, private_broker: str) -> None:
     vhost = private_broker.rpartition("/")[2]
-    # What callers make is their own affair.
+    # Callers may make queues and exchanges of their own.
     rabbitmqctl(
         stack, "set_permissions", "-p", vhost, "guest", r"^(rpc-scheduler|nameko-rpc|rpc\.reply.*)$", ".*", ".*"
     )
     with a_service(private_broker, stack) as output, calling(private_broker) as call:
         eventually(lambda: output.of("cannot look for other services on our queue"))
-        assert_fails(call("get_job", "nobody"), 404)
+        assert_fails(call(GET, "nobody"), 404)
         assert len(output.of("cannot look for other services on our queue")) == 1

@@ -10,7 +10,7 @@ from backup_scheduler.contract.errors import JobExists, JobNotFound
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from rpc_service.gateway.jobs import ScheduleGateway
-from tests.rpc_service.test_gateway import SETTINGS, a_job
+from tests.support.gateway_jobs import SETTINGS, a_job
 
 
 @pytest.fixture

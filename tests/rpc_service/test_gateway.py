@@ -1,4 +1,4 @@
-"""What the RPC methods ask of Temporal where a caller cannot see it: clocks, lost calls, changes that race."""
+"""Requests of the RPC methods to Temporal that no caller sees: clocks, lost calls, changes that race."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,29 +14,15 @@ from backup_scheduler.contract.errors import SchedulerError, TemporalOverloaded,
 from backup_scheduler.jobs.description import Description
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.request import BackupRequest
-from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes
-from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from devstack.running import StackInfo
 from rpc_service.gateway.jobs import ScheduleGateway
-
-SETTINGS = Settings(timezone="UTC")
-
-
-def a_job(scheduler_id: str, start_time: str = "02:01", policy_name: str = "documents") -> BackupJob:
-    return BackupJob(
-        scheduler_id=scheduler_id,
-        policy_name=policy_name,
-        days=7,
-        start_time=start_time,
-        duration=0,
-        misfire_grace_time=60,
-    )
+from tests.support.gateway_jobs import SETTINGS, a_job
 
 
 def overtaken(client: Client, happens: Callable[[], Awaitable[None]]) -> ScheduleGateway:
-    """A gateway that something happens to between its first look at a job and its change."""
+    """A gateway whose job is changed between its first look at it and its own change."""
 
     class Overtaken(StoredJob):
         is_first = True
@@ -58,7 +44,7 @@ def gateway(temporal: Client) -> ScheduleGateway:
 
 @pytest.fixture
 def slow_gateway(temporal: Client) -> ScheduleGateway:
-    """Its calls take effect two minutes after it has looked at the clock."""
+    """A gateway whose calls take effect two minutes after it has read the clock."""
     return ScheduleGateway(temporal, SETTINGS, lambda: datetime.now(UTC) - timedelta(minutes=2))
 
 
@@ -168,10 +154,10 @@ async def test_a_modify_that_another_one_overtakes_is_not_made_again(
             return await super().read()
 
     await gateway.add(a_job(scheduler_id), "one")
-    told = await ScheduleGateway(temporal, SETTINGS, stored_job=OvertakenAfterwards).modify(
+    description = await ScheduleGateway(temporal, SETTINGS, stored_job=OvertakenAfterwards).modify(
         a_job(scheduler_id, policy_name="earlier"), "earlier"
     )
-    assert told["kwargs"]["policy_name"] == "later"
+    assert description["kwargs"]["policy_name"] == "later"
     assert (await gateway.get(scheduler_id))["kwargs"]["policy_name"] == "later"
 
 
@@ -182,9 +168,9 @@ async def test_a_modify_that_another_one_comes_before_is_made_after_it(
         await gateway.modify(a_job(scheduler_id, policy_name="earlier"), "earlier")
 
     await gateway.add(a_job(scheduler_id), "one")
-    told = await overtaken(temporal, another_modifies).modify(a_job(scheduler_id, policy_name="later"), "later")
-    assert told["kwargs"]["policy_name"] == "later"
-    assert (await gateway.get(scheduler_id)) == told
+    description = await overtaken(temporal, another_modifies).modify(a_job(scheduler_id, policy_name="later"), "later")
+    assert description["kwargs"]["policy_name"] == "later"
+    assert (await gateway.get(scheduler_id)) == description
 
 
 async def test_a_modify_that_changes_the_next_job_of_the_same_id_says_that_it_did(
@@ -195,11 +181,11 @@ async def test_a_modify_that_changes_the_next_job_of_the_same_id_says_that_it_di
         await gateway.add(a_job(scheduler_id, policy_name="next"), "next")
 
     await gateway.add(a_job(scheduler_id), "one")
-    told = await overtaken(temporal, another_makes_the_next).modify(
+    description = await overtaken(temporal, another_makes_the_next).modify(
         a_job(scheduler_id, policy_name="changed"), "changed"
     )
-    assert told["kwargs"]["policy_name"] == "changed"
-    assert await gateway.get(scheduler_id) == told
+    assert description["kwargs"]["policy_name"] == "changed"
+    assert await gateway.get(scheduler_id) == description
 
 
 async def test_a_modify_leaves_a_pause_with_its_note(
@@ -235,10 +221,10 @@ async def test_a_schedule_that_was_changed_since_it_was_seen_is_not_replaced(
     await schedule.pause()
     replacement, attributes = schedule_for(alignment, "somebody's"), search_attributes(alignment.request)
     await stored.replace(seen, replacement, attributes)
-    standing = await schedule.describe()
-    assert standing.schedule.state.paused
-    assert isinstance(standing.schedule.action, ScheduleActionStartWorkflow)
-    assert standing.schedule.action.task_queue == "nobody's"
+    current = await schedule.describe()
+    assert current.schedule.state.paused
+    assert isinstance(current.schedule.action, ScheduleActionStartWorkflow)
+    assert current.schedule.action.task_queue == "nobody's"
 
 
 async def test_a_pause_is_not_undone_by_another_process_that_modifies_the_job(
@@ -260,5 +246,5 @@ async def test_a_pause_is_not_undone_by_another_process_that_modifies_the_job(
         )
         assert changed["kwargs"]["policy_name"] == policy_name
         assert paused["next_run_time"] is None
-        standing = await gateway.get(scheduler_id)
-        assert (standing["kwargs"]["policy_name"], standing["next_run_time"]) == (policy_name, None)
+        current = await gateway.get(scheduler_id)
+        assert (current["kwargs"]["policy_name"], current["next_run_time"]) == (policy_name, None)

@@ -1,4 +1,4 @@
-"""The methods of the contract, called over AMQP and looked at in Temporal itself."""
+"""The methods of the contract, called over AMQP; their effects are read from Temporal itself."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,33 +16,14 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, REMOVE, RESUME
 from backup_scheduler.jobs.names import POLICY_NAME, SCHEDULER_ID, workflow_id
 from backup_scheduler.jobs.request import BackupRequest
-from tests.conftest import ZONE, Caller, Reply, eventually
+from lab.parts.waiting import eventually
+from tests.support.calls import ONE_ID, TERMS, Caller, assert_fails, job
+from tests.support.rpc_processes import ZONE
 
-ADD = "add_scheduler_start_backup_job_by_interval"
-MODIFY = "modify_start_backup_job_by_interval"
-ONE_ID = ["pause_job", "resume_job", "remove_job", "get_job"]
 ARGUMENTS = ("scheduler_id", "policy_name", "days", "start_time", "duration", "misfire_grace_time")
-TERMS = ("documents", 3, "02:01", 2, 3600)
-
-
-def job(reply: Reply) -> dict[str, Any]:
-    """Return the job that a reply describes, once its shape is seen to be the contract's."""
-    assert set(reply) == {"status", "description", "code"}
-    assert (reply["status"], reply["code"]) == ("success", 200)
-    description: dict[str, Any] = reply["description"]
-    assert set(description) == {"job_id", "func", "args", "kwargs", "misfire_grace_time", "next_run_time"}
-    assert (description["func"], description["args"]) == ("start_backup", [])
-    return description
-
-
-def assert_fails(reply: Reply, code: int, *texts: str) -> None:
-    assert set(reply) == {"status", "description", "code"}
-    assert (reply["status"], reply["code"]) == ("fail", code)
-    assert isinstance(reply["description"], str)
-    for text in texts:
-        assert text in reply["description"]
 
 
 def shown(moment: datetime) -> str:
@@ -63,7 +44,7 @@ async def test_add_makes_a_schedule_and_describes_the_job(
 ) -> None:
     described = job(call(ADD, scheduler_id, *TERMS, path="/srv", tags=["a", {"b": None}]))
 
-    standing = await schedule.describe()
+    current = await schedule.describe()
     assert described == {
         "job_id": scheduler_id,
         "func": "start_backup",
@@ -76,17 +57,17 @@ async def test_add_makes_a_schedule_and_describes_the_job(
             "tags": ["a", {"b": None}],
         },
         "misfire_grace_time": 3600,
-        "next_run_time": shown(standing.info.next_action_times[0]),
+        "next_run_time": shown(current.info.next_action_times[0]),
     }
-    [interval] = standing.schedule.spec.intervals
+    [interval] = current.schedule.spec.intervals
     first = datetime.fromtimestamp(0, UTC) + interval.offset  # type: ignore[operator]
     assert interval.every == timedelta(days=3)
     assert first.astimezone(UTC).astimezone(ZoneInfo(ZONE)).minute == 1
-    assert standing.schedule.spec.jitter == timedelta(hours=2)
-    assert standing.schedule.policy.catchup_window == timedelta(seconds=3600)
-    assert standing.schedule.policy.overlap is ScheduleOverlapPolicy.BUFFER_ALL
-    assert standing.typed_search_attributes[SCHEDULER_ID] == scheduler_id
-    assert standing.typed_search_attributes[POLICY_NAME] == "documents"
+    assert current.schedule.spec.jitter == timedelta(hours=2)
+    assert current.schedule.policy.catchup_window == timedelta(seconds=3600)
+    assert current.schedule.policy.overlap is ScheduleOverlapPolicy.BUFFER_ALL
+    assert current.typed_search_attributes[SCHEDULER_ID] == scheduler_id
+    assert current.typed_search_attributes[POLICY_NAME] == "documents"
     assert (await request_in(schedule)).timezone == ZONE
 
 
@@ -132,36 +113,36 @@ async def test_modify_replaces_all_terms(call: Caller, schedule: ScheduleHandle,
     }
     assert described["misfire_grace_time"] == 120
     assert described["next_run_time"] == f"{start:%Y-%m-%d %H:%M}:00"
-    standing = await schedule.describe()
-    assert standing.schedule.spec.intervals[0].every == timedelta(days=1)
-    assert standing.schedule.policy.catchup_window == timedelta(seconds=120)
-    assert standing.typed_search_attributes[POLICY_NAME] == "pictures"
-    assert standing.info.next_action_times[0] == start.replace(second=0, microsecond=0)
-    assert call("get_job", scheduler_id)["description"] == described
+    current = await schedule.describe()
+    assert current.schedule.spec.intervals[0].every == timedelta(days=1)
+    assert current.schedule.policy.catchup_window == timedelta(seconds=120)
+    assert current.typed_search_attributes[POLICY_NAME] == "pictures"
+    assert current.info.next_action_times[0] == start.replace(second=0, microsecond=0)
+    assert call(GET, scheduler_id)["description"] == described
 
 
 async def test_a_paused_job_has_no_next_run_until_it_is_resumed(
     call: Caller, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
     added = job(call(ADD, scheduler_id, *TERMS))
-    assert job(call("pause_job", scheduler_id)) == added | {"next_run_time": None}
+    assert job(call(PAUSE, scheduler_id)) == added | {"next_run_time": None}
     state = (await schedule.describe()).schedule.state
     assert state.paused
-    assert "pause_job" in (state.note or "")
-    assert job(call("get_job", scheduler_id))["next_run_time"] is None
-    assert job(call("resume_job", scheduler_id)) == added
+    assert PAUSE in (state.note or "")
+    assert job(call(GET, scheduler_id))["next_run_time"] is None
+    assert job(call(RESUME, scheduler_id)) == added
     assert not (await schedule.describe()).schedule.state.paused
 
 
 def test_pausing_a_paused_job_and_resuming_a_running_one_succeed(call: Caller, scheduler_id: str) -> None:
     added = job(call(ADD, scheduler_id, *TERMS))
-    assert job(call("resume_job", scheduler_id)) == added
-    assert job(call("pause_job", scheduler_id)) == job(call("pause_job", scheduler_id))
+    assert job(call(RESUME, scheduler_id)) == added
+    assert job(call(PAUSE, scheduler_id)) == job(call(PAUSE, scheduler_id))
 
 
 async def test_modify_leaves_a_paused_job_paused(call: Caller, schedule: ScheduleHandle, scheduler_id: str) -> None:
     job(call(ADD, scheduler_id, *TERMS))
-    job(call("pause_job", scheduler_id))
+    job(call(PAUSE, scheduler_id))
     assert job(call(MODIFY, scheduler_id, "pictures", 1, "04:00", 0, 120))["next_run_time"] is None
     assert (await schedule.describe()).schedule.state.paused
 
@@ -170,11 +151,11 @@ async def test_a_removed_job_is_gone_at_once_and_its_id_is_free(
     call: Caller, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
     added = job(call(ADD, scheduler_id, *TERMS))
-    assert job(call("remove_job", scheduler_id)) == added | {"next_run_time": None}
+    assert job(call(REMOVE, scheduler_id)) == added | {"next_run_time": None}
     with pytest.raises(RPCError) as caught:
         await schedule.describe()
     assert caught.value.status is RPCStatusCode.NOT_FOUND
-    assert_fails(call("remove_job", scheduler_id), 404, repr(scheduler_id))
+    assert_fails(call(REMOVE, scheduler_id), 404, repr(scheduler_id))
     job(call(ADD, scheduler_id, *TERMS))
 
 
@@ -185,23 +166,23 @@ def test_an_unknown_id_is_not_found(call: Caller, method: str) -> None:
 
 def test_modify_does_not_make_a_job(call: Caller, scheduler_id: str) -> None:
     assert_fails(call(MODIFY, scheduler_id, *TERMS), 404, repr(scheduler_id))
-    assert_fails(call("get_job", scheduler_id), 404)
+    assert_fails(call(GET, scheduler_id), 404)
 
 
 def test_get_jobs_lists_every_job_as_get_job_describes_it(call: Caller, scheduler_id: str) -> None:
     ids = [f"{scheduler_id}-{n}" for n in range(3)]
     for each in ids:
         job(call(ADD, each, *TERMS))
-    job(call("pause_job", ids[1]))
-    job(call("remove_job", ids[2]))
+    job(call(PAUSE, ids[1]))
+    job(call(REMOVE, ids[2]))
 
     def listed() -> list[dict[str, Any]]:
-        reply = call("get_jobs")
+        reply = call(GET_ALL)
         assert (reply["status"], reply["code"]) == ("success", 200)
         return [each for each in reply["description"] if each["job_id"].startswith(scheduler_id)]
 
     # Temporal's list of schedules lags behind.
-    eventually(lambda: listed() == [job(call("get_job", each)) for each in ids[:2]])
+    eventually(lambda: listed() == [job(call(GET, each)) for each in ids[:2]])
 
 
 @pytest.mark.parametrize(
@@ -226,7 +207,7 @@ async def test_schedules_of_others_are_not_jobs(
             assert_fails(call(method, scheduler_id), 404)
         for method in (ADD, MODIFY):
             assert_fails(call(method, scheduler_id, *TERMS), 404)
-        assert scheduler_id not in {each["job_id"] for each in call("get_jobs")["description"]}
+        assert scheduler_id not in {each["job_id"] for each in call(GET_ALL)["description"]}
         assert (await schedule.describe()).schedule == before
     finally:
         await schedule.delete()
@@ -239,7 +220,7 @@ async def test_schedules_of_others_are_not_jobs(
 )
 def test_ids_with_odd_characters_live_like_any_other(call: Caller, scheduler_id: str) -> None:
     assert job(call(ADD, scheduler_id, *TERMS))["job_id"] == scheduler_id
-    assert job(call("pause_job", scheduler_id))["job_id"] == scheduler_id
+    assert job(call(PAUSE, scheduler_id))["job_id"] == scheduler_id
     # Temporal's list of schedules lags behind.
-    eventually(lambda: scheduler_id in {each["job_id"] for each in call("get_jobs")["description"]})
-    assert job(call("remove_job", scheduler_id))["job_id"] == scheduler_id
+    eventually(lambda: scheduler_id in {each["job_id"] for each in call(GET_ALL)["description"]})
+    assert job(call(REMOVE, scheduler_id))["job_id"] == scheduler_id

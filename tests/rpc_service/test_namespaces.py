@@ -19,8 +19,8 @@ from backup_scheduler.contract.errors import ListTimeout, NamespaceNotFound, Sea
 from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES
 from devstack.running import StackInfo
 from rpc_service.gateway.jobs import ScheduleGateway
-from tests.rpc_service.test_gateway import SETTINGS, a_job
 from tests.support.doors import Door
+from tests.support.gateway_jobs import SETTINGS, a_job
 
 
 @pytest_asyncio.fixture(loop_scope="session")

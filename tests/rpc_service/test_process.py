@@ -1,4 +1,4 @@
-"""The service as a process: how it starts, what it does without Temporal, how it leaves."""
+"""The service as a process: its start, its work without Temporal, its end."""
 
 import os
 import signal
@@ -14,10 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE
 from devstack.running import StackInfo
-from tests.conftest import ROOT, Caller, calling, eventually, rpc_process
-from tests.rpc_service.test_methods import ADD, MODIFY, TERMS, assert_fails, job
+from lab.parts.places import ROOT
+from lab.parts.waiting import eventually
+from tests.support.calls import TERMS, Caller, assert_fails, calling, job
 from tests.support.doors import Door as HeldDoor
+from tests.support.rpc_processes import rpc_process
 
 STARTS = {
     "python -m rpc_service": [sys.executable, "-m", "rpc_service"],
@@ -72,7 +75,7 @@ def test_it_serves_and_leaves_without_a_warning_or_a_traceback(
     stack: StackInfo, private_broker: str, command: list[str], ending: signal.Signals
 ) -> None:
     with rpc_process(private_broker, stack.temporal_address, *command) as process, calling(private_broker) as call:
-        assert_fails(call("get_job", "nobody"), 404)
+        assert_fails(call(GET, "nobody"), 404)
         process.send_signal(ending)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -86,10 +89,10 @@ def test_calls_in_flight_are_answered_before_it_leaves(stack: StackInfo, private
         rpc_process(private_broker, door.address) as process,
         calling(private_broker) as call,
     ):
-        assert_fails(call("get_job", "nobody"), 404)
+        assert_fails(call(GET, "nobody"), 404)
         replies = []
         door.hold()
-        waiting = threading.Thread(target=lambda: replies.append(call("get_job", "nobody")))
+        waiting = threading.Thread(target=lambda: replies.append(call(GET, "nobody")))
         waiting.start()
         eventually(lambda: door.held)
         process.send_signal(signal.SIGTERM)
@@ -115,17 +118,17 @@ def fails_in_time(call: Caller, method: str, arguments: tuple[object, ...], code
 def test_it_starts_without_temporal_answers_503_and_recovers_by_itself(stack: StackInfo, private_broker: str) -> None:
     door = Door(stack.temporal_address)
     with closing(door), rpc_process(private_broker, door.address), calling(private_broker) as call:
-        for method, arguments in (("get_job", ("a",)), (ADD, ("a", *TERMS)), ("get_jobs", ()), ("pause_job", ("a",))):
+        for method, arguments in ((GET, ("a",)), (ADD, ("a", *TERMS)), (GET_ALL, ()), (PAUSE, ("a",))):
             fails_in_time(call, method, arguments, 503, "Temporal cannot be reached")
         door.open()
-        eventually(lambda: call("get_job", "a")["code"] == 404)
+        eventually(lambda: call(GET, "a")["code"] == 404)
 
 
 def test_temporal_that_does_not_answer_is_a_504_within_five_seconds(call: Caller, stack: StackInfo) -> None:
     with frozen(stack.pids["temporal"]):
-        for method, arguments in (("get_job", ("a",)), ("get_jobs", ())):
+        for method, arguments in ((GET, ("a",)), (GET_ALL, ())):
             fails_in_time(call, method, arguments, 504, "did not answer within 4.5 s")
-    eventually(lambda: call("get_job", "a")["code"] == 404)
+    eventually(lambda: call(GET, "a")["code"] == 404)
 
 
 WRONG = {
@@ -146,6 +149,7 @@ WRONG = {
 }
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("start", [STARTS["nameko run"], STARTS["python -m rpc_service"]], ids=["nameko", "python"])
 def test_wrong_settings_end_it_with_one_sentence_and_code_2(start: list[str]) -> None:
     started = [
@@ -162,6 +166,7 @@ def test_wrong_settings_end_it_with_one_sentence_and_code_2(start: list[str]) ->
     assert ended == [(f"rpc_service: {sentence}\n", 2) for _, sentence in WRONG.values()]
 
 
+@pytest.mark.programs
 def test_a_wrong_broker_on_the_command_line_of_nameko_is_told_in_one_sentence_without_its_password() -> None:
     ended = subprocess.run(
         [*STARTS["nameko run"], "--broker", "amqp://user:pa#55word@127.0.0.1:5672/"],
@@ -197,7 +202,7 @@ def test_many_calls_at_once_are_all_answered(call: Caller, stack: StackInfo, sch
 
     def calls() -> None:
         with calling(stack.amqp_uri) as caller:
-            answered.extend(caller("get_job", scheduler_id)["code"] for _ in range(5))
+            answered.extend(caller(GET, scheduler_id)["code"] for _ in range(5))
 
     threads = [threading.Thread(target=calls) for _ in range(20)]
     for thread in threads:

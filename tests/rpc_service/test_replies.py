@@ -1,4 +1,4 @@
-"""What a caller hears when something goes wrong that nobody foresaw."""
+"""Replies to a caller after a fault that nobody foresaw."""
 
 import asyncio
 from types import SimpleNamespace
@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from backup_scheduler.contract.arguments import JobId
 from backup_scheduler.contract.errors import SchedulerError
+from backup_scheduler.contract.methods import GET
 from backup_scheduler.jobs.description import Description
 from backup_scheduler.settings import Settings
 from rpc_service.calls import Call
@@ -24,7 +25,7 @@ async def fails(gateway: ScheduleGateway, job: JobId) -> Description:
 def call() -> Call:
     gateway: Any = ScheduleGateway(None, Settings(timezone="UTC"))  # type: ignore[arg-type]  # no call gets so far
     context: Any = SimpleNamespace(
-        entrypoint=SimpleNamespace(method_name="get_job"), call_id="call-1", data={REDELIVERED: False}
+        entrypoint=SimpleNamespace(method_name=GET), call_id="call-1", data={REDELIVERED: False}
     )
     return Call(asyncio.run, gateway, context)
 

@@ -1,4 +1,4 @@
-"""Callers under load: each is a thread with a nameko client of its own and remembers what it asked and was told."""
+"""Callers under load: each is a thread with a nameko client of its own that remembers its calls and their answers."""
 
 import threading
 import time
@@ -13,18 +13,15 @@ from kombu.exceptions import OperationalError
 from nameko.exceptions import RpcTimeout
 from nameko.standalone.rpc import ClusterRpcProxy
 
-from tests.conftest import Reply, eventually
-
-ADD = "add_scheduler_start_backup_job_by_interval"
-MODIFY = "modify_start_backup_job_by_interval"
+from backup_scheduler.contract.methods import ADD, REMOVE
+from lab.parts.answers import Reply, Terms
+from lab.parts.waiting import eventually
 
 _PATIENCE = 90
 
-Terms = tuple[str, int, str, int, int]
-"""policy_name, days, start_time, duration, misfire_grace_time."""
-
-FIRST: Terms = ("documents", 3, "02:01", 2, 3600)
-SECOND: Terms = ("pictures", 1, "14:30", 0, 60)
+FIRST = ("documents", 3, "02:01", 2, 3600)
+SECOND = ("pictures", 1, "14:30", 0, 60)
+"""Terms by position: policy_name, days, start_time, duration, misfire_grace_time."""
 
 
 @dataclass
@@ -42,12 +39,17 @@ class Call:
         return str(self.args[0])
 
     @property
+    def terms(self) -> Terms | None:
+        """Terms of the job that the call asks for; None for a call that takes only an id."""
+        return Terms(*self.args[1:]) if self.args[1:] else None
+
+    @property
     def code(self) -> int | None:
         return None if self.reply is None else int(self.reply["code"])
 
     @property
     def sentence(self) -> str:
-        """What a call that failed says."""
+        """The message of a call that failed."""
         assert self.reply is not None
         assert isinstance(self.reply["description"], str)
         return self.reply["description"]
@@ -58,7 +60,7 @@ class Call:
 
 
 class RpcClient(AbstractContextManager["RpcClient"]):
-    """A nameko client that connects again when its connection broke, as a long-lived caller has to."""
+    """A nameko client that reconnects after its connection broke, as a long-lived caller has to."""
 
     def __init__(self, amqp_uri: str, timeout: float = 60) -> None:
         self.calls: list[Call] = []
@@ -84,16 +86,16 @@ class RpcClient(AbstractContextManager["RpcClient"]):
         return call
 
     def change(self, method: str, *args: Any) -> None:
-        """Make a call that has to succeed, again for as long as Temporal is too busy to say what became of it.
+        """Make a call that has to succeed; repeat it for as long as Temporal is too busy to confirm it.
 
-        What a call did that was given up, or that another process took over, shows as the answer to the next one.
+        The answer to the next call shows the effect of a call that was given up, or that another process took over.
         """
         busy = False
         deadline = time.monotonic() + _PATIENCE
         while (call := self(method, *args)).code in (503, 504):
             assert time.monotonic() < deadline, call
             busy = True
-        done_before = {ADD: 409, "remove_job": 404}.get(method)
+        done_before = {ADD: 409, REMOVE: 404}.get(method)
         if call.code == done_before:
             assert busy or "may have removed it" in call.sentence, call
         else:
@@ -117,7 +119,7 @@ class Crowd:
     def __init__(self, amqp_uri: str, work: Callable[[RpcClient, int], None], count: int) -> None:
         self.clients = [RpcClient(amqp_uri) for _ in range(count)]
         self.enough = threading.Event()
-        """Set: each ends after the piece of work that it is at."""
+        """When set, each client ends after its current piece of work."""
         self._faults: list[BaseException] = []
         self._threads = [
             threading.Thread(target=self._run, args=(work, client, place), daemon=True)
@@ -128,7 +130,7 @@ class Crowd:
         try:
             while not self.enough.is_set():
                 work(client, place)
-        except BaseException as fault:  # told to whoever waits
+        except BaseException as fault:  # join() raises it
             self._faults.append(fault)
             self.enough.set()
         finally:
@@ -151,7 +153,7 @@ class Crowd:
         return [client.calls[-1] for client in self.clients if client.calls and not client.calls[-1].ended]
 
     def waits_for(self, calls: list[Call]) -> float:
-        """Wait until all these calls have ended; returns when the last of them did."""
+        """Wait until all these calls have ended; return the moment at which the last one did."""
         eventually(lambda: all(call.ended for call in calls), _PATIENCE)
         return max((call.ended for call in calls), default=0)
 
@@ -160,7 +162,7 @@ class Crowd:
             thread.start()
 
     def join(self) -> None:
-        """Let all come to an end; raises what one of them raised."""
+        """Let all come to an end; raise the first exception of any of them."""
         self.enough.set()
         for thread in self._threads:
             thread.join(_PATIENCE)

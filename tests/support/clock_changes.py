@@ -1,7 +1,7 @@
 """Jobs around clock changes, simulated: `python -m tests.support.clock_changes` tries all zones.
 
 Each story is one job around one change: days, duration and start_time, passes that come every hour, late or not at all
-for a day, outages of Temporal, pauses, and runs at every place of their window. Told of are the runs that were skipped,
+for a day, outages of Temporal, pauses, and runs at every place of their window. Faults are runs that were skipped,
 repeated, or off the wall clock without need.
 """
 
@@ -46,7 +46,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Story:
-    """What happens to one job around one change."""
+    """The events of one job around one change."""
 
     change: Change
     days: int
@@ -111,7 +111,7 @@ def all_changes() -> list[Change]:
     return list(distinct.values())
 
 
-def tell(change: Change, days: int, duration: int, random: Random) -> Story:
+def make_up(change: Change, days: int, duration: int, random: Random) -> Story:
     """Make up the rest of a story."""
     local = change.at.astimezone(ZoneInfo(change.zone))
     near = local.hour * 60 + local.minute
@@ -166,12 +166,12 @@ def tell(change: Change, days: int, duration: int, random: Random) -> Story:
 
 
 def hours_of_passes(days: int) -> range:
-    """Return in which hours from a start on passes come; nothing changes in those between."""
+    """Return the hours after a start in which passes come; nothing changes in the hours between."""
     return range(24) if days == 1 else range(-5, min(days * 24 - 5, 30))
 
 
 def faults(story: Story, rule: Rule = CurrentSchedule.moved) -> list[str]:
-    """Let a story happen and return what went wrong."""
+    """Let a story happen and return its faults."""
     zone, every = ZoneInfo(story.change.zone), timedelta(days=story.days)
 
     @cache
@@ -229,7 +229,7 @@ def _pass(
         offset=schedule.offset,
         window=schedule.jitter,
         catch_up_window=schedule.catch_up_window,
-        starts=schedule.told(),
+        starts=schedule.announced(),
         paused=schedule.paused,
     )
     moved = rule(current, right_start, moment + story.skew)
@@ -267,11 +267,11 @@ def _paused(story: Story, due: datetime) -> bool:
 
 
 def try_all(change: Change, seed: int, stories: int) -> tuple[int, list[tuple[Story, list[str]]]]:
-    """Try stories of each number of days and each duration around one change; return how many, and what went wrong."""
+    """Try stories of each number of days and each duration around one change; return their number and their faults."""
     random = Random(f"{change} {seed}")
     tried, wrong = 0, []
     for days, duration, _ in product(DAYS, DURATIONS, range(stories)):
-        story = tell(change, days, duration, random)
+        story = make_up(change, days, duration, random)
         tried += 1
         if found := faults(story):
             wrong.append((story, found))

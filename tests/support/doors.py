@@ -1,4 +1,4 @@
-"""A TCP door between an RPC service and a server, which can be closed to what the service says."""
+"""A TCP door between an RPC service and a server; it can hold back the bytes of the service."""
 
 import socket
 import threading
@@ -8,7 +8,7 @@ from types import TracebackType
 
 
 class Door(AbstractContextManager["Door"]):
-    """Passes connections on to an address; while held, what clients say stays in the door, what they hear does not."""
+    """Passes connections on to an address; while held, it keeps the bytes of clients and passes the server's on."""
 
     def __init__(self, leads_to: str) -> None:
         self._host, _, port = leads_to.rpartition(":")
@@ -19,25 +19,25 @@ class Door(AbstractContextManager["Door"]):
         self._passing.set()
         self._closed = False
         self.delay = 0.0
-        """Seconds for which what clients say is kept back."""
+        """Seconds for which the bytes of clients are kept back."""
         self.held = False
-        """Whether anything was said since it is held."""
+        """Whether a client has sent anything since the door is held."""
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def hold(self) -> None:
-        """Keep back what clients say from now on."""
+        """Keep back the bytes of clients from now on."""
         self.held = False
         self._passing.clear()
 
     def let_through(self) -> None:
-        """Pass on what was kept back, and what is said from now on."""
+        """Pass on the bytes kept back, and those to come."""
         self._passing.set()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Break all connections; what was kept back is lost."""
+        """Break all connections; the bytes kept back are lost."""
         self._closed = True
         for each in (self._listener, *self._sockets):
             with suppress(OSError):

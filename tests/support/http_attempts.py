@@ -1,4 +1,4 @@
-"""What tests of the http activity share."""
+"""Attempts of the http activity, as tests make them."""
 
 from collections.abc import Awaitable
 
@@ -10,7 +10,8 @@ from backup_scheduler.policies.file import Policies
 from backup_scheduler.policies.http import HttpTarget
 from backup_scheduler.runs.results import BackupReport
 from backup_scheduler.runs.task import BackupTask
-from tests.support.worker_parts import a_task, attempt_of
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_task
 
 
 async def made(policy: HttpTarget, task: BackupTask | None = None) -> BackupReport:

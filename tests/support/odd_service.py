@@ -1,4 +1,4 @@
-"""A backup service that answers with any bytes, and what it was asked for."""
+"""A backup service that answers with any bytes, and the requests that it got."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 class Asked:
     method: str
     target: str
-    """As it stood in the request line, each byte a character."""
+    """The target of the request line, each byte a character."""
     headers: dict[str, str]
     body: bytes
 
 
 @dataclass
 class OddService:
-    """Answers each path with bytes of the test's choice; `PORT` in them is its port. An unknown path is well."""
+    """Answers each path with bytes of the test's choice; `PORT` in them is its port. An unknown path answers 200."""
 
     port: int = 0
     answers: Mapping[str, bytes] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class OddService:
 
 
 OPEN = b"<the connection stays open>"
-"""At the end of an answer: what follows may come on the same connection; else the service closes it."""
+"""End of an answer after which the connection stays open for the next request; else the service closes it."""
 
 
 def ok(body: bytes = b"ok", *headers: bytes, status: bytes = b"200 OK") -> bytes:

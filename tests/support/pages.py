@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.conftest import ROOT
+from lab.parts.places import ROOT
 
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md")))
 
@@ -61,12 +61,12 @@ def anchors_in_order(path: Path) -> list[str]:
 
 
 def section(page: str, anchor: str) -> str:
-    """Return what is below a heading of the second level, up to the next one, without fenced blocks."""
+    """Return the text below a heading of the second level, up to the next one, without fenced blocks."""
     parts = re.split(r"^(?=## )", prose(page), flags=re.MULTILINE)
     [found] = [part for part in parts if part.startswith(f"## {anchor}\n") or f"<a name='{anchor}'>" in part]
     return found
 
 
 def code_spans(content: str) -> set[str]:
-    """Return what a text has between backticks."""
+    """Return the parts of a text between backticks."""
     return set(re.findall(r"`([^`\n]+)`", content))

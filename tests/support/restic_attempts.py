@@ -13,7 +13,9 @@ from backup_scheduler.policies.file import Policies
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.runs.results import BackupReport
 from backup_scheduler.runs.task import BackupTask
-from tests.support.worker_parts import Restic, a_task, attempt_of
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_task
+from tests.support.restic_repository import Restic
 
 
 async def made(
@@ -36,6 +38,6 @@ async def refused(
 
 
 async def snapshots(restic: Restic) -> list[dict[str, Any]]:
-    """Return what restic lists."""
+    """Return the snapshots that restic lists."""
     listed: list[dict[str, Any]] = json.loads(await restic("snapshots", "--json", "--no-lock"))
     return listed

@@ -1,4 +1,4 @@
-"""Temporal's schedule engine (V1) as a pure simulation: which runs it starts, what it misses, and what it tells.
+"""Temporal's schedule engine (V1) as a pure simulation: the runs that it starts, misses and announces.
 
 `test_clock_changes.py` looks with it for runs that get lost; `tests/test_wall_clock.py` compares it with the server.
 """
@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
-_TOLD = 10
+_ANNOUNCED = 10
 
 
 @dataclass
@@ -27,10 +27,10 @@ class V1Schedule:
     updated: datetime = _EPOCH
     paused: bool = False
     runs: list[tuple[datetime, datetime]] = field(default_factory=list)
-    """Nominal time of each run that was started, and when."""
+    """Nominal time and start of each run."""
     missed: set[datetime] = field(default_factory=set)
     """Nominal times of runs that were too old to be made up for."""
-    _told: tuple[object, list[datetime]] = field(default=(None, []), init=False)
+    _announced: tuple[object, list[datetime]] = field(default=(None, []), init=False)
 
     def next_after(self, after: datetime) -> tuple[datetime, datetime]:
         """Return nominal time and start of the first run whose nominal time is later than `after`."""
@@ -40,18 +40,18 @@ class V1Schedule:
         nominal = _EPOCH + (since_epoch // self.every + 1) * self.every + self.offset
         return nominal, nominal + self.delay(nominal, min(self.jitter, self.every))
 
-    def told(self) -> list[datetime]:
-        """Return the next times as `describe` tells them, before the server has done what is overdue."""
+    def announced(self) -> list[datetime]:
+        """Return the next times as `describe` has them, before the server has made the runs that are overdue."""
         state = (self.last, self.updated)
-        if state != self._told[0]:
+        if state != self._announced[0]:
             times: list[datetime] = []
             after = self.last
-            while len(times) < _TOLD:
+            while len(times) < _ANNOUNCED:
                 _, after = self.next_after(after)
                 if after >= self.updated:
                     times.append(after)
-            self._told = (state, times)
-        return self._told[1]
+            self._announced = (state, times)
+        return self._announced[1]
 
     def run_until(self, now: datetime) -> None:
         """Let the server work up to a moment, with each run at its time."""
@@ -59,7 +59,7 @@ class V1Schedule:
             self.wake(start)
 
     def wake(self, now: datetime) -> None:
-        """Let the server do everything that is due, as after an outage."""
+        """Let the server make all runs that are due, as after an outage."""
         if self.paused:
             self.last = now
             return
@@ -75,7 +75,7 @@ class V1Schedule:
                 self.last = after
 
     def update(self, now: datetime, offset: timedelta, start_at: datetime) -> None:
-        """Replace the times; what is due has been started before."""
+        """Replace the times; runs that are due have been started before."""
         self.wake(now)
         self.offset, self.start_at, self.updated = offset, start_at, now
         self.wake(now)
@@ -86,7 +86,7 @@ class V1Schedule:
         self.paused = True
 
     def resume(self, now: datetime) -> None:
-        """Go on; what came due meanwhile is not made up for."""
+        """Go on; runs that came due meanwhile are not made up for."""
         self.wake(now)
         self.paused = False
 

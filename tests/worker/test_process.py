@@ -1,11 +1,9 @@
-"""The worker as a process: what it says at start, how it stops, and what it leaves behind when it is killed."""
+"""The worker as a process: its start, its end, and its remains when it is killed."""
 
 import asyncio
 import json
-import os
 import signal
 import socket
-import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,49 +21,21 @@ from temporalio.testing import WorkflowEnvironment
 
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.runs.results import BackupResult, Outcome
-from tests.support.worker_parts import Restic, Runs, a_request, eventually, worker_with
+from lab.parts.waiting import eventually_async
+from tests.support.backup_requests import a_request
+from tests.support.ports import unused_port
+from tests.support.restic_repository import Restic
+from tests.support.workers import Runs, line_with, worker_process, worker_with
+
+pytestmark = pytest.mark.programs
 
 TLS = {"TEMPORAL_TLS_CLIENT_KEY_PATH": __file__, "TEMPORAL_TLS_CLIENT_CERT_PATH": __file__}
-ROOT = Path(__file__).parent.parent.parent
-
-
-@asynccontextmanager
-async def worker_process(**environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SCHEDULER_", "TEMPORAL_"))}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "worker"),
-        cwd=ROOT,
-        env=kept | {"SCHEDULER_LOG_FORMAT": "json"} | environment,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-async def line_with(process: asyncio.subprocess.Process, text: str) -> str:
-    """Read the log up to a line with this text."""
-    assert process.stderr
-    async with asyncio.timeout(60):
-        async for line in process.stderr:
-            if text in line.decode():
-                return line.decode()
-    raise AssertionError(f"the worker ended without saying {text!r}")
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
     async with asyncio.timeout(60):
         _, log = await process.communicate()
     return process.returncode, log.decode()
-
-
-def unused_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])
 
 
 @asynccontextmanager
@@ -92,7 +62,7 @@ async def amid_a_backup(
         async def writing() -> bool:
             return bool(restic.locks()) and any(path.is_file() for path in (restic.repository / "data").rglob("*"))
 
-        await eventually(writing)
+        await eventually_async(writing)
         yield process, handle, task_queue
 
 
@@ -106,7 +76,7 @@ async def test_a_worker_that_is_killed_takes_restic_with_it_which_leaves_no_lock
         async def gone() -> bool:
             return not child.is_running()
 
-        await eventually(gone)
+        await eventually_async(gone)
         await handle.terminate()
     assert restic.locks() == []
     assert "[]" in await restic("snapshots", "--json")
@@ -222,7 +192,7 @@ async def namespace_with(server: WorkflowEnvironment, **attributes: IndexedValue
             return error.status == RPCStatusCode.ALREADY_EXISTS
         return True
 
-    await eventually(added)
+    await eventually_async(added)
     return name
 
 
@@ -237,16 +207,16 @@ async def test_search_attributes_that_cannot_be_made_are_told_with_the_command_t
         "TEMPORAL_NAMESPACE": full,
     }
     async with worker_process(**environ) as process:
-        told = json.loads(await line_with(process, "search attributes missing"))
+        logged = json.loads(await line_with(process, "search attributes missing"))
         await line_with(process, '"worker ready"')
-    assert told["level"] == "error"
-    assert told["event"] == "search attributes missing: no job can be added until an administrator has made them"
-    assert told["needed"] == {
+    assert logged["level"] == "error"
+    assert logged["event"] == "search attributes missing: no job can be added until an administrator has made them"
+    assert logged["needed"] == {
         "BackupSchedulerId": "Keyword",
         "BackupPolicyName": "Keyword",
         "BackupOutcome": "Keyword, and not Text",
     }
-    assert told["command"] == (
+    assert logged["command"] == (
         f"temporal operator search-attribute create --namespace {full} --name BackupSchedulerId --type Keyword "
         "--name BackupPolicyName --type Keyword --name BackupOutcome --type Keyword"
     )

@@ -30,20 +30,14 @@ from temporalio.testing import WorkflowEnvironment
 
 from backup_scheduler.jobs import names
 from backup_scheduler.settings import Settings
-from tests.support.worker_parts import (
-    Restic,
-    Runs,
-    Target,
-    a_request,
-    answering,
-    backup_service,
-    binary,
-    busy,
-    eventually,
-    seconds,
-    worker_with,
-)
-from tests.workflows.test_waiting_runs import run_of, two_runs
+from lab.parts.backup_service import BackupService, answering, backup_service
+from lab.parts.waiting import eventually_async
+from tests.support.backup_requests import a_request
+from tests.support.programs import binary
+from tests.support.restic_repository import Restic
+from tests.support.workers import Runs, busy, worker_with
+from tests.support.workflow_runs import run_of, two_runs
+from tests.support.workflow_times import seconds
 from worker import build_housekeeper
 
 FOLDER = Path(__file__).parent / "histories"
@@ -57,36 +51,36 @@ async def record(name: str, handle: Run) -> None:
         await handle.result()
     history = json.loads((await handle.fetch_history()).to_json())
     text = json.dumps(history, indent=1)
-    # On which machine it was recorded is nobody's business.
+    # The machine of the recording stays private.
     text = re.sub(r'("identity"|"name"): "[0-9]+@[^"]*"', r'\1: "worker"', text)
     text = re.sub(r'"stackTrace": "(\\.|[^"\\])*"', '"stackTrace": ""', text)
     (FOLDER / f"{name}.json").write_text(text + "\n")
 
 
-async def http(runs: Runs, target: Target) -> Run:
+async def http(runs: Runs, target: BackupService) -> Run:
     target.answers = [answering(503), answering(text='{"id": 7}', content_type="application/json")]
     return await runs.start(a_request(url_kwargs={"tenant": "a"}), id="backup-http")
 
 
-async def restic(runs: Runs, _: Target) -> Run:
+async def restic(runs: Runs, _: BackupService) -> Run:
     return await runs.start(a_request(policy_name="files"), id="backup-restic")
 
 
-async def failed(runs: Runs, target: Target) -> Run:
+async def failed(runs: Runs, target: BackupService) -> Run:
     target.answers = [answering(404)]
     return await runs.start(a_request(), id="backup-failed")
 
 
-async def not_configured(runs: Runs, _: Target) -> Run:
+async def not_configured(runs: Runs, _: BackupService) -> Run:
     return await runs.start(a_request(policy_name="other"), id="backup-not-configured")
 
 
-async def missed(runs: Runs, _: Target) -> Run:
+async def missed(runs: Runs, _: BackupService) -> Run:
     nominal = TypedSearchAttributes([SearchAttributePair(SCHEDULED, datetime.now(UTC) - timedelta(hours=3))])
     return await runs.start(a_request(), id="backup-missed", search_attributes=nominal)
 
 
-async def cancelled(runs: Runs, target: Target) -> Run:
+async def cancelled(runs: Runs, target: BackupService) -> Run:
     asked = asyncio.Event()
 
     async def hang(_: web.Request) -> web.StreamResponse:
@@ -101,7 +95,7 @@ async def cancelled(runs: Runs, target: Target) -> Run:
     return handle
 
 
-async def waited(runs: Runs, target: Target) -> Run:
+async def waited(runs: Runs, target: BackupService) -> Run:
     """The second of two runs of a schedule: Temporal passes the result of the first on to it."""
     target.answers = [answering(200)]
     action = ScheduleActionStartWorkflow(
@@ -116,14 +110,14 @@ async def waited(runs: Runs, target: Target) -> Run:
             info = (await handle.describe()).info
             return info.num_actions == count and not info.running_actions
 
-        await eventually(ended)
+        await eventually_async(ended)
         await asyncio.sleep(1)  # two triggers in one second would name their runs alike
     last = (await handle.describe()).info.recent_actions[-1].action
     assert isinstance(last, ScheduleActionExecutionStartWorkflow)
     return runs.client.get_workflow_handle(last.workflow_id)
 
 
-async def missed_behind_another(runs: Runs, _: Target) -> Run:
+async def missed_behind_another(runs: Runs, _: BackupService) -> Run:
     """A missed run of a schedule, which asks how the run before ended."""
     queue = f"{runs.task_queue}-later"
     schedule_id = await two_runs(Runs(runs.client, queue), first_late=True)
@@ -134,7 +128,7 @@ async def missed_behind_another(runs: Runs, _: Target) -> Run:
     return handle
 
 
-async def asked_anew(runs: Runs, target: Target) -> Run:
+async def asked_anew(runs: Runs, target: BackupService) -> Run:
     """Twice no worker has a place for it."""
     target.answers = [answering(200)]
     policies = {"nightly": target.policy(), "long": target.policy()}
@@ -147,20 +141,22 @@ async def asked_anew(runs: Runs, target: Target) -> Run:
     return handle
 
 
-async def pass_over_all_jobs(runs: Runs, _: Target) -> Run:
+async def pass_over_all_jobs(runs: Runs, _: BackupService) -> Run:
     async with build_housekeeper(runs.client, Settings(task_queue=runs.task_queue)):
         handle = await runs.client.start_workflow(names.SYSTEM_WORKFLOW, id="pass", task_queue=runs.task_queue)
         await handle.result()
     return handle
 
 
-KINDS: list[Callable[[Runs, Target], Awaitable[Run]]] = [
+KINDS: list[Callable[[Runs, BackupService], Awaitable[Run]]] = [
     *(http, restic, failed, not_configured, missed, missed_behind_another, cancelled, waited, asked_anew),
     pass_over_all_jobs,
 ]
 
 
-async def record_all(client: Client, folder: Path, kinds: list[Callable[[Runs, Target], Awaitable[Run]]]) -> None:
+async def record_all(
+    client: Client, folder: Path, kinds: list[Callable[[Runs, BackupService], Awaitable[Run]]]
+) -> None:
     async with (
         backup_service() as target,
         worker_with(client, {"nightly": target.policy(), "files": Restic(folder).policy()}) as runs,

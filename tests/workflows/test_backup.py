@@ -1,31 +1,29 @@
-"""BackupWorkflow as a person sees it in Temporal: outcome, details, search attribute, history."""
+"""BackupWorkflow in Temporal's Web UI: outcome, details, search attribute, history."""
 
 import asyncio
 import uuid
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from aiohttp import web
-from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.exceptions import CancelledError
 from temporalio.testing import WorkflowEnvironment
 
 from backup_scheduler.jobs.names import OUTCOME
-from backup_scheduler.runs.results import BackupResult, Outcome
+from backup_scheduler.runs.results import Outcome
 from backup_scheduler.temporal.namespace import register_search_attributes
-from tests.support.worker_parts import Restic, Target, a_request, answering, binary, eventually, worker_with
+from lab.parts.backup_service import BackupService, answering
+from lab.parts.waiting import eventually_async
+from tests.support.backup_requests import a_request
+from tests.support.programs import binary
+from tests.support.restic_repository import Restic
+from tests.support.workers import worker_with
+from tests.support.workflow_runs import events, failure, scheduled
 
-SCHEDULED = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 METADATA = "__temporal_workflow_metadata"
-
-
-def scheduled(moment: datetime) -> dict[str, Any]:
-    return {"search_attributes": TypedSearchAttributes([SearchAttributePair(SCHEDULED, moment)])}
 
 
 async def outcome_shown(handle: WorkflowHandle[Any, Any]) -> str | None:
@@ -36,22 +34,7 @@ async def details_shown(handle: WorkflowHandle[Any, Any]) -> str:
     return str((await handle.query(METADATA)).current_details)
 
 
-async def events(handle: WorkflowHandle[Any, Any]) -> Counter[str]:
-    return Counter([EventType.Name(event.event_type) async for event in handle.fetch_history_events()])
-
-
-async def failure(
-    handle: WorkflowHandle[Any, Any], kind: str = "BackupFailed"
-) -> tuple[ApplicationError, BackupResult]:
-    with pytest.raises(WorkflowFailureError) as caught:
-        await handle.result()
-    cause = caught.value.cause
-    assert isinstance(cause, ApplicationError)
-    assert (cause.type, cause.non_retryable) == (kind, True)
-    return cause, BackupResult.model_validate(cause.details[0])
-
-
-async def test_an_http_run_tells_its_result_everywhere_a_person_looks(temporal: Client, target: Target) -> None:
+async def test_an_http_run_tells_its_result_everywhere_a_person_looks(temporal: Client, target: BackupService) -> None:
     target.answers = [answering(text='{"id": 7}', content_type="application/json")]
     async with worker_with(temporal, {"nightly": target.policy()}) as runs:
         handle = await runs.start(a_request())
@@ -68,7 +51,7 @@ async def test_an_http_run_tells_its_result_everywhere_a_person_looks(temporal: 
     assert counted["EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"] == 1
 
 
-async def test_every_attempt_of_one_occurrence_carries_the_same_key(temporal: Client, target: Target) -> None:
+async def test_every_attempt_of_one_occurrence_carries_the_same_key(temporal: Client, target: BackupService) -> None:
     target.answers = [answering(429, headers={"Retry-After": "1"}), answering(200)]
     async with worker_with(temporal, {"nightly": target.policy()}) as runs:
         handle = await runs.start(a_request())
@@ -88,7 +71,7 @@ async def test_a_restic_run_tells_snapshot_and_sizes(temporal: Client, restic: R
 
 
 async def test_a_target_that_refuses_fails_the_run_with_a_result_in_its_details(
-    temporal: Client, target: Target
+    temporal: Client, target: BackupService
 ) -> None:
     target.answers = [answering(404)]
     async with worker_with(temporal, {"nightly": target.policy()}) as runs:
@@ -112,14 +95,14 @@ async def test_a_policy_that_is_not_configured_fails_at_once_and_says_what_to_co
         assert (await events(handle))["EVENT_TYPE_WORKFLOW_TASK_COMPLETED"] == 1
 
 
-async def test_an_unlisted_policy_falls_back_to_the_backup_url(temporal: Client, target: Target) -> None:
+async def test_an_unlisted_policy_falls_back_to_the_backup_url(temporal: Client, target: BackupService) -> None:
     target.answers = [answering(200)]
     async with worker_with(temporal, fallback=target.policy()) as runs:
         assert (await (await runs.start(a_request(policy_name="any"))).result()).outcome is Outcome.COMPLETED
     assert ("policy_name", "any") in target.received[0].form
 
 
-async def test_a_run_later_than_window_and_grace_time_is_missed(temporal: Client, target: Target) -> None:
+async def test_a_run_later_than_window_and_grace_time_is_missed(temporal: Client, target: BackupService) -> None:
     nominal = datetime.now(UTC) - timedelta(hours=2, minutes=5)
     async with worker_with(temporal, {"nightly": target.policy()}) as runs:
         handle = await runs.start(a_request(), **scheduled(nominal))
@@ -133,7 +116,7 @@ async def test_a_run_later_than_window_and_grace_time_is_missed(temporal: Client
     assert target.received == []
 
 
-async def test_a_run_within_its_grace_time_is_made(temporal: Client, target: Target) -> None:
+async def test_a_run_within_its_grace_time_is_made(temporal: Client, target: BackupService) -> None:
     target.answers = [answering(200)]
     nominal = datetime.now(UTC) - timedelta(hours=1, minutes=55)
     async with worker_with(temporal, {"nightly": target.policy()}) as runs:
@@ -141,7 +124,7 @@ async def test_a_run_within_its_grace_time_is_made(temporal: Client, target: Tar
     assert (result.outcome, result.scheduled_time) == (Outcome.COMPLETED, nominal)
 
 
-async def test_a_cancelled_run_ends_after_its_backup_is_gone(temporal: Client, target: Target) -> None:
+async def test_a_cancelled_run_ends_after_its_backup_is_gone(temporal: Client, target: BackupService) -> None:
     asked, gone = asyncio.Event(), asyncio.Event()
 
     async def hang(_: web.Request) -> web.StreamResponse:
@@ -165,7 +148,7 @@ async def test_a_cancelled_run_ends_after_its_backup_is_gone(temporal: Client, t
     await asyncio.wait_for(gone.wait(), 60)
 
 
-async def test_a_worker_that_stops_hands_its_run_to_another_at_once(temporal: Client, target: Target) -> None:
+async def test_a_worker_that_stops_hands_its_run_to_another_at_once(temporal: Client, target: BackupService) -> None:
     asked = asyncio.Event()
 
     async def hang(_: web.Request) -> web.StreamResponse:
@@ -186,9 +169,10 @@ async def test_a_worker_that_stops_hands_its_run_to_another_at_once(temporal: Cl
     assert result.finished_at - stopped < timedelta(seconds=25)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(("duration", "least", "most"), [(0, 900, 1200), (2, 7000, 7600)])
 async def test_a_target_that_stays_down_is_tried_until_the_window_ends_but_for_15_minutes(
-    target: Target, duration: int, least: int, most: int
+    target: BackupService, duration: int, least: int, most: int
 ) -> None:
     target.answers = [answering(503)]
     async with (
@@ -214,9 +198,9 @@ async def test_progress_of_restic_is_told_while_it_runs(
     async with worker_with(temporal, {"nightly": restic.policy()}) as runs:
         handle = await runs.start(a_request())
 
-        async def told() -> str:
+        async def heartbeats() -> str:
             pending = (await handle.describe()).raw_description.pending_activities
             return "".join(str(payload.data) for each in pending for payload in each.heartbeat_details.payloads)
 
-        assert '"step":' in await eventually(told)
+        assert '"step":' in await eventually_async(heartbeats)
         await handle.result()

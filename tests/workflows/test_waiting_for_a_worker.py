@@ -1,4 +1,4 @@
-"""Time that a backup spends waiting for a worker, or for a place on one, is not taken from the time to make it."""
+"""Waiting for a worker, or for a place on one, takes nothing from the time to make a backup."""
 
 import asyncio
 from collections.abc import Iterator
@@ -17,22 +17,14 @@ import activities.http.backup
 from activities.restic.backup import TIME_TO_STOP, ResticBackup
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.runs.results import Outcome
-from tests.support.worker_parts import (
-    Answer,
-    Restic,
-    Target,
-    a_request,
-    a_task,
-    answering,
-    attempt_of,
-    backup_service,
-    busy,
-    eventually,
-    seconds,
-    worker_with,
-)
-from tests.worker.test_process import worker_process
-from tests.workflows.test_backup import events, failure, scheduled
+from lab.parts.backup_service import Answer, BackupService, answering, backup_service
+from lab.parts.waiting import eventually_async
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_request, a_task
+from tests.support.restic_repository import Restic
+from tests.support.workers import busy, worker_process, worker_with
+from tests.support.workflow_runs import events, failure, scheduled
+from tests.support.workflow_times import seconds
 from workflows.engines import ENGINES
 
 SCHEDULED = "EVENT_TYPE_ACTIVITY_TASK_SCHEDULED"
@@ -66,7 +58,7 @@ def ago(past: float) -> dict[str, Any]:
 
 @pytest.mark.parametrize("late", [2.5, 7])
 async def test_an_http_backup_that_finds_a_place_late_has_the_whole_time_of_an_attempt(
-    temporal: Client, target: Target, other: Target, late: float
+    temporal: Client, target: BackupService, other: BackupService, late: float
 ) -> None:
     target.answers = [after(1.5)]
     policies = {"nightly": target.policy(timeout=2), "long": other.policy(timeout=60)}
@@ -80,7 +72,7 @@ async def test_an_http_backup_that_finds_a_place_late_has_the_whole_time_of_an_a
     assert asked == 1 + late // 2
 
 
-async def killed_with(target: Target, server: WorkflowEnvironment, task_queue: str) -> None:
+async def killed_with(target: BackupService, server: WorkflowEnvironment, task_queue: str) -> None:
     """Let another worker take the backup that waits, and kill it in the middle of that."""
     asked = asyncio.Event()
 
@@ -103,8 +95,8 @@ async def killed_with(target: Target, server: WorkflowEnvironment, task_queue: s
 async def test_one_whose_worker_died_waits_for_another_as_long_as_it_may_be_late(
     temporal: Client,
     temporal_server: WorkflowEnvironment,
-    target: Target,
-    other: Target,
+    target: BackupService,
+    other: BackupService,
     monkeypatch: pytest.MonkeyPatch,
     back_off: int,
 ) -> None:
@@ -123,7 +115,7 @@ async def test_one_whose_worker_died_waits_for_another_as_long_as_it_may_be_late
 
 
 async def test_one_whose_worker_died_is_not_asked_for_anew_when_it_was_cancelled(
-    temporal: Client, temporal_server: WorkflowEnvironment, target: Target, other: Target
+    temporal: Client, temporal_server: WorkflowEnvironment, target: BackupService, other: BackupService
 ) -> None:
     target.answers = [answering(200)]
     policies = {"nightly": target.policy(timeout=6), "long": other.policy(timeout=60)}
@@ -139,7 +131,7 @@ async def test_one_whose_worker_died_is_not_asked_for_anew_when_it_was_cancelled
 
 
 async def test_one_with_a_short_grace_time_is_not_given_up_before_its_time_for_trying_is_over(
-    temporal: Client, target: Target, other: Target
+    temporal: Client, target: BackupService, other: BackupService
 ) -> None:
     target.answers = [after(1.5)]
     policies = {"nightly": target.policy(timeout=2), "long": other.policy(timeout=60)}
@@ -152,7 +144,7 @@ async def test_one_with_a_short_grace_time_is_not_given_up_before_its_time_for_t
             assert (await events(handle))[SCHEDULED] == 1
 
 
-async def test_one_that_no_worker_took_says_so(temporal: Client, target: Target, other: Target) -> None:
+async def test_one_that_no_worker_took_says_so(temporal: Client, target: BackupService, other: BackupService) -> None:
     policies = {"nightly": target.policy(timeout=1), "long": other.policy(timeout=60)}
     async with worker_with(temporal, policies, max_backups=1) as runs, busy(runs, other):
         handle = await runs.start(a_request(duration=0, misfire_grace_time=10), **ago(4))
@@ -164,7 +156,7 @@ async def test_one_that_no_worker_took_says_so(temporal: Client, target: Target,
 
 
 async def test_one_that_no_worker_took_again_tells_its_last_failure_too(
-    temporal: Client, target: Target, other: Target
+    temporal: Client, target: BackupService, other: BackupService
 ) -> None:
     target.answers = [answering(503, headers={"Retry-After": "2"})]
     policies = {"nightly": target.policy(timeout=1), "long": other.policy(timeout=60)}
@@ -174,7 +166,7 @@ async def test_one_that_no_worker_took_again_tells_its_last_failure_too(
         async def asked() -> bool:
             return bool(target.received)
 
-        await eventually(asked)
+        await eventually_async(asked)
         async with busy(runs, other):
             error, _ = await failure(handle)
         assert (await events(handle))[SCHEDULED] > 1
@@ -184,7 +176,7 @@ async def test_one_that_no_worker_took_again_tells_its_last_failure_too(
 
 
 async def test_a_restic_backup_that_finds_a_place_late_has_the_whole_time_of_an_attempt(
-    temporal: Client, restic: Restic, other: Target
+    temporal: Client, restic: Restic, other: BackupService
 ) -> None:
     policies: dict[str, Any] = {"nightly": restic.policy(timeout=8), "long": other.policy(timeout=60)}
     async with worker_with(temporal, policies, max_backups=1) as runs, busy(runs, other) as free:

@@ -1,1 +1,1 @@
-"""What this project replaces: nameko and APScheduler 3 on SQLite, written for comparison on their public parts."""
+"""The replaced service, written for comparison on the public parts of nameko and APScheduler 3, with SQLite."""

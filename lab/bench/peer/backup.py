@@ -1,11 +1,11 @@
-"""What the peer does when a job is due."""
+"""The peer's backup, when a job is due."""
 
 import os
 from typing import Any
 
 import requests
 
-JOB_FUNCTION = "bench.peer.backup:start_backup"
+JOB_FUNCTION = f"{__name__}:start_backup"
 
 
 def start_backup(policy_name: str, duration: int, start_time: str, **url_kwargs: Any) -> None:

@@ -23,7 +23,7 @@ def make_scheduler(database: Path) -> BackgroundScheduler:
 
 
 def terms(job: dict[str, Any], first_run: datetime) -> dict[str, Any]:
-    """Return what APScheduler is told of a job whose terms are those of the RPC methods."""
+    """Return APScheduler's arguments for a job with the terms of the RPC methods."""
     kwargs = {name: job[name] for name in job if name not in ("scheduler_id", "days", "misfire_grace_time")}
     return {
         "func": JOB_FUNCTION,
@@ -38,7 +38,7 @@ def terms(job: dict[str, Any], first_run: datetime) -> dict[str, Any]:
 
 
 def seed(database: Path, jobs: list[dict[str, Any]], due: datetime) -> None:
-    """Put jobs that are due at one moment ahead into a database that no scheduler uses yet."""
+    """Put jobs into a database that no scheduler uses yet; all are due at the same moment."""
     scheduler = make_scheduler(database)
     scheduler.start(paused=True)
     for job in jobs:

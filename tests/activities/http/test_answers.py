@@ -1,4 +1,4 @@
-"""What is sent to a backup service and read from it, as pure functions."""
+"""Requests to a backup service and its answers, as pure functions."""
 
 import gzip
 import json

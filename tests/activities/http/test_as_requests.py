@@ -1,4 +1,4 @@
-"""Odd answers: what comes of them is what came of them with `requests`, whatever backup services send."""
+"""Odd answers have the same results as with `requests`."""
 
 import asyncio
 import gzip
@@ -16,8 +16,9 @@ from temporalio.exceptions import ApplicationError
 from activities.http.backup import HttpBackup
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.policies.http import HttpTarget
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_task
 from tests.support.odd_service import OPEN, Asked, OddService, answer, odd_service, ok, to
-from tests.support.worker_parts import a_task, attempt_of
 
 SENT = {"tenant": "ü &", "ids": [1, 2], "full": True, "skip": None}
 WELL = ok()
@@ -26,11 +27,11 @@ WELL = ok()
 @dataclass(frozen=True)
 class Case:
     first: bytes
-    """What the URL of the policy answers."""
+    """Answer of the policy's URL."""
     then: Mapping[str, bytes] = field(default_factory=dict)
-    """What other paths answer; those that are not listed are well."""
+    """Answers of other paths; a path that is not listed answers 200."""
     better: str = ""
-    """Why ours succeeds, asks or reads on where requests fails; empty: both do the same."""
+    """Reason why ours succeeds, sends another request or reads on where requests fails; empty: both do the same."""
 
 
 def chunked(body: bytes, *headers: bytes) -> bytes:
@@ -194,7 +195,7 @@ async def service() -> AsyncIterator[OddService]:
 
 
 async def by_requests(service: OddService, url: str) -> tuple[bool, list[Asked]]:
-    """Ask as the replaced service did."""
+    """Send the request of the replaced service."""
     data = {**SENT, "policy_name": "nightly"}
     service.asked = []
     try:

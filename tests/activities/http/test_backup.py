@@ -1,4 +1,4 @@
-"""What the http activity asks a real endpoint for, and what it makes of its answers."""
+"""The http activity's requests to a real endpoint, and its reports on the answers."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -9,13 +9,14 @@ from pydantic import SecretStr
 from activities.restic.backup import TIME_TO_STOP
 from backup_scheduler.policies.http import HttpTarget
 from backup_scheduler.runs.results import Outcome
+from lab.parts.backup_service import BackupService, answering
+from tests.support.backup_requests import a_task
 from tests.support.http_attempts import made, refused
-from tests.support.worker_parts import Target, a_task, answering
 
 BAD_REDIRECT = "127.0.0.1 redirected to a URL that is not valid"
 
 
-async def test_a_backup_is_asked_for_with_all_url_kwargs_the_policy_and_a_key(target: Target) -> None:
+async def test_a_backup_is_asked_for_with_all_url_kwargs_the_policy_and_a_key(target: BackupService) -> None:
     target.answers = [answering(202, text='{"id": 7}', content_type="application/json")]
     task = a_task(url_kwargs={"tenant": "ü", "full": True, "ids": [1, 2], "skip": None}, occurrence="backup-ü\n1")
     report = await made(target.policy(), task)
@@ -31,7 +32,7 @@ async def test_a_backup_is_asked_for_with_all_url_kwargs_the_policy_and_a_key(ta
 
 
 @pytest.mark.parametrize("status", [200, 204, 304, 399])
-async def test_a_status_of_200_to_399_is_success(target: Target, status: int) -> None:
+async def test_a_status_of_200_to_399_is_success(target: BackupService, status: int) -> None:
     target.answers = [answering(status)]
     assert (await made(target.policy())).outcome is Outcome.COMPLETED
 
@@ -40,7 +41,7 @@ async def test_a_status_of_200_to_399_is_success(target: Target, status: int) ->
     ("status", "lasting"), [(500, False), (503, False), (408, False), (429, False), (400, True), (404, True)]
 )
 async def test_what_may_pass_is_tried_again_and_what_will_not_is_not(
-    target: Target, status: int, lasting: bool
+    target: BackupService, status: int, lasting: bool
 ) -> None:
     target.answers = [answering(status)]
     error = await refused(target.policy(url=f"{target.url}/start?key=sesame"))
@@ -49,13 +50,13 @@ async def test_what_may_pass_is_tried_again_and_what_will_not_is_not(
     assert "sesame" not in error.message
 
 
-async def test_retry_after_is_respected(target: Target) -> None:
+async def test_retry_after_is_respected(target: BackupService) -> None:
     target.answers = [answering(429, headers={"Retry-After": "77"})]
     assert (await refused(target.policy())).next_retry_delay == timedelta(seconds=77)
 
 
 @pytest.mark.parametrize(("status", "method"), [(301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")])
-async def test_redirects_are_followed_as_requests_does(target: Target, status: int, method: str) -> None:
+async def test_redirects_are_followed_as_requests_does(target: BackupService, status: int, method: str) -> None:
     target.answers = [answering(status, headers={"Location": "/other"}), answering(200)]
     assert (await made(target.policy())).outcome is Outcome.COMPLETED
     assert [(request.method, request.path) for request in target.received] == [("POST", "/start"), (method, "/other")]
@@ -74,13 +75,13 @@ async def test_redirects_are_followed_as_requests_does(target: Target, status: i
         ("http://[::1/sesame", BAD_REDIRECT),
     ],
 )
-async def test_redirects_that_lead_nowhere_fail_for_good(target: Target, location: str, sentence: str) -> None:
+async def test_redirects_that_lead_nowhere_fail_for_good(target: BackupService, location: str, sentence: str) -> None:
     target.answers = [answering(302, headers={"Location": location})]
     error = await refused(target.policy())
     assert (error.message, error.non_retryable) == (sentence, True)
 
 
-async def test_the_token_is_read_at_each_attempt_and_stays_unsaid(target: Target, tmp_path: Path) -> None:
+async def test_the_token_is_read_at_each_attempt_and_stays_unsaid(target: BackupService, tmp_path: Path) -> None:
     token_file = tmp_path / "token"
     target.answers = [answering(200), answering(401, reason="No")]
     token_file.write_text("sesame\n")
@@ -93,7 +94,7 @@ async def test_the_token_is_read_at_each_attempt_and_stays_unsaid(target: Target
 
 @pytest.mark.parametrize("content", [None, b"", b"a\nb", b"\xff"])
 async def test_a_token_file_that_holds_no_token_fails_for_good(
-    target: Target, tmp_path: Path, content: bytes | None
+    target: BackupService, tmp_path: Path, content: bytes | None
 ) -> None:
     token_file = tmp_path / "token"
     if content is not None:
@@ -103,7 +104,7 @@ async def test_a_token_file_that_holds_no_token_fails_for_good(
     assert str(token_file) in error.message
 
 
-async def test_credentials_in_the_fallback_url_are_used_and_stay_unsaid(target: Target) -> None:
+async def test_credentials_in_the_fallback_url_are_used_and_stay_unsaid(target: BackupService) -> None:
     target.answers = [answering(401)]
     url = target.url.replace("http://", "http://user:sesame@")
     error = await refused(HttpTarget(url=SecretStr(url)))
@@ -112,7 +113,7 @@ async def test_credentials_in_the_fallback_url_are_used_and_stay_unsaid(target: 
 
 
 async def test_what_a_service_says_of_a_refusal_is_told_without_the_secrets_that_it_was_sent(
-    target: Target, tmp_path: Path
+    target: BackupService, tmp_path: Path
 ) -> None:
     token_file = tmp_path / "token"
     token_file.write_text("simsalabim")
@@ -122,7 +123,7 @@ async def test_what_a_service_says_of_a_refusal_is_told_without_the_secrets_that
     assert error.message == "127.0.0.1 answered 403 Forbidden: no right: Bearer ***, /start?***"
 
 
-async def test_a_delay_that_leaves_no_time_for_another_attempt_is_shortened(target: Target) -> None:
+async def test_a_delay_that_leaves_no_time_for_another_attempt_is_shortened(target: BackupService) -> None:
     target.answers = [answering(503, headers={"Retry-After": "86400"})]
     error = await refused(target.policy(timeout=30))
     assert error.next_retry_delay

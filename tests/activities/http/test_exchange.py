@@ -20,9 +20,11 @@ from activities.http.exchange import LONGEST_BODY, Exchange
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.policies.http import HttpTarget
 from backup_scheduler.runs.results import Outcome
+from lab.parts.backup_service import Answer, BackupService, answering
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_task
 from tests.support.http_attempts import made, refused
 from tests.support.odd_service import answer, odd_service
-from tests.support.worker_parts import Answer, Target, a_task, answering, attempt_of
 
 
 async def test_a_target_that_refuses_connections_is_tried_again() -> None:
@@ -41,7 +43,7 @@ async def test_a_host_that_does_not_exist_is_tried_again() -> None:
     assert error.message.startswith("no connection to host.invalid: ")
 
 
-async def test_a_target_that_hangs_is_given_up_in_time(target: Target) -> None:
+async def test_a_target_that_hangs_is_given_up_in_time(target: BackupService) -> None:
     async def hang(_: web.Request) -> web.StreamResponse:
         await asyncio.sleep(60)
         return web.Response()
@@ -76,7 +78,7 @@ async def half(request: web.Request) -> web.StreamResponse:
     ],
 )
 async def test_a_success_whose_body_breaks_off_is_not_asked_for_again_but_warned_of(
-    target: Target, halting: Answer, warning: str
+    target: BackupService, halting: Answer, warning: str
 ) -> None:
     target.answers = [halting]
     report = await made(target.policy(timeout=0.5))
@@ -87,7 +89,7 @@ async def test_a_success_whose_body_breaks_off_is_not_asked_for_again_but_warned
     assert str(report.answer.body).strip("x") == ""
 
 
-async def test_an_endless_answer_is_read_up_to_the_limit(target: Target) -> None:
+async def test_an_endless_answer_is_read_up_to_the_limit(target: BackupService) -> None:
     async def flood(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(2 << 30)})
         await response.prepare(request)
@@ -101,7 +103,7 @@ async def test_an_endless_answer_is_read_up_to_the_limit(target: Target) -> None
     assert report.answer.body == "x" * LONGEST_BODY
 
 
-async def test_the_body_of_a_redirect_is_not_waited_for(target: Target) -> None:
+async def test_the_body_of_a_redirect_is_not_waited_for(target: BackupService) -> None:
     async def flood(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(status=302, headers={"Location": "/other"})
         await response.prepare(request)
@@ -141,6 +143,7 @@ async def certified(folder: Path) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.programs
 async def test_a_private_authority_is_trusted_and_an_exchange_by_tls_is_cut_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,8 +172,9 @@ async def test_a_private_authority_is_trusted_and_an_exchange_by_tls_is_cut_too(
     )
 
 
+@pytest.mark.programs
 async def test_a_target_that_speaks_no_tls_or_has_no_valid_certificate_is_tried_again(
-    target: Target, tmp_path: Path
+    target: BackupService, tmp_path: Path
 ) -> None:
     error = await refused(target.policy(url=target.url.replace("http:", "https:")))
     assert not error.non_retryable
@@ -194,7 +198,7 @@ async def test_no_library_logs_a_url(caplog: pytest.LogCaptureFixture) -> None:
     assert "sesame" not in caplog.text
 
 
-async def test_a_cancelled_exchange_ends_at_once(target: Target) -> None:
+async def test_a_cancelled_exchange_ends_at_once(target: BackupService) -> None:
     asked, left = asyncio.Event(), asyncio.Event()
 
     async def hang(_: web.Request) -> web.StreamResponse:
@@ -215,7 +219,7 @@ async def test_a_cancelled_exchange_ends_at_once(target: Target) -> None:
     await asyncio.wait_for(left.wait(), 5)  # its connection is closed
 
 
-async def test_what_is_cut_before_it_is_connected_sends_nothing(target: Target) -> None:
+async def test_what_is_cut_before_it_is_connected_sends_nothing(target: BackupService) -> None:
     target.answers = [answering(200)]
     exchange = Exchange(f"{target.url}/start", {"a": 1}, {}, None)
     exchange.abort("given up")
@@ -224,7 +228,7 @@ async def test_what_is_cut_before_it_is_connected_sends_nothing(target: Target) 
     assert target.received == []
 
 
-async def test_a_worker_that_stops_hands_the_attempt_over(target: Target) -> None:
+async def test_a_worker_that_stops_hands_the_attempt_over(target: BackupService) -> None:
     asked = asyncio.Event()
 
     async def hang(_: web.Request) -> web.StreamResponse:

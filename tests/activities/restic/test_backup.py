@@ -15,8 +15,12 @@ from temporalio.exceptions import ApplicationError
 from activities.attempts import Progress
 from activities.restic import commands
 from backup_scheduler.runs.results import Outcome
+from lab.parts.waiting import eventually_async
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_task
 from tests.support.restic_attempts import made, refused, snapshots
-from tests.support.worker_parts import Restic, a_task, attempt_of, eventually, worker_with
+from tests.support.restic_repository import Restic
+from tests.support.workers import worker_with
 
 
 @pytest.fixture
@@ -32,11 +36,11 @@ async def test_the_first_attempt_makes_repository_and_snapshot_and_the_second_fi
     assert (first.files, first.bytes_processed) == (2, 9)
     assert first.snapshot_id
     assert "the repository was made on this first use" in first.message
-    again = await made(new_restic.policy(), environment=attempt_of(2))
-    assert again.outcome is Outcome.COMPLETED_WITH_WARNINGS  # nobody knows whether the lost attempt read all
-    assert "in an earlier attempt of this run" in again.message
+    second = await made(new_restic.policy(), environment=attempt_of(2))
+    assert second.outcome is Outcome.COMPLETED_WITH_WARNINGS  # nobody knows whether the lost attempt read all
+    assert "in an earlier attempt of this run" in second.message
     (snapshot,) = await snapshots(new_restic)
-    assert snapshot["short_id"] == first.snapshot_id == again.snapshot_id
+    assert snapshot["short_id"] == first.snapshot_id == second.snapshot_id
     assert (await new_restic("check")).strip().endswith("no errors were found")
 
 
@@ -166,7 +170,7 @@ async def test_a_backup_that_is_stopped_is_gone_with_its_lock_and_told_its_progr
     async def half_way() -> bool:
         return any(beat.bytes_done for beat in beats)
 
-    await eventually(half_way)
+    await eventually_async(half_way)
     environment.cancel(details)
     with pytest.raises(error):
         await running
@@ -191,7 +195,7 @@ async def test_a_lock_that_restic_leaves_when_it_is_stopped_is_removed(
     async def locked() -> bool:
         return bool(restic.locks()) and any((restic.repository / "data").rglob("*-tmp-*"))
 
-    await eventually(locked)
+    await eventually_async(locked)
     environment.cancel(ActivityCancellationDetails(cancel_requested=True))
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -1,4 +1,4 @@
-"""Faults of restic's surroundings: what is tried again, what is not, and what a person reads of it."""
+"""Faults of restic's surroundings: those that are tried again, those that are not, and the messages."""
 
 import asyncio
 import itertools
@@ -12,9 +12,9 @@ import pytest
 
 from activities.restic import session
 from backup_scheduler.policies.patterns import is_exclude_pattern
-from tests.faults.test_backup_targets import small_disk
+from tests.support.disks import small_disk
 from tests.support.restic_attempts import refused
-from tests.support.worker_parts import Restic
+from tests.support.restic_repository import Restic
 
 
 async def test_a_full_folder_for_temporary_files_is_not_called_a_full_repository(
@@ -63,7 +63,7 @@ async def test_a_repository_that_does_not_answer_fails_the_attempt_soon(
     assert error.message == "the repository cannot be reached: restic did not say why"
 
 
-# What OpenSSH says; restic starts it for sftp.
+# Text of OpenSSH; restic starts it for sftp.
 OTHER_KEY = """#!/bin/sh
 echo '@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @' >&2
 echo 'Host key verification failed.' >&2
@@ -99,5 +99,5 @@ async def test_the_patterns_that_restic_refuses_are_refused(restic: Restic) -> N
     by_restic, by_us = set(named.splitlines()), {pattern for pattern in PATTERNS if not is_exclude_pattern(pattern)}
     assert len(by_restic) > 5000
     assert not by_restic - by_us
-    # restic tries a pattern on itself, and does not come to the fault behind what does not match.
+    # restic matches a pattern with itself first, and never reaches a fault behind a part that does not match.
     assert all(re.fullmatch(r"\\.\*[\[\\]", pattern) for pattern in by_us - by_restic)

@@ -22,18 +22,16 @@ from activities.attempts import Progress
 from activities.restic import aftermath
 from activities.restic.processes import StartedRestic, identify
 from backup_scheduler.runs.results import BackupReport, Outcome
-from tests.conftest import ROOT
+from lab.parts.places import ROOT
+from lab.parts.waiting import eventually_async
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_task
 from tests.support.restic_attempts import made, refused, snapshots
-from tests.support.worker_parts import Restic, a_task, attempt_of, eventually
+from tests.support.restic_repository import Restic
 
 AS_NOBODY = '#!/bin/sh\nPATH="${PATH#*:}" exec setpriv --reuid=65534 --regid=65534 --clear-groups restic "$@"\n'
 OTHER_NAMESPACE = (
-    "unshare",
-    "--pid",
-    "--fork",
-    "--mount-proc",
-    "sh",
-    "-c",
+    *("unshare", "--pid", "--fork", "--mount-proc", "sh", "-c"),
     'for n in 1 2 3; do true & done; wait; "$@" & wait',
     "-",
 )
@@ -68,14 +66,14 @@ async def backing_up(restic: Restic, *options: str, through: tuple[str, ...] = (
     async def locked() -> bool:
         return len(restic.locks()) > before
 
-    await eventually(locked)
+    await eventually_async(locked)
     yield process.pid
     os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
 
 
 def after(*earlier: StartedRestic) -> ActivityEnvironment:
-    """Return the surroundings of a second attempt, with what the first one told in its heartbeats."""
+    """Return the surroundings of a second attempt, with the heartbeats of the first one."""
     environment = attempt_of(2)
     details = [Progress(step="backing up").model_dump(), *(each.model_dump(mode="json") for each in earlier)]
     environment.info = replace(environment.info, heartbeat_details=details)
@@ -88,13 +86,13 @@ def started(pid: int) -> StartedRestic:
     return found
 
 
-async def told(beats: list[Any]) -> StartedRestic:
-    """Wait for what an attempt tells of the restic that makes its backup."""
+async def started_restic(beats: list[Any]) -> StartedRestic:
+    """Wait for the heartbeat that names the restic of an attempt."""
 
     async def found() -> StartedRestic | None:
         return next((each for each in reversed(beats) if isinstance(each, StartedRestic)), None)
 
-    restic: StartedRestic = await eventually(found)
+    restic: StartedRestic = await eventually_async(found)
     return restic
 
 
@@ -115,7 +113,7 @@ async def locked(restic: Restic) -> None:
     async def lock() -> bool:
         return bool(restic.locks())
 
-    await eventually(lock)
+    await eventually_async(lock)
 
 
 async def uploading(restic: Restic) -> None:
@@ -124,7 +122,7 @@ async def uploading(restic: Restic) -> None:
     async def upload() -> bool:
         return bool(restic.locks()) and any(path.is_file() for path in (restic.repository / "data").rglob("*"))
 
-    await eventually(upload)
+    await eventually_async(upload)
 
 
 async def test_a_lock_of_another_user_stays_and_is_named(open_restic: Restic, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,34 +133,34 @@ async def test_a_lock_of_another_user_stays_and_is_named(open_restic: Restic, mo
         for path in (restic.repository, *restic.repository.rglob("*"), restic.password_file, restic.source, cache):
             os.chown(path, 65534, 65534)
         monkeypatch.setenv("PATH", restic.path_with(AS_NOBODY))
-        standing = restic.locks()
+        locks_before = restic.locks()
         for number in (1, 2, 3):
             error = await refused(restic.policy(cache_dir=cache), environment=attempt_of(number))
             assert not error.non_retryable
             whose = f"exclusively by user root on host {os.uname().nodename}, pid {another.pid}, since 20"
             assert whose in error.message
             assert "if it is gone, `restic unlock` takes its lock away" in error.message
-        assert restic.locks() == standing
+        assert restic.locks() == locks_before
         another.kill()
         await another.wait()
 
 
 async def test_a_lock_of_another_pid_namespace_stays(restic: Restic) -> None:
     async with backing_up(restic, through=OTHER_NAMESPACE):
-        standing = restic.locks()
+        locks_before = restic.locks()
         report = await made(restic.policy(), environment=attempt_of(2))
         assert report.outcome is Outcome.COMPLETED
-        assert restic.locks() == standing
+        assert restic.locks() == locks_before
 
 
 async def test_the_lock_of_a_process_that_is_gone_but_was_not_ours_stays(restic: Restic) -> None:
     async with restic.locked_by_another() as another:
         another.kill()
         await another.wait()
-    standing = restic.locks()
+    locks_before = restic.locks()
     error = await refused(restic.policy(), environment=attempt_of(2))
     assert f"pid {another.pid}, since" in error.message
-    assert restic.locks() == standing
+    assert restic.locks() == locks_before
 
 
 async def test_the_lock_of_a_restic_of_ours_that_is_gone_is_removed_and_no_other(restic: Restic) -> None:
@@ -185,7 +183,7 @@ async def test_a_restic_of_ours_that_is_still_at_work_is_ended_first(
     monkeypatch.setenv("PATH", restic.slow_path())
     environment, beats = listening()
     frozen = asyncio.create_task(refused(restic.policy(), environment=environment))
-    ours = await told(beats)
+    ours = await started_restic(beats)
     await uploading(restic)
     monkeypatch.setenv("PATH", path)
     report = await made(restic.policy(), environment=after(ours))
@@ -202,7 +200,7 @@ async def test_a_restic_that_runs_out_of_memory_leaves_no_lock(restic: Restic, m
     monkeypatch.setenv("PATH", restic.slow_path())
     environment, beats = listening()
     failing = asyncio.create_task(refused(restic.policy(), environment=environment))
-    ours = await told(beats)
+    ours = await started_restic(beats)
     await locked(restic)
     os.kill(ours.pid, signal.SIGKILL)
     assert "killed by signal 9, perhaps out of memory" in (await failing).message
@@ -289,7 +287,7 @@ async def test_a_restic_with_file_capabilities_ends_with_its_worker(
     assert "capable" in [process.name() for process in processes]
     worker.kill()
     await worker.wait()
-    await eventually(lambda: asyncio.sleep(0, not any(process.is_running() for process in processes)))
+    await eventually_async(lambda: asyncio.sleep(0, not any(process.is_running() for process in processes)))
     assert restic.locks() == []
 
 

@@ -1,4 +1,4 @@
-"""What a run makes of the one before: a repository that is gone is not made anew, and a source that shrank is told."""
+"""Effects of the run before: a repository that is gone is not made anew, and a source that shrank gives a warning."""
 
 import asyncio
 import shutil
@@ -11,10 +11,12 @@ from temporalio.client import Client, Schedule, ScheduleActionStartWorkflow, Sch
 from backup_scheduler.jobs import names
 from backup_scheduler.runs.results import Outcome
 from backup_scheduler.runs.task import BackupTask, PreviousBackup
+from lab.parts.waiting import eventually_async
+from tests.support.backup_requests import a_request, a_task
 from tests.support.restic_attempts import made, refused
-from tests.support.worker_parts import Restic, a_request, a_task, eventually, worker_with
-from tests.workflows.test_backup import failure
-from tests.workflows.test_waiting_runs import run_of
+from tests.support.restic_repository import Restic
+from tests.support.workers import worker_with
+from tests.support.workflow_runs import failure, run_of
 
 
 def after(**changes: object) -> BackupTask:
@@ -91,7 +93,7 @@ async def test_a_job_knows_its_last_snapshot_over_failed_runs(
             async def idle() -> bool:
                 return not (await schedule.describe()).info.running_actions
 
-            await eventually(idle)
+            await eventually_async(idle)
             await asyncio.sleep(1.1)  # two triggers within a second would name their runs alike
             await schedule.trigger()
             error, result = await failure(await run_of(temporal, scheduler_id, number))

@@ -16,8 +16,11 @@ from activities.restic.repositories import digest
 from backup_scheduler.jobs import names
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.runs.results import Outcome
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_request, a_task
 from tests.support.restic_attempts import refused
-from tests.support.worker_parts import Restic, a_request, a_task, attempt_of, worker_with
+from tests.support.restic_repository import Restic
+from tests.support.workers import worker_with
 
 SSH = "#!/bin/sh\nexec /usr/lib/openssh/sftp-server\n"
 """An ssh that takes this machine for the other one."""
@@ -29,7 +32,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def half_made(restic: Restic) -> Restic:
-    """What an init leaves that was killed before it wrote its config."""
+    """Files of an init that was killed before it wrote its config."""
     (restic.repository / "config").unlink()
     (key,) = (restic.repository / "keys").iterdir()
     os.utime(key, (0, 0))
@@ -74,7 +77,7 @@ async def test_a_new_disk_with_its_lost_and_found_takes_a_repository(new_restic:
 async def test_a_repository_that_was_made_by_two_at_once_is_noticed_before_anything_is_written(
     new_restic: Restic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Both look before either writes: as two machines do, whom nothing keeps from one another.
+    # Both look before either writes, as two machines do that do not know of each other.
     monkeypatch.setenv(
         "PATH",
         new_restic.path_with(

@@ -1,4 +1,4 @@
-"""What restic would save without a word, or save nothing of: links, empty folders, disks that are not mounted."""
+"""Sources of which restic would save nothing without a word: links, empty folders, disks that are not mounted."""
 
 import asyncio
 import os
@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from backup_scheduler.runs.results import Outcome
+from tests.support.attempts import attempt_of
+from tests.support.backup_requests import a_task
 from tests.support.restic_attempts import made, refused, snapshots
-from tests.support.worker_parts import Restic, a_task, attempt_of
+from tests.support.restic_repository import Restic
 
 NOT_MOUNTED = "a disk that is not mounted?"
 ALLOWED = "(allow_empty = true in the policy says that this may be)"
@@ -94,8 +96,8 @@ async def test_files_that_are_all_excluded_fail_the_run_and_no_attempt_takes_the
 
 async def test_what_a_lost_attempt_saved_is_counted(restic: Restic) -> None:
     first = await made(restic.policy())
-    again = await made(restic.policy(), environment=attempt_of(2))
-    assert (again.files, again.bytes_processed) == (first.files, first.bytes_processed) == (2, 9)
+    second = await made(restic.policy(), environment=attempt_of(2))
+    assert (second.files, second.bytes_processed) == (first.files, first.bytes_processed) == (2, 9)
 
 
 async def test_a_source_that_cannot_be_read_at_all_fails_the_run(restic: Restic) -> None:

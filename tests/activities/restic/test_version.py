@@ -1,8 +1,8 @@
-"""Which restic the tests of the engine run with."""
+"""The release of restic that the tests of the engine run with."""
 
 import os
 
-from tests.support.worker_parts import Restic
+from tests.support.restic_repository import Restic
 
 
 async def test_the_restic_that_was_asked_for_is_the_one_that_is_tested(new_restic: Restic) -> None:

@@ -1,4 +1,4 @@
-"""The benchmarks still run; what they measure here means nothing."""
+"""The benchmarks still run; their figures here mean nothing."""
 
 import json
 import subprocess
@@ -10,9 +10,10 @@ import pytest
 
 from lab.bench.document import PAGE, with_tables
 from lab.bench.results import FOLDER, Table, tables
-from tests.conftest import ROOT
+from lab.parts.places import ROOT
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(("benchmark_name", "lost"), [("calls", None), ("burst", "0")])
 def test_a_tiny_run_leaves_figures_and_a_chart(benchmark_name: str, lost: str | None, tmp_path: Path) -> None:
     ran = subprocess.run(

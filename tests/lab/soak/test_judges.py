@@ -1,4 +1,4 @@
-"""The soak's judges notice what they are there for."""
+"""The soak's judges notice every kind of fault."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -8,9 +8,11 @@ import pytest
 from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
+from backup_scheduler.contract.methods import ADD, GET, MODIFY, PAUSE, REMOVE, RESUME
 from backup_scheduler.jobs.names import OUTCOME
+from lab.parts.answers import JobState, Reply, Terms
 from lab.soak import audit
-from lab.soak.model import Job, Method, Reply, Standing, Terms
+from lab.soak.job import Job
 from lab.soak.target import Target
 from lab.soak.timed import TimedSchedule
 
@@ -23,6 +25,7 @@ DUE = [f"backup-timed-2026-01-01T12:00:{second:02}Z" for second in (0, 5, 10)]
 def described(terms: Terms, next_run_time: str | None) -> Reply:
     kwargs = {name: value for name, value in vars(terms).items() if name not in ("days", "misfire_grace_time")}
     description = {
+        "job_id": "job",
         "kwargs": kwargs,
         "misfire_grace_time": terms.misfire_grace_time,
         "next_run_time": next_run_time,
@@ -34,60 +37,61 @@ def failed(code: int) -> Reply:
     return {"status": "fail", "description": "a sentence", "code": code}
 
 
-def a_job(*possible: Standing | None) -> Job:
+def a_job(*possible: JobState | None) -> Job:
     return Job("job", set(possible))
 
 
-def heed(job: Job, method: Method, reply: Reply | None, terms: Terms | None = None, disturbed: bool = False) -> Any:
-    return job.heed(method, terms, reply, disturbed=disturbed)
+def judge(job: Job, method: str, reply: Reply | None, terms: Terms | None = None, disturbed: bool = False) -> Any:
+    return job.judge(method, terms, reply, disturbed=disturbed)
 
 
 def test_true_answers_are_taken_in() -> None:
     job = a_job(None)
-    assert heed(job, Method.ADD, described(OLD, "2026-01-02 02:30:00"), OLD) is None
-    assert heed(job, Method.ADD, failed(409), NEW) is None
-    assert heed(job, Method.PAUSE, described(OLD, None)) is None
-    assert heed(job, Method.MODIFY, described(NEW, None), NEW) is None
-    assert job.possible == {Standing(NEW, paused=True)}
-    assert heed(job, Method.RESUME, described(NEW, "2026-01-02 03:00:00")) is None
-    assert heed(job, Method.REMOVE, described(NEW, None)) is None
-    assert heed(job, Method.GET, failed(404)) is None
+    assert judge(job, ADD, described(OLD, "2026-01-02 02:30:00"), OLD) is None
+    assert judge(job, ADD, failed(409), NEW) is None
+    assert judge(job, PAUSE, described(OLD, None)) is None
+    assert judge(job, MODIFY, described(NEW, None), NEW) is None
+    assert job.possible == {JobState(NEW, paused=True)}
+    assert judge(job, RESUME, described(NEW, "2026-01-02 03:00:00")) is None
+    assert judge(job, REMOVE, described(NEW, None)) is None
+    assert judge(job, GET, failed(404)) is None
     assert job.possible == {None}
 
 
 @pytest.mark.parametrize(
-    ("standing", "method", "reply"),
+    ("state", "method", "reply"),
     [
-        (None, Method.ADD, failed(409)),
-        (None, Method.PAUSE, described(OLD, None)),
-        (Standing(OLD), Method.ADD, described(NEW, "2026-01-02 03:00:00")),
-        (Standing(OLD), Method.GET, failed(404)),
-        (Standing(OLD), Method.REMOVE, failed(404)),
-        (Standing(OLD), Method.GET, failed(500)),
-        (Standing(OLD), Method.MODIFY, described(OLD, "2026-01-02 02:30:00")),
-        (Standing(OLD), Method.PAUSE, described(OLD, "2026-01-02 02:30:00")),
-        (Standing(OLD), Method.GET, described(OLD, None)),
-        (Standing(OLD), Method.GET, described(OLD, "2026-01-02 01:59:00")),
+        (None, ADD, failed(409)),
+        (None, PAUSE, described(OLD, None)),
+        (JobState(OLD), ADD, described(NEW, "2026-01-02 03:00:00")),
+        (JobState(OLD), GET, failed(404)),
+        (JobState(OLD), PAUSE, failed(404)),
+        (JobState(OLD), REMOVE, failed(404)),
+        (JobState(OLD), GET, failed(500)),
+        (JobState(OLD), MODIFY, described(OLD, "2026-01-02 02:30:00")),
+        (JobState(OLD), PAUSE, described(OLD, "2026-01-02 02:30:00")),
+        (JobState(OLD), GET, described(OLD, None)),
+        (JobState(OLD), GET, described(OLD, "2026-01-02 01:59:00")),
     ],
 )
-def test_untrue_answers_are_named(standing: Standing | None, method: Method, reply: Reply) -> None:
-    assert heed(a_job(standing), method, reply, NEW)
+def test_untrue_answers_are_named(state: JobState | None, method: str, reply: Reply) -> None:
+    assert judge(a_job(state), method, reply, NEW)
 
 
 def test_a_call_without_a_definite_answer_leaves_both_states_open() -> None:
-    job = a_job(Standing(OLD))
-    assert heed(job, Method.MODIFY, failed(504), NEW) is None
-    assert job.possible == {Standing(OLD), Standing(NEW)}
-    assert heed(job, Method.GET, described(NEW, "2026-01-02 03:00:00")) is None
-    assert job.possible == {Standing(NEW)}
-    assert heed(job, Method.REMOVE, None) is None
-    assert job.possible == {Standing(NEW), None}
+    job = a_job(JobState(OLD))
+    assert judge(job, MODIFY, failed(504), NEW) is None
+    assert job.possible == {JobState(OLD), JobState(NEW)}
+    assert judge(job, GET, described(NEW, "2026-01-02 03:00:00")) is None
+    assert job.possible == {JobState(NEW)}
+    assert judge(job, REMOVE, None) is None
+    assert job.possible == {JobState(NEW), None}
     assert job.retired
 
 
 def test_a_remove_that_was_delivered_twice_may_answer_404() -> None:
-    job = a_job(Standing(OLD))
-    assert heed(job, Method.REMOVE, failed(404), disturbed=True) is None
+    job = a_job(JobState(OLD))
+    assert judge(job, REMOVE, failed(404), disturbed=True) is None
     assert job.possible == {None}
 
 

@@ -1,4 +1,4 @@
-"""The soak restores what was backed up, and says so when a snapshot does not hold it."""
+"""The soak restores backups, and names the files that a snapshot lacks or has changed."""
 
 import subprocess
 import tomllib
@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.soak.repository import POLICY, Repository
+
+pytestmark = pytest.mark.programs
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from devstack import processes
-from tests.conftest import ROOT
+from lab.parts.places import ROOT
+
+pytestmark = pytest.mark.programs
 
 KILLS = 4
 OPTIONS = ("--minutes=10", "--seed=3", "--every=4", f"--kills={KILLS}", "--callers=2", "--down=0", "--slowness=0.3")

@@ -1,33 +1,28 @@
-"""Servers and RPC services of its own that a test may kill, freeze and start again."""
+"""Servers that a test may kill, freeze and start again."""
 
 import os
-import signal
 import subprocess
-import sys
-import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psutil
 from kombu import Connection
-from kombu.exceptions import OperationalError
 
 from devstack import compose, machine, processes
 from devstack.compose import ServiceSpec
 from devstack.log import LogStream
 from devstack.ports import Ports
-from tests.conftest import ROOT, ZONE, eventually, heeds_sigterm
+from lab.parts.places import ROOT
+from lab.parts.waiting import eventually
 
 PATIENCE = 90
-LEAVES_WITHIN = 25
-"""Seconds in which an RPC process ends that is told to; temporal-dev.yml kills it after 30."""
 
 
 class Servers(AbstractContextManager["Servers"]):
-    """Temporal and RabbitMQ as temporal-dev.yml describes them; what they know outlives their deaths in files."""
+    """Temporal and RabbitMQ as temporal-dev.yml describes them; their data outlives them in files."""
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
@@ -58,7 +53,7 @@ class Servers(AbstractContextManager["Servers"]):
         self._ports.__exit__(kind, error, trace)
 
     def consumers(self) -> int:
-        """Return how many RPC processes RabbitMQ hands calls to."""
+        """Return the number of RPC processes that RabbitMQ hands calls to."""
         with Connection(self.amqp_uri, connect_timeout=5) as connection:
             try:
                 return int(connection.default_channel.queue_declare("rpc-scheduler", passive=True).consumer_count)
@@ -125,76 +120,3 @@ class Server:
             yield
         finally:
             self.process.resume()
-
-
-class RpcProcess(AbstractContextManager["RpcProcess"]):
-    """`python -m rpc_service`, killed at the end of the block if it still runs; its output goes to a file."""
-
-    def __init__(self, servers: Servers, amqp_uri: str = "", temporal_address: str = "") -> None:
-        self._log = servers.state_dir / f"rpc-{uuid.uuid4().hex}.log"
-        with self._log.open("w") as output:
-            self.process = psutil.Popen(
-                [sys.executable, "-m", "rpc_service"],
-                cwd=ROOT,
-                env={
-                    **os.environ,
-                    "AMQP_URI": amqp_uri or servers.amqp_uri,
-                    "TEMPORAL_ADDRESS": temporal_address or servers.temporal_address,
-                    "SCHEDULER_TIMEZONE": ZONE,
-                    "SCHEDULER_LOG_FORMAT": "json",
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
-
-    def kill(self) -> None:
-        """kill -9, if it still runs."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(PATIENCE)
-
-    def leave(self) -> int:
-        """Ask it to end (SIGTERM) as soon as it listens to that; returns its exit code."""
-        eventually(lambda: heeds_sigterm(self.process.pid), PATIENCE)
-        self.process.send_signal(signal.SIGTERM)
-        code: int = self.process.wait(LEAVES_WITHIN)
-        return code
-
-    @property
-    def said(self) -> str:
-        """Its log."""
-        return self._log.read_text()
-
-    @property
-    def resident(self) -> int:
-        """Bytes of memory that it holds."""
-        held: int = self.process.memory_info().rss
-        return held
-
-
-@contextmanager
-def rpc_processes(servers: Servers, count: int = 1) -> Iterator[list[RpcProcess]]:
-    """Run so many RPC processes from the moment on at which all of them take calls."""
-    with ExitStack() as stack:
-        running = [stack.enter_context(RpcProcess(servers)) for _ in range(count)]
-        serving(servers, count)
-        yield running
-
-
-def serving(servers: Servers, count: int) -> None:
-    """Wait until so many RPC processes take calls."""
-
-    def reached() -> bool:
-        try:
-            return servers.consumers() == count
-        except (OperationalError, OSError):
-            return False
-
-    eventually(reached, PATIENCE)

@@ -1,0 +1,1 @@
+"""Parts that benchmarks, soaks and tests share."""

@@ -1,0 +1,25 @@
+"""Surroundings of an activity's attempt."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import Client
+from temporalio.testing import ActivityEnvironment
+
+from activities.restic.backup import TIME_TO_STOP
+
+
+def attempt_of(number: int = 1, client: Client | None = None, task_queue: str = "none") -> ActivityEnvironment:
+    """An activity's surroundings: it was scheduled and taken just now, and has 100 s to back up."""
+    environment = ActivityEnvironment(client=client)
+    now, limit = datetime.now(UTC), timedelta(seconds=100) + TIME_TO_STOP
+    environment.info = replace(
+        environment.info,
+        attempt=number,
+        task_queue=task_queue,
+        scheduled_time=now,
+        started_time=now,
+        start_to_close_timeout=limit,
+        schedule_to_close_timeout=limit,
+    )
+    return environment
