@@ -3,11 +3,14 @@
 import ast
 import inspect
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from backup_scheduler.contract.methods import METHODS, SERVICE
+from backup_scheduler.policies.file import ListedPolicy
 from lab.parts.places import ROOT
+from workflows.engines import ENGINES
 
 LONGEST_FILE = 300
 PARTS = {
@@ -39,7 +42,7 @@ FAMILIES = {
 """Each family and module of the middle, and those that it may import."""
 
 GATEWAY = {"faults": set(), "listing": {"faults"}, "changes": {"faults"}, "jobs": {"changes", "faults", "listing"}}
-ENGINES = ("restic", "http")
+ENGINE_PACKAGES = {path.parent.name for path in (ROOT / "activities").glob("*/__init__.py")}
 
 
 def modules_of(part: str) -> list[Path]:
@@ -87,9 +90,13 @@ def test_imports_between_families_point_inwards(package: str, allowed: dict[str,
             assert others <= allowed[member], f"{module.relative_to(ROOT)} imports {others - allowed[member]}"
 
 
+def test_an_engine_has_a_model_of_its_policies_a_package_of_activities_and_a_row() -> None:
+    assert {model.engine for model in get_args(ListedPolicy)} == set(ENGINES) == ENGINE_PACKAGES
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_no_engine_knows_another(engine: str) -> None:
-    others = set(ENGINES) - {engine}
+    others = ENGINE_PACKAGES - {engine}
     for module in modules_of(f"activities/{engine}"):
         assert not members_of(module, "activities") & others, module
 

@@ -35,6 +35,13 @@ def test_every_anchor_that_code_names_exists() -> None:
         assert any(anchor in anchors(place) for place in places), f"{path.relative_to(ROOT)}: {page}#{anchor}"
 
 
+def test_code_cites_a_fact_or_a_rule_by_its_anchor() -> None:
+    bare = re.compile(r"\((?:Temporal fact|contract)\)")
+    for part in ("backup_scheduler", "activities", "workflows", "rpc_service", "devstack", "lab"):
+        for path in (ROOT / part).rglob("*.py"):
+            assert not bare.search(path.read_text(encoding="utf-8")), path
+
+
 def _settings(page: str) -> set[str]:
     return set(re.findall(r"\b(?:SCHEDULER|TEMPORAL|AMQP)_[A-Z_]*[A-Z]", text(page)))
 
