@@ -139,7 +139,7 @@ def test_a_killed_worker_is_started_again(pair: tuple[Up, Up]) -> None:
     before = pair[0].healthy().pids["worker"]
     os.kill(before, signal.SIGKILL)
     eventually(lambda: pair[0].healthy().pids["worker"] != before)
-    assert "worker ended by itself (exit code -9): starting it restarted." in pair[0].log.read_text()
+    assert "worker ended by itself (exit code -9): starting it again." in pair[0].log.read_text()
 
 
 def test_a_killed_server_ends_its_stack_and_no_other(pair: tuple[Up, Up]) -> None:
