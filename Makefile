@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 CODE := backup_scheduler workflows activities rpc_service devstack lab worker.py tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check style types quick-tests demo compose-test test test-restic soak bench lint format up lock clean
+.PHONY: help setup check style types quick-tests demo compose-test test test-lab test-restic soak bench lint format up lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,8 +18,11 @@ check: setup ## lint, and run the tests that start no program, replay and archit
 demo: setup ## run the main job end to end: add a job, run it, restore its snapshot, change and remove it
 	@$(PYTHON_IN_VENV) -m devstack demo
 
-test: setup ## run all tests, in three processes (ARGS= passes options to pytest; -n 0: in one)
-	@$(PYTHON_IN_VENV) -m pytest -n 3 $(ARGS)
+test: setup ## run all tests but those of test-lab, in three processes (ARGS= passes options to pytest; -n 0: in one)
+	@$(PYTHON_IN_VENV) -m pytest -n 3 -m "not lab" $(ARGS)
+
+test-lab: setup ## run a short soak and two tiny benchmarks
+	@$(PYTHON_IN_VENV) -m pytest -n 0 -m lab tests/lab $(ARGS)
 
 test-restic: setup ## run the tests of the restic engine with newer releases of restic, built from source (ARGS= as above)
 	@tests/restic/test.sh $(ARGS)

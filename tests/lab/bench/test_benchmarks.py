@@ -14,6 +14,7 @@ from lab.parts.places import ROOT
 
 
 @pytest.mark.programs
+@pytest.mark.lab
 @pytest.mark.parametrize(("benchmark_name", "lost"), [("calls", None), ("burst", "0")])
 def test_a_tiny_run_leaves_figures_and_a_chart(benchmark_name: str, lost: str | None, tmp_path: Path) -> None:
     ran = subprocess.run(

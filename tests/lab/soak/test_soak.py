@@ -18,6 +18,7 @@ KILLS = 4
 OPTIONS = ("--minutes=10", "--seed=3", "--every=4", f"--kills={KILLS}", "--callers=2", "--down=0", "--slowness=0.3")
 
 
+@pytest.mark.lab
 @pytest.mark.timeout(600)
 def test_every_part_is_killed_once_and_nothing_is_lost(tmp_path: Path) -> None:
     said = []
