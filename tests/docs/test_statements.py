@@ -1,4 +1,4 @@
-"""What the documentation says of names, settings, rules and texts is what the code has."""
+"""Names, settings, rules and texts in the documentation are those of the code."""
 
 import hashlib
 import json
