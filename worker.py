@@ -242,7 +242,7 @@ def main() -> int:
         workflow.logger.workflow_info_on_extra = False
         asyncio.run(serve(settings, policies))
     except ConfigurationError as error:
-        print(f"worker: {error}", file=sys.stderr)  # noqa: T201
+        print(f"worker: {error}", file=sys.stderr)  # noqa: T201  # logs are not set up yet
         return 2
     return 0
 

@@ -34,7 +34,7 @@ def main() -> int:
 
     fault = check(arguments.service)
     if fault:
-        print(fault)  # noqa: T201
+        print(fault)  # noqa: T201  # a command line answers on its output
     return 1 if fault else 0
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import expandvars  # type: ignore[import-untyped]
+import expandvars  # type: ignore[import-untyped]  # ships no type information
 import yaml
 from pydantic import BaseModel
 

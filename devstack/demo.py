@@ -189,7 +189,7 @@ def _show_result(result: BackupResult) -> None:
 def _restore(target: Path, result: BackupResult, restic: dict[str, str]) -> None:
     command = ["restic", "restore", str(result.snapshot_id), "--target", str(target)]
     _console.print(" ".join(command), style="cyan")
-    subprocess.run(command, env={**os.environ, **restic}, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+    subprocess.run(command, env={**os.environ, **restic}, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  # our own command
     found = comparison.compare(_REPOSITORY, target / _REPOSITORY.relative_to("/"), result.started_at.timestamp())
     if found.different or not found.same:
         raise StackError(f"these restored files differ from those in {_REPOSITORY}: {found.different[:10]}")

@@ -21,7 +21,7 @@ def main() -> int:
     try:
         settings = load_settings()
     except ConfigurationError as error:
-        print(f"rpc_service: {error}", file=sys.stderr)  # noqa: T201
+        print(f"rpc_service: {error}", file=sys.stderr)  # noqa: T201  # logs are not set up yet
         return 2
     run([SchedulerService], {"AMQP_URI": settings.amqp_uri.get_secret_value(), "max_workers": settings.rpc_workers})
     return 0

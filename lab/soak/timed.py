@@ -97,5 +97,5 @@ class TimedSchedules:
             wanted = timed.schedule(self._task_queue)
             handle = self._client.get_schedule_handle(schedule_id(timed.scheduler_id))
             while (await handle.describe()).schedule.spec.end_at != timed.end:
-                await handle.update(lambda _, wanted=wanted: ScheduleUpdate(wanted))  # type: ignore[misc]
+                await handle.update(lambda _, wanted=wanted: ScheduleUpdate(wanted))  # type: ignore[misc]  # mypy infers no lambda with a default
             timed.settled = datetime.now(UTC)

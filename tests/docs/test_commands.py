@@ -135,7 +135,7 @@ async def test_a_job_with_an_odd_id_is_triggered_and_found_as_the_product_and_th
     [line] = [line for line in details.splitlines() if line.startswith("* to run it now: ")]
     fence = re.search(r"(?<!`)(`+)(?!`) ?(.*?) ?(?<!`)\1(?!`)", line)  # a code span of Markdown
     assert fence
-    subprocess.run(["bash", "-c", fence[2]], env=environ, check=True, capture_output=True)  # noqa: ASYNC221
+    subprocess.run(["bash", "-c", fence[2]], env=environ, check=True, capture_output=True)  # noqa: ASYNC221  # nothing else runs
     eventually(lambda: listed("workflow", f'WorkflowId STARTS_WITH "backup-{before}"', environ))
     eventually(lambda: listed("schedule", f'BackupSchedulerId STARTS_WITH "{before}"', environ) == [scheduler_id])
     if odd not in ('"', "\\"):

@@ -75,7 +75,7 @@ async def test_new_terms_leave_out_the_window_that_is_open_already(temporal: Cli
     for each in ids:
         handle = temporal.get_schedule_handle(each)
         update = ScheduleUpdate(schedule_for(daily(each, tomorrow), "nobody's"))
-        await handle.update(lambda _, update=update: update)  # type: ignore[misc]
+        await handle.update(lambda _, update=update: update)  # type: ignore[misc]  # mypy infers no lambda with a default
         assert (await handle.describe()).info.next_action_times[0] >= tomorrow
 
 

@@ -60,7 +60,7 @@ async def test_add_makes_a_schedule_and_describes_the_job(
         "next_run_time": shown(current.info.next_action_times[0]),
     }
     [interval] = current.schedule.spec.intervals
-    first = datetime.fromtimestamp(0, UTC) + interval.offset  # type: ignore[operator]
+    first = datetime.fromtimestamp(0, UTC) + interval.offset  # type: ignore[operator]  # an interval of ours has an offset
     assert interval.every == timedelta(days=3)
     assert first.astimezone(UTC).astimezone(ZoneInfo(ZONE)).minute == 1
     assert current.schedule.spec.jitter == timedelta(hours=2)

@@ -123,7 +123,9 @@ def make_up(change: Change, days: int, duration: int, random: Random) -> Story:
     first = start_on(first_day, start_time, local.tzinfo)  # type: ignore[arg-type]  # it is a ZoneInfo
     places = random.choice([*((place,) for place in PLACES), *([tuple(random.choices(PLACES, k=7))] * 5)])
 
-    dues = [start_on(first_day + timedelta(days=number * days), start_time, local.tzinfo) for number in (1, 2)]  # type: ignore[arg-type]
+    zone = local.tzinfo
+    assert isinstance(zone, ZoneInfo)
+    dues = [start_on(first_day + timedelta(days=number * days), start_time, zone) for number in (1, 2)]
 
     def near_the_change(longest: timedelta) -> Span:
         """Return a time that ends close to a start, or begins somewhere."""
@@ -288,7 +290,7 @@ def main() -> int:
             tried, wrong = tried + count, wrong + len(bad)
             for story, what in bad[:3]:
                 print(story, *what, sep="\n  ")  # noqa: T201 - what it is for
-    print(f"{len(found)} changes, {tried} stories, wrong: {wrong}")  # noqa: T201
+    print(f"{len(found)} changes, {tried} stories, wrong: {wrong}")  # noqa: T201  # a command line
     return 1 if wrong or not tried else 0
 
 
