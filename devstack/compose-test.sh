@@ -40,6 +40,7 @@ end() {
     compose down --volumes --timeout 20 >/dev/null 2>&1 || true
     kill "$dockerd" 2>/dev/null || true
     wait "$dockerd" 2>/dev/null || true
+    umount "$folder"/exec/netns/* 2>/dev/null || true # the engine leaves it mounted, and the folder could not be removed
     [ "$code" = 0 ] && say "all of it worked" || say "failed with code $code" >&2
     exit "$code"
 }

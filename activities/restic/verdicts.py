@@ -81,6 +81,10 @@ _TEXTS = (
     ("resolving password failed: fork/exec", Verdict.NO_PASSWORD),
     ("invalid pattern", Verdict.BAD_PATTERN),
     ("host key verification failed", Verdict.WRONG_HOST_KEY),
+    (
+        "remote host identification has changed",
+        Verdict.WRONG_HOST_KEY,
+    ),  # restic may miss ssh's last line
     ("no space left", Verdict.NO_SPACE),
     ("quota exceeded", Verdict.NO_SPACE),
     ("unable to create lock", Verdict.LOCKED),

@@ -29,6 +29,8 @@ from activities.restic.verdicts import Verdict, explain, judge
         (1, "Fatal: config or key 11 is damaged: ciphertext verification failed", Verdict.DAMAGED),
         (1, "Fatal: unable to open config file: stat /r/config: permission denied\nIs there a repository at "
             "the following location?", Verdict.NO_PERMISSION),
+        (1, "subprocess ssh: Host key verification failed.", Verdict.WRONG_HOST_KEY),
+        (1, "subprocess ssh: @ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @", Verdict.WRONG_HOST_KEY),
         (1, "dial tcp: connection refused", Verdict.UNKNOWN),
         (1, "", Verdict.UNKNOWN),
         (2, "panic", Verdict.UNKNOWN),
