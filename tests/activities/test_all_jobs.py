@@ -96,7 +96,7 @@ async def start_pass(client: Client, task_queue: str) -> WorkflowHandle[LookAfte
     return await client.start_workflow(LookAfterJobsWorkflow.run, id=f"pass-{uuid.uuid4()}", task_queue=task_queue)
 
 
-async def test_a_job_that_cannot_be_looked_after_is_told_of_and_keeps_no_other_from_it(temporal: Client) -> None:
+async def test_a_job_that_cannot_be_looked_after_is_reported_and_keeps_no_other_from_it(temporal: Client) -> None:
     address = f"127.0.0.1:{unused_port()}"
     runtime = Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address)))
     client = await Client.connect(

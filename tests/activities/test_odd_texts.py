@@ -59,7 +59,7 @@ async def test_odd_answers_are_asked_for_once_and_recorded(temporal: Client) -> 
         assert (results[path].outcome, answer.body) == (Outcome.COMPLETED, body)
 
 
-async def test_odd_words_of_restic_are_told_as_far_as_they_can_be(
+async def test_odd_words_of_restic_are_reported_as_far_as_they_can_be(
     restic: Restic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = r"""#!/bin/sh

@@ -146,7 +146,7 @@ def dead_folder(tmp_path: Path) -> Iterator[Path]:
     subprocess.run([*rights, "umount", "--lazy", str(folder)], check=True)
 
 
-async def test_a_file_system_that_gave_up_is_told_and_tried_again(restic: Restic, dead_folder: Path) -> None:
+async def test_a_file_system_that_gave_up_is_reported_and_tried_again(restic: Restic, dead_folder: Path) -> None:
     folder = dead_folder
     error = await refused(restic.policy(paths=[folder]))
     assert not error.non_retryable

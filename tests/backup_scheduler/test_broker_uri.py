@@ -32,7 +32,7 @@ ENCODE = "user and password must be percent-encoded"
         ("amqp://u:pass@host/;", "node 2: must begin with amqp://"),
     ],
 )
-def test_a_wrong_uri_is_told_with_what_would_be_right_and_without_its_password(uri: str, fault: str) -> None:
+def test_a_wrong_uri_is_refused_with_what_would_be_right_and_without_its_password(uri: str, fault: str) -> None:
     fault_found = fault_of(uri)
     assert fault_found is not None
     assert fault in fault_found

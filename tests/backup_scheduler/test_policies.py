@@ -35,7 +35,7 @@ def faults(folder: Path, text: str) -> str:
     return str(caught.value)
 
 
-def test_the_example_is_read_as_it_stands() -> None:
+def test_the_example_is_read_unchanged() -> None:
     policies = read(Path("examples/policies.toml"))
     documents, database = policies["documents"], policies["database"]
     assert isinstance(documents, ResticPolicy)
@@ -79,7 +79,7 @@ def test_a_fault_is_named_with_what_would_be_right(tmp_path: Path, fields: str, 
     assert "sesame" not in message
 
 
-def test_several_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_several_faults_are_named_at_once(tmp_path: Path) -> None:
     message = faults(tmp_path, 'x = 1\n[policies]\na = 2\n[policies.b]\ntype = "http"\n')
     assert "'x' is not known" in message
     assert "policy 'a' must be a table, [policies.a]" in message
@@ -108,7 +108,7 @@ VALUES = ['"http"', '"restic"', '"/x"', '""', "1", "-1", "1.5", "inf", "true", "
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES)))
-def test_whatever_stands_in_a_policy_is_read_or_refused_in_one_line(fields: dict[str, str]) -> None:
+def test_any_policy_is_read_or_refused_in_one_line(fields: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = written(Path(folder), "[policies.p]\n" + "\n".join(f"{key} = {value}" for key, value in fields.items()))
         try:
@@ -149,7 +149,7 @@ def test_a_backup_url_that_is_none_is_refused_without_quoting_it() -> None:
     assert "sesame" not in str(caught.value)
 
 
-def test_a_dot_in_a_name_that_is_not_quoted_is_told(tmp_path: Path) -> None:
+def test_a_dot_in_a_name_that_is_not_quoted_is_named(tmp_path: Path) -> None:
     said = faults(tmp_path, '[policies.db.prod]\ntype = "http"\nurl = "http://h/"\n')
     assert said.endswith(
         """policy 'db': type must be 'http' or 'restic'; a name with a dot is quoted: [policies."db.prod"]"""

@@ -59,7 +59,7 @@ def test_the_backup_url_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ("AMQP_URI", "localhost", "must begin with amqp:// or amqps://"),
     ],
 )
-def test_a_wrong_value_is_told_with_its_rule(
+def test_a_wrong_value_is_refused_with_its_rule(
     variable: str, value: str, rule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -85,6 +85,6 @@ def test_what_kubernetes_sets_for_a_service_named_scheduler_is_no_misspelt_setti
     }
 
 
-def test_the_place_of_the_policy_file_is_told_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_place_of_the_policy_file_is_named_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCHEDULER_POLICIES", "policies.toml")
     assert settings.load_settings().policies == Path.cwd() / "policies.toml"

@@ -35,7 +35,7 @@ def test_without_an_address_it_is_the_default() -> None:
 
 
 @pytest.mark.parametrize("line", ["api_key = s3cret", 'api_key = "s3cret', 'tls = "s3cret"'])
-def test_a_file_with_profiles_that_cannot_be_read_is_told_without_what_stands_in_it(
+def test_a_file_with_profiles_that_cannot_be_read_is_named_without_its_content(
     line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "temporal.toml"

@@ -29,7 +29,7 @@ def test_a_text_becomes_one_line_that_can_be_encoded(text: str, cleaned: str) ->
 
 
 @given(anything)
-def test_any_text_can_be_told(text: str) -> None:
+def test_any_text_can_be_sent(text: str) -> None:
     report = BackupReport(outcome=Outcome.COMPLETED, message=text, warnings=[text], snapshot_id=text)
     assert BackupReport.model_validate_json(report.model_dump_json()) == report
     assert report.message == clean(report.message), "cleaning again changes nothing"

@@ -40,7 +40,7 @@ def here(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_systemd_takes_the_unit_as_it_stands(unit: str, here: Path) -> None:
+def test_systemd_takes_the_unit_unchanged(unit: str, here: Path) -> None:
     checked = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(here / unit)], capture_output=True, text=True, check=False
     )

@@ -48,7 +48,7 @@ def masked(text: str) -> str:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(language == "python" for language, _ in blocks(page))])
-def test_python_snippets_print_what_stands_below_them(page: str, beside_the_stack: Path) -> None:
+def test_python_snippets_print_what_is_below_them(page: str, beside_the_stack: Path) -> None:
     shown = [(language, block) for language, block in blocks(page) if language in ("python", "json")]
     script = "\n".join(block for language, block in shown if language == "python")
     ran = subprocess.run(

@@ -163,7 +163,7 @@ def test_the_system_schedule_is_explained() -> None:
 
 
 @pytest.mark.programs
-def test_every_tctl_command_stands_beside_the_same_one_of_temporal() -> None:
+def test_every_tctl_command_is_beside_the_same_one_of_temporal() -> None:
     table = rows("docs/operations.md", "The same with tctl")
     ours = {" ".join(command.split()[2:3]) for command in commands("docs/operations.md", "temporal")}
     assert table

@@ -225,7 +225,7 @@ def test_an_add_that_is_delivered_again_succeeds_and_a_second_add_does_not(wire:
     assert_fails(wire.reply()["result"], 409)
 
 
-def test_requests_with_one_correlation_id_are_told_apart_by_what_they_ask_for(wire: Wire, scheduler_id: str) -> None:
+def test_requests_with_one_correlation_id_differ_by_what_they_ask_for(wire: Wire, scheduler_id: str) -> None:
     for method, policy_name in ((ADD, "one"), (MODIFY, "two"), (MODIFY, "three"), (MODIFY, "two")):
         wire.send(method, {"args": [scheduler_id, policy_name, *TERMS[1:]], "kwargs": {}}, correlation_id="always")
         assert job(wire.reply()["result"])["kwargs"]["policy_name"] == policy_name

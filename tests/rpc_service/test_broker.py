@@ -145,7 +145,7 @@ def test_a_call_whose_answers_all_come_to_nothing_is_dropped(
         assert messages(private_broker) == 0
 
 
-def test_another_service_that_takes_calls_from_the_queue_is_told_of_loudly(
+def test_another_service_that_takes_calls_from_the_queue_is_reported_loudly(
     stack: StackInfo, private_broker: str, tmp_path: Path
 ) -> None:
     with a_service(private_broker, stack) as output, a_foreign_service(private_broker, tmp_path):

@@ -167,7 +167,7 @@ def test_wrong_settings_end_it_with_one_sentence_and_code_2(start: list[str]) ->
 
 
 @pytest.mark.programs
-def test_a_wrong_broker_on_the_command_line_of_nameko_is_told_in_one_sentence_without_its_password() -> None:
+def test_a_wrong_broker_on_the_command_line_of_nameko_is_refused_in_one_sentence_without_its_password() -> None:
     ended = subprocess.run(
         [*STARTS["nameko run"], "--broker", "amqp://user:pa#55word@127.0.0.1:5672/"],
         cwd=ROOT,

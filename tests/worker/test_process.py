@@ -116,7 +116,7 @@ async def test_a_worker_says_when_it_is_ready(temporal_server: WorkflowEnvironme
         assert (await ended(process))[0] == 0
 
 
-async def test_a_wrong_policy_file_is_told_in_a_line_and_with_code_2(tmp_path: Path) -> None:
+async def test_a_wrong_policy_file_ends_it_with_one_line_and_code_2(tmp_path: Path) -> None:
     file = tmp_path / "policies.toml"
     file.write_text("[policies.p]\n")
     async with worker_process(SCHEDULER_POLICIES=str(file)) as process:
@@ -125,7 +125,7 @@ async def test_a_wrong_policy_file_is_told_in_a_line_and_with_code_2(tmp_path: P
     assert log == f"worker: the policy file {file} is wrong: policy 'p': type must be 'http' or 'restic'\n"
 
 
-async def test_a_metrics_address_that_cannot_be_used_is_told_in_a_line_and_with_code_2() -> None:
+async def test_a_metrics_address_that_cannot_be_used_ends_it_with_one_line_and_code_2() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -196,7 +196,7 @@ async def namespace_with(server: WorkflowEnvironment, **attributes: IndexedValue
     return name
 
 
-async def test_search_attributes_that_cannot_be_made_are_told_with_the_command_that_makes_them(
+async def test_missing_search_attributes_are_logged_with_the_command_that_makes_them(
     temporal_server: WorkflowEnvironment,
 ) -> None:
     keyword, text = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD, IndexedValueType.INDEXED_VALUE_TYPE_TEXT

@@ -190,7 +190,7 @@ async def test_a_target_that_stays_down_is_tried_until_the_window_ends_but_for_1
     assert len(target.received) > 8
 
 
-async def test_progress_of_restic_is_told_while_it_runs(
+async def test_progress_of_restic_shows_while_it_runs(
     temporal: Client, restic: Restic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", restic.slow_path())

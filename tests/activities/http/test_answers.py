@@ -220,5 +220,5 @@ def test_any_body_is_unpacked_or_left(body: bytes, encoding: str) -> None:
         ("", b"x" * 100_000, "h answered 400 Bad: " + "x" * 300 + "…"),
     ],
 )
-def test_a_refusal_is_told_with_the_beginning_of_its_body(content_type: str, body: bytes, sentence: str) -> None:
+def test_a_refusal_is_reported_with_the_beginning_of_its_body(content_type: str, body: bytes, sentence: str) -> None:
     assert describe("h", answered(content_type, status=400, reason="Bad"), body) == sentence

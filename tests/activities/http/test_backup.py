@@ -112,7 +112,7 @@ async def test_credentials_in_the_fallback_url_are_used_and_stay_unsaid(target: 
     assert error.message == "127.0.0.1 answered 401 Unauthorized"
 
 
-async def test_what_a_service_says_of_a_refusal_is_told_without_the_secrets_that_it_was_sent(
+async def test_what_a_service_says_of_a_refusal_is_reported_without_the_secrets_that_it_was_sent(
     target: BackupService, tmp_path: Path
 ) -> None:
     token_file = tmp_path / "token"

@@ -122,7 +122,7 @@ async def test_the_body_of_a_redirect_is_not_waited_for(target: BackupService) -
         (b"HTTP/1.1 " + b"x" * 70_000, "got more than 65536 bytes when reading status line"),
     ],
 )
-async def test_how_an_exchange_broke_off_is_told(sent: bytes, words: str) -> None:
+async def test_how_an_exchange_broke_off_is_reported(sent: bytes, words: str) -> None:
     async with odd_service() as service:
         service.answers = {"/start?k=sesame": sent}
         error = await refused(HttpTarget(url=SecretStr(f"{service.url}?k=sesame")))

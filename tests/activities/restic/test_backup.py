@@ -158,7 +158,7 @@ async def test_a_location_that_cannot_be_reached_is_tried_again_without_its_cred
         (ActivityCancellationDetails(worker_shutdown=True), ApplicationError),
     ],
 )
-async def test_a_backup_that_is_stopped_is_gone_with_its_lock_and_told_its_progress(
+async def test_a_backup_that_is_stopped_is_gone_with_its_lock_and_showed_its_progress(
     restic: Restic, details: ActivityCancellationDetails, error: type[BaseException]
 ) -> None:
     environment = attempt_of()

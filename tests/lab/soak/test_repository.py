@@ -43,7 +43,7 @@ async def test_the_latest_snapshot_of_each_job_is_restored_and_right(repository:
     assert await repository.restore_latest() == (2, [])
 
 
-async def test_a_snapshot_without_files_is_told(repository: Repository) -> None:
+async def test_a_snapshot_without_files_is_found(repository: Repository) -> None:
     back_up(repository, "one", "--exclude=*.bin")
     count, differences = await repository.restore_latest()
     assert count == 1
@@ -51,7 +51,7 @@ async def test_a_snapshot_without_files_is_told(repository: Repository) -> None:
     assert len(differences) == 21
 
 
-async def test_a_snapshot_with_other_bytes_is_told(repository: Repository) -> None:
+async def test_a_snapshot_with_other_bytes_is_found(repository: Repository) -> None:
     file = source(repository) / "7.bin"
     right = file.read_bytes()
     file.write_bytes(right[:-1] + b"?")
@@ -60,7 +60,7 @@ async def test_a_snapshot_with_other_bytes_is_told(repository: Repository) -> No
     assert (await repository.restore_latest())[1] == ["job=one: 7.bin was not restored as it was"]
 
 
-async def test_a_snapshot_of_what_was_there_before_the_backup_is_told(repository: Repository) -> None:
+async def test_a_snapshot_of_what_was_there_before_the_backup_is_found(repository: Repository) -> None:
     changing = source(repository) / "changing.bin"
     outdated = changing.read_bytes()
     repository.change()
