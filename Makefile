@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 CODE := backup_scheduler workflows activities rpc_service devstack lab worker.py tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check style types quick-tests demo compose-test test test-lab test-restic soak bench lint format up lock clean
+.PHONY: help setup check style types quick-tests demo compose-test test test-lab test-restic soak bench judge lint format up lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ soak: setup ## kill parts of a stack under load for MINUTES (10), then look for 
 
 bench: setup ## measure beside the bare SDK and the replaced service, in under 15 minutes (ARGS= picks benchmarks)
 	@$(PYTHON_IN_VENV) -m lab.bench $(ARGS)
+
+judge: setup ## plant faults in copies of the project, and see that a test or the soak catches each (ARGS= picks them)
+	@$(PYTHON_IN_VENV) -m lab.judge $(ARGS)
 
 lint: setup style types ## check style and types
 

@@ -1,0 +1,53 @@
+"""Faults in the calls: terms, answers, changes of jobs."""
+
+from lab.judge.planted import Planted, planted, tests
+
+_METHODS = "tests/rpc_service/test_methods.py"
+_SCHEDULES = "tests/backup_scheduler/test_schedules.py"
+
+PLANTED: tuple[Planted, ...] = (
+    planted(
+        "missed runs are made up for as far back as ten seconds only",
+        "backup_scheduler/jobs/terms.py",
+        "return max(timedelta(seconds=self.misfire_grace_time), _SHORTEST_CATCH_UP)",
+        "return _SHORTEST_CATCH_UP",
+        tests(f"{_SCHEDULES}::test_misfire_grace_time_becomes_the_catch_up_window_of_at_least_10_seconds"),
+    ),
+    planted(
+        "a run that comes due while the one before goes on is skipped",
+        "backup_scheduler/jobs/to_schedule.py",
+        "SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ALL,",
+        "SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP,",
+        tests(f"{_SCHEDULES}::test_runs_wait_for_one_another_and_a_bad_night_does_not_stop_later_ones"),
+    ),
+    planted(
+        "modify lets a paused job run again",
+        "backup_scheduler/temporal/stored_jobs.py",
+        "            wanted.state.paused = True\n",
+        "",
+        tests(f"{_METHODS}::test_modify_leaves_a_paused_job_paused"),
+    ),
+    planted(
+        "a change that Temporal lost is not made again",
+        "rpc_service/gateway/changes.py",
+        "while (current := await intact(stored)).paused != paused:",
+        "if (current := await intact(stored)).paused != paused:",
+        tests("tests/rpc_service/test_gateway.py::test_control_calls_close_together_all_take_effect"),
+    ),
+    planted(
+        "an add takes over the job that another caller made",
+        "rpc_service/gateway/changes.py",
+        "if not made_now and not current.was_made_by(request_id):",
+        "if False:",
+        tests(f"{_METHODS}::test_adding_an_id_twice_is_a_conflict_and_changes_nothing"),
+    ),
+    planted(
+        "a remove that is delivered again removes the job that was added since",
+        "rpc_service/gateway/jobs.py",
+        "if redelivered and await stored.was_deleted_by(request_id):",
+        "if False:",
+        tests(
+            "tests/rpc_service/test_delivered_again.py::test_a_remove_that_comes_again_leaves_a_job_that_was_added_since"
+        ),
+    ),
+)
