@@ -1,4 +1,4 @@
-"""A backup service that answers with any bytes, and the requests that it got."""
+"""A backup service that answers with any bytes, broken HTTP too, which aiohttp cannot send; and the requests it got."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
