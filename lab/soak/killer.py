@@ -38,11 +38,20 @@ class Kill:
     at: float
     recovered: float | None = None
     """Moment by which a later call had been answered with 200, and a run that came due later had reached its target."""
+    given_up: float | None = None
+    """Moment at which the soak stopped waiting for that."""
+
+    @property
+    def end(self) -> float:
+        """Moment since which the stack counts as whole again; infinite while the soak waits for that.
+
+        A stack that has not recovered in time has failed, and is no excuse for what comes later.
+        """
+        return next((moment for moment in (self.recovered, self.given_up) if moment is not None), math.inf)
 
     def meanwhile(self, spans: Iterable[tuple[float, float]]) -> int:
         """Return the number of these spans of time that overlap the outage."""
-        end = self.recovered or math.inf
-        return sum(began <= end and ended >= self.at for began, ended in spans)
+        return sum(began <= self.end and ended >= self.at for began, ended in spans)
 
     @property
     def seconds(self) -> float | None:
@@ -89,7 +98,7 @@ class Killer:
 
     def disturbed(self, since: float) -> bool:
         """Whether the stack was in trouble at any time since that moment."""
-        return any(kill.recovered is None or kill.recovered >= since for kill in self.kills)
+        return any(kill.end >= since for kill in self.kills)
 
     async def work(self, stop: asyncio.Event, every: float, most: int) -> None:
         """Kill a part every `every` seconds, later where the stack has not recovered by then."""
@@ -116,6 +125,7 @@ class Killer:
         gone = time.time()
         while (answered := self._prober.answered(gone)) is None or (reached := self._reached(gone)) is None:
             if time.time() > kill.at + _PATIENCE:
+                kill.given_up = time.time()
                 self._say(f"{part} {number.name}: the stack did not recover within {_PATIENCE} s")
                 return
             await asyncio.sleep(_PAUSE)
