@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleHandle
 
-from backup_scheduler.contract.methods import ADD, GET, REMOVE
+from backup_scheduler.contract.methods import ADD, GET
 from backup_scheduler.jobs.names import OUTCOME, SCHEDULER_ID
 from backup_scheduler.runs.results import BackupResult, Outcome
 from lab.parts.backup_service import BackupService
@@ -48,14 +48,3 @@ async def test_a_job_whose_start_time_is_the_next_full_minute_backs_up_then(
     assert (attributes[SCHEDULER_ID], attributes[OUTCOME]) == (scheduler_id, "completed")
     tomorrow = at + timedelta(days=1)
     assert job(call(GET, scheduler_id))["next_run_time"][:10] == f"{tomorrow:%Y-%m-%d}"
-
-
-async def test_a_backup_under_way_is_left_to_finish_when_its_job_is_removed(
-    call: Caller, temporal: Client, schedule: ScheduleHandle, scheduler_id: str
-) -> None:
-    job(call(ADD, scheduler_id, "unlisted", 1, "00:00", 0, 60))
-    await schedule.trigger()
-    run = await only_run(temporal, schedule, patience=60)
-    job(call(REMOVE, scheduler_id))
-    async with asyncio.timeout(60):
-        assert (await run.result()).outcome is Outcome.COMPLETED

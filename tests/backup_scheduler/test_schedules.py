@@ -64,6 +64,24 @@ def test_runs_wait_for_one_another_and_a_bad_night_does_not_stop_later_ones() ->
     assert not policy.pause_on_failure
 
 
+@pytest.mark.parametrize(
+    ("duration", "grace", "longest"),
+    [
+        (0, 1, timedelta(days=31, seconds=10)),
+        (0, 3600, timedelta(days=31, hours=1)),
+        (24, 60, timedelta(days=32, minutes=1)),
+        (2, 315_360_000, timedelta(days=31 + 3650, hours=2)),
+    ],
+)
+def test_temporal_ends_a_run_that_is_open_for_31_days_longer_than_it_may_wait(
+    duration: int, grace: int, longest: timedelta
+) -> None:
+    action = action_of(alignment(duration=duration, misfire_grace_time=grace))
+    assert action.execution_timeout == longest
+    assert action.run_timeout is None
+    assert action.retry_policy is None
+
+
 def test_the_run_gets_one_argument_that_knows_its_right_times_for_ever() -> None:
     [request] = action_of(alignment()).args
     assert isinstance(request, BackupRequest)

@@ -7,29 +7,25 @@ import signal
 import socket
 import uuid
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import WorkflowEnvironment
 
 from backup_scheduler.jobs.names import OUTCOME
 from backup_scheduler.runs.results import BackupResult, Outcome
-from backup_scheduler.temporal.namespace import register_search_attributes
 from lab.parts.backup_service import Answer, answering, backup_service
 from lab.parts.waiting import eventually_async
 from tests.support.backup_requests import a_request
 from tests.support.disks import small_disk
 from tests.support.policy_files import write_policies
-from tests.support.programs import binary
 from tests.support.restic_repository import Restic
 from tests.support.servers import Servers
+from tests.support.skipping_time import skipping_time
 from tests.support.workers import Runs, WorkerProcess, worker_with
 
 pytestmark = pytest.mark.programs
@@ -37,16 +33,6 @@ pytestmark = pytest.mark.programs
 GAVE_UP = "; it was tried until its time was up"
 PATIENT = 0.3
 """Seconds of waiting for an http target that never answers completely."""
-
-
-@asynccontextmanager
-async def skipping_time() -> AsyncIterator[WorkflowEnvironment]:
-    """A server on which the minutes between two attempts take no time."""
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=binary("temporal-test-server"), data_converter=pydantic_data_converter
-    ) as environment:
-        await register_search_attributes(environment.client)
-        yield environment
 
 
 async def ended(handle: WorkflowHandle[object, BackupResult]) -> BackupResult:

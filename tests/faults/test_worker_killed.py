@@ -98,7 +98,7 @@ async def test_backups_of_killed_workers_are_made_once_by_others(
             ]
 
             async def amid() -> bool:
-                writing = all(each.locks() and _packs(each) for each in folders[1:])
+                writing = all(each.locks() and each.packs() for each in folders[1:])
                 return writing and finished.exists() and len(requests) == SERVICES
 
             await eventually_async(amid)
@@ -145,10 +145,6 @@ async def _result(handle: WorkflowHandle[object, BackupResult]) -> BackupResult:
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
-
-
-def _packs(restic: Restic) -> bool:
-    return any(path.is_file() for path in (restic.repository / "data").rglob("*"))
 
 
 def _policy(restic: Restic) -> dict[str, object]:

@@ -9,6 +9,7 @@ from temporalio.client import (
     Client,
     Schedule,
     ScheduleActionStartWorkflow,
+    ScheduleDescription,
     ScheduleHandle,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
@@ -39,6 +40,12 @@ async def request_in(handle: ScheduleHandle) -> BackupRequest:
     return request
 
 
+def longest_run(description: ScheduleDescription) -> timedelta | None:
+    """Return the time after which Temporal ends a run of the schedule."""
+    assert isinstance(description.schedule.action, ScheduleActionStartWorkflow)
+    return description.schedule.action.execution_timeout
+
+
 async def test_add_makes_a_schedule_and_describes_the_job(
     call: Caller, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
@@ -66,6 +73,7 @@ async def test_add_makes_a_schedule_and_describes_the_job(
     assert current.schedule.spec.jitter == timedelta(hours=2)
     assert current.schedule.policy.catchup_window == timedelta(seconds=3600)
     assert current.schedule.policy.overlap is ScheduleOverlapPolicy.BUFFER_ALL
+    assert longest_run(current) == timedelta(days=31, hours=2 + 1)
     assert current.typed_search_attributes[SCHEDULER_ID] == scheduler_id
     assert current.typed_search_attributes[POLICY_NAME] == "documents"
     assert (await request_in(schedule)).timezone == ZONE
@@ -116,6 +124,7 @@ async def test_modify_replaces_all_terms(call: Caller, schedule: ScheduleHandle,
     current = await schedule.describe()
     assert current.schedule.spec.intervals[0].every == timedelta(days=1)
     assert current.schedule.policy.catchup_window == timedelta(seconds=120)
+    assert longest_run(current) == timedelta(days=31, seconds=120)
     assert current.typed_search_attributes[POLICY_NAME] == "pictures"
     assert current.info.next_action_times[0] == start.replace(second=0, microsecond=0)
     assert call(GET, scheduler_id)["description"] == described

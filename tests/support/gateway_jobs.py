@@ -1,12 +1,19 @@
 """Jobs and settings for tests of the gateway."""
 
+from dataclasses import replace
+from typing import Any
+
+from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
+
+from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.settings import Settings
+from backup_scheduler.temporal.stored_jobs import StoredJob
 
 SETTINGS = Settings(timezone="UTC")
 
 
-def a_job(scheduler_id: str, start_time: str = "02:01", policy_name: str = "documents") -> BackupJob:
+def a_job(scheduler_id: str, start_time: str = "02:01", policy_name: str = "documents", **others: Any) -> BackupJob:
     return BackupJob(
         scheduler_id=scheduler_id,
         policy_name=policy_name,
@@ -14,4 +21,20 @@ def a_job(scheduler_id: str, start_time: str = "02:01", policy_name: str = "docu
         start_time=start_time,
         duration=0,
         misfire_grace_time=60,
+        **others,
     )
+
+
+class PacedJob(StoredJob):
+    """A job of `tests.support.runs.make_job`; the gateway would take its interval of seconds for a fault."""
+
+    async def read(self) -> ScheduledJob | None:
+        job = await super().read()
+        if job is None:
+            return None
+        shown = DescribeScheduleResponse()
+        shown.CopyFrom(job.description)
+        [interval] = shown.schedule.spec.interval
+        interval.interval.FromTimedelta(job.request.every)
+        shown.schedule.spec.ClearField("end_time")
+        return replace(job, description=shown)

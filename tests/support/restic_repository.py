@@ -56,6 +56,18 @@ class Restic:
         # A file that restic is still writing is not a lock yet.
         return [path for path in (self.repository / "locks").iterdir() if "-tmp-" not in path.name]
 
+    def packs(self) -> list[Path]:
+        """Return the files of saved data."""
+        return [path for path in (self.repository / "data").rglob("*") if path.is_file()]
+
+    async def uploads(self) -> None:
+        """Wait until restic is past the moment in which it makes its lock, and would leave it if it were ended."""
+
+        async def uploading() -> bool:
+            return bool(self.locks() and self.packs())
+
+        await eventually_async(uploading)
+
     @asynccontextmanager
     async def locked_by_another(self) -> AsyncIterator[asyncio.subprocess.Process]:
         """Let another restic hold a lock that keeps all others out, for minutes, until it is killed."""

@@ -58,11 +58,7 @@ async def amid_a_backup(
         PATH=restic.slow_path(),
     ) as process:
         handle = await Runs(server.client, task_queue).start(a_request())
-
-        async def writing() -> bool:
-            return bool(restic.locks()) and any(path.is_file() for path in (restic.repository / "data").rglob("*"))
-
-        await eventually_async(writing)
+        await restic.uploads()
         yield process, handle, task_queue
 
 

@@ -5,21 +5,26 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psutil
 import pytest
 from aiohttp import web
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.client import (
+    Client,
+    ScheduleActionStartWorkflow,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
 from temporalio.exceptions import CancelledError
-from temporalio.testing import WorkflowEnvironment
 
 from backup_scheduler.jobs.names import OUTCOME
+from backup_scheduler.jobs.to_schedule import Alignment, schedule_for
 from backup_scheduler.runs.results import Outcome
-from backup_scheduler.temporal.namespace import register_search_attributes
 from lab.parts.backup_service import BackupService, answering
 from lab.parts.waiting import eventually_async
 from tests.support.backup_requests import a_request
-from tests.support.programs import binary
 from tests.support.restic_repository import Restic
+from tests.support.skipping_time import skipping_time
 from tests.support.workers import worker_with
 from tests.support.workflow_runs import events, failure, scheduled
 
@@ -148,6 +153,38 @@ async def test_a_cancelled_run_ends_after_its_backup_is_gone(temporal: Client, t
     await asyncio.wait_for(gone.wait(), 60)
 
 
+INTERRUPTED = """#!/bin/sh
+PATH="${{PATH#*:}}"
+case "$*" in
+*backup*) trap : INT; restic --limit-upload 4000 --pack-size 4 "$@"; code=$?; sleep 2; touch {ended}; exit $code;;
+*) exec restic "$@";;
+esac
+"""
+"""A restic that uploads 4 MB a second; after SIGINT it needs two seconds more than the real one to end."""
+
+
+async def test_a_cancelled_run_closes_only_after_its_restic_has_ended(
+    temporal: Client, restic: Restic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = restic.folder / "ended"
+    monkeypatch.setenv("PATH", restic.path_with(INTERRUPTED.format(ended=ended)))
+    restic.fill(60)
+
+    async with worker_with(temporal, {"nightly": restic.policy()}) as runs:
+        handle = await runs.start(a_request())
+        await restic.uploads()
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError) as caught:
+            await handle.result()
+        assert isinstance(caught.value.cause, CancelledError)
+        assert "restic" not in [child.name() for child in psutil.Process().children(recursive=True)]
+        assert restic.locks() == []
+        closed = (await handle.describe()).close_time
+    assert closed is not None
+    assert closed >= datetime.fromtimestamp(ended.stat().st_mtime, UTC)
+    assert "[]" in await restic("snapshots", "--json")
+
+
 async def test_a_worker_that_stops_hands_its_run_to_another_at_once(temporal: Client, target: BackupService) -> None:
     asked = asyncio.Event()
 
@@ -176,18 +213,32 @@ async def test_a_target_that_stays_down_is_tried_until_the_window_ends_but_for_1
 ) -> None:
     target.answers = [answering(503)]
     async with (
-        await WorkflowEnvironment.start_time_skipping(
-            test_server_existing_path=binary("temporal-test-server"), data_converter=pydantic_data_converter
-        ) as skipping,
+        skipping_time() as skipping,
         worker_with(skipping.client, {"nightly": target.policy(timeout=1)}) as runs,
     ):
-        await register_search_attributes(skipping.client)
         handle = await runs.start(a_request(duration=duration))
         _, result = await failure(handle)
     assert result.message == "127.0.0.1 answered 503 Service Unavailable; it was tried until its time was up"
     tried = (result.finished_at - result.started_at).total_seconds()
     assert least - 120 <= tried <= most  # the next attempt, up to 2 minutes later, would be too late
     assert len(target.received) > 8
+
+
+@pytest.mark.programs
+async def test_the_longest_backup_that_a_policy_allows_is_not_ended_before_its_time(target: BackupService) -> None:
+    longest = timedelta(days=30)
+    target.answers = [answering(429, headers={"Retry-After": "86400"})]
+    request = a_request(duration=0, misfire_grace_time=1)
+    action = schedule_for(Alignment(request, datetime.now(UTC)), "backups").action
+    assert isinstance(action, ScheduleActionStartWorkflow)
+    async with (
+        skipping_time() as skipping,
+        worker_with(skipping.client, {"nightly": target.policy(timeout=longest)}) as runs,
+    ):
+        handle = await runs.start(request, execution_timeout=action.execution_timeout)
+        _, result = await failure(handle)
+    assert result.message == "127.0.0.1 answered 429 Too Many Requests; it was tried until its time was up"
+    assert longest - timedelta(hours=1) < result.finished_at - result.started_at < longest + timedelta(hours=1)
 
 
 async def test_progress_of_restic_shows_while_it_runs(

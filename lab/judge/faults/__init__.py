@@ -1,6 +1,6 @@
 """The planted faults, a file for each group of judges."""
 
-from lab.judge.faults import calls
+from lab.judge.faults import calls, promises
 from lab.judge.planted import Planted
 
-PLANTED: tuple[Planted, ...] = (*calls.PLANTED,)
+PLANTED: tuple[Planted, ...] = (*calls.PLANTED, *promises.PLANTED)

@@ -116,15 +116,6 @@ async def locked(restic: Restic) -> None:
     await eventually_async(lock)
 
 
-async def uploading(restic: Restic) -> None:
-    """Wait until restic is past the moment in which it makes its lock, and would leave it if it were ended."""
-
-    async def upload() -> bool:
-        return bool(restic.locks()) and any(path.is_file() for path in (restic.repository / "data").rglob("*"))
-
-    await eventually_async(upload)
-
-
 async def test_a_lock_of_another_user_stays_and_is_named(open_restic: Restic, monkeypatch: pytest.MonkeyPatch) -> None:
     restic = open_restic
     async with restic.locked_by_another() as another:  # as root
@@ -184,7 +175,7 @@ async def test_a_restic_of_ours_that_is_still_at_work_is_ended_first(
     environment, beats = listening()
     frozen = asyncio.create_task(refused(restic.policy(), environment=environment))
     ours = await started_restic(beats)
-    await uploading(restic)
+    await restic.uploads()
     monkeypatch.setenv("PATH", path)
     report = await made(restic.policy(), environment=after(ours))
     assert report.outcome is Outcome.COMPLETED
@@ -282,7 +273,7 @@ async def test_a_restic_with_file_capabilities_ends_with_its_worker(
             "RESTIC_PASSWORD_FILE": str(restic.password_file),
         },
     )
-    await uploading(restic)
+    await restic.uploads()
     processes = psutil.Process(worker.pid).children(recursive=True)
     assert "capable" in [process.name() for process in processes]
     worker.kill()
