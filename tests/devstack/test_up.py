@@ -81,11 +81,19 @@ def up(state_dir: Path, **environ: str) -> Iterator[Up]:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Up, Up]]:
-    """Two stacks, started in the same moment; tests further down end them."""
+    """Two stacks, started in the same moment, that outlive every test."""
     folder = tmp_path_factory.mktemp("stacks")
     with up(folder / "first") as first, up(folder / "second") as second:
         first.healthy(), second.healthy()
         yield first, second
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Up]:
+    """A stack that a test may end."""
+    with up(tmp_path / "own") as stack:
+        stack.healthy()
+        yield stack
 
 
 def test_two_stacks_run_at_once_and_keep_apart(pair: tuple[Up, Up]) -> None:
@@ -142,19 +150,17 @@ def test_a_killed_worker_is_started_again(pair: tuple[Up, Up]) -> None:
     assert "worker ended by itself (exit code -9): starting it again." in pair[0].log.read_text()
 
 
-def test_a_killed_server_ends_its_stack_and_no_other(pair: tuple[Up, Up]) -> None:
-    kept, stack = pair
+def test_a_killed_server_ends_its_stack_and_no_other(pair: tuple[Up, Up], stack: Up) -> None:
     os.kill(stack.healthy().pids["temporal"], signal.SIGKILL)
     assert stack.process.wait(timeout=60) == 1
     assert "temporal ended by itself (exit code -9)." in stack.log.read_text()
     assert not stack.left_running
     assert StackInfo.read(stack.state_dir) is None
-    with calling(kept.healthy().amqp_uri) as call:
+    with calling(pair[0].healthy().amqp_uri) as call:
         assert call(GET_ALL)["code"] == 200
 
 
-def test_signals_end_it_with_code_0_and_its_state_survives(pair: tuple[Up, Up]) -> None:
-    stack = pair[0]
+def test_signals_end_it_with_code_0_and_its_state_survives(stack: Up) -> None:
     with calling(stack.healthy().amqp_uri) as call:
         terms = ("survivor", "documents", 2, "02:01", 1, 3600)
         job = call(ADD, *terms)["description"]

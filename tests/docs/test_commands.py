@@ -43,13 +43,18 @@ def beside_the_stack(stack: StackInfo, tmp_path: Path) -> Path:
     return tmp_path
 
 
+NAMED = "nightly-documents"
+"""The job that the documentation makes; here it has the id of the test, which is nobody else's."""
+
+
 def masked(text: str) -> str:
     return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "<time>", text)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(language == "python" for language, _ in blocks(page))])
-def test_python_snippets_print_what_is_below_them(page: str, beside_the_stack: Path) -> None:
-    shown = [(language, block) for language, block in blocks(page) if language in ("python", "json")]
+def test_python_snippets_print_what_is_below_them(page: str, beside_the_stack: Path, scheduler_id: str) -> None:
+    own = [(language, block.replace(NAMED, scheduler_id)) for language, block in blocks(page)]
+    shown = [(language, block) for language, block in own if language in ("python", "json")]
     script = "\n".join(block for language, block in shown if language == "python")
     ran = subprocess.run(
         [sys.executable, "-c", script], cwd=beside_the_stack, capture_output=True, text=True, timeout=120, check=False
@@ -64,11 +69,14 @@ def test_python_snippets_print_what_is_below_them(page: str, beside_the_stack: P
     assert printed == [json.loads(masked(block)) for language, block in shown if language == "json"]
 
 
-def test_the_nameko_shell_calls_the_service(stack: StackInfo, call: Caller, environ: dict[str, str]) -> None:
+def test_the_nameko_shell_calls_the_service(
+    stack: StackInfo, call: Caller, environ: dict[str, str], scheduler_id: str
+) -> None:
     [command] = commands("README.md", "nameko")
     [session] = [block for language, block in blocks("README.md") if language == "console" and "nameko shell" in block]
-    lines = [line.removeprefix(">>> ") for line in session.splitlines() if line.startswith(">>> ")]
-    call(ADD, "nightly-documents", "documents", 1, "02:01", 0, 60)
+    shown = session.replace(NAMED, scheduler_id).splitlines()
+    lines = [line.removeprefix(">>> ") for line in shown if line.startswith(">>> ")]
+    job(call(ADD, scheduler_id, "documents", 1, "02:01", 0, 60))
     ran = subprocess.run(
         shlex.split(re.sub(r"amqp://\S+", stack.amqp_uri, command)),
         input="\n".join([*lines, ""]),
@@ -106,7 +114,7 @@ def test_temporal_commands_work(
 ) -> None:
     for command in commands(page, "temporal"):
         call(ADD, JOB, "documents", 1, "02:01", 1, 3600)  # where the command before has removed it
-        line = command.replace("WORKFLOW_ID", workflow_id).replace("JOB", JOB).replace("nightly-documents", JOB)
+        line = command.replace("WORKFLOW_ID", workflow_id).replace("JOB", JOB).replace(NAMED, JOB)
         words = shlex.split(re.sub(r"127\.0\.0\.1:\d+", stack.temporal_address, line))
         words[0] = Path(words[0]).name
 
