@@ -1,0 +1,57 @@
+"""Which files have mutants, and which tests have to kill them: the tests of the module, and no others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+FOLDERS: Final = ("backup_scheduler", "activities", "workflows")
+"""The middle and the engines."""
+
+_MIDDLE: Final = ("tests/backup_scheduler", "tests/docs/test_statements.py")
+_RPC: Final = "tests/rpc_service"
+_RESTIC: Final = "tests/activities/restic"
+
+
+@dataclass(frozen=True)
+class OwnTests:
+    """The tests of a module."""
+
+    quick: tuple[str, ...]
+    """Files and folders; of these run the tests that start no program."""
+    slow: tuple[str, ...] = ()
+    """Files and folders; of these run the others, for a mutant that is still alive."""
+
+
+_OWN: Final = {
+    "backup_scheduler": OwnTests(_MIDDLE),
+    "backup_scheduler/contract": OwnTests(
+        (*_MIDDLE, f"{_RPC}/test_replies.py"), (f"{_RPC}/test_bad_calls.py", f"{_RPC}/test_methods.py")
+    ),
+    "backup_scheduler/jobs": OwnTests(_MIDDLE, (f"{_RPC}/test_methods.py", f"{_RPC}/test_broken_jobs.py")),
+    "backup_scheduler/logs.py": OwnTests(_MIDDLE, (f"{_RPC}/test_process.py",)),
+    "backup_scheduler/runs": OwnTests((*_MIDDLE, "tests/activities/http", "tests/workflows")),
+    "backup_scheduler/temporal": OwnTests(
+        _MIDDLE,
+        tuple(f"{_RPC}/test_{each}.py" for each in ("methods", "gateway", "delivered_again", "namespaces")),
+    ),
+    "activities": OwnTests(("tests/activities/restic", "tests/workflows"), ("tests/workflows/test_backup.py",)),
+    "activities/all_jobs.py": OwnTests(("tests/activities/test_all_jobs.py",), ("tests/activities/test_all_jobs.py",)),
+    "activities/mask_answers.py": OwnTests(("tests/activities/http",), ("tests/test_secrets.py",)),
+    "activities/paths.py": OwnTests(("tests/activities/test_paths.py",), ("tests/activities/test_paths.py",)),
+    "activities/previous_run.py": OwnTests((_RESTIC,), (f"{_RESTIC}/test_previous.py", "tests/workflows")),
+    "activities/http": OwnTests(("tests/activities/http",), ("tests/activities/test_odd_texts.py",)),
+    "activities/restic": OwnTests((_RESTIC, "tests/activities/test_paths.py"), (_RESTIC,)),
+    "workflows": OwnTests(("tests/workflows",), ("tests/workflows",)),
+    "workflows/all_jobs.py": OwnTests(("tests/workflows",), ("tests/activities/test_all_jobs.py",)),
+    "workflows/make_repository.py": OwnTests(("tests/workflows",), (f"{_RESTIC}/test_repositories.py",)),
+}
+
+
+def own_tests(file: str) -> OwnTests:
+    """Return the tests of a module: those of its file, else of the folder that is nearest."""
+    return _OWN[max((place for place in _OWN if file == place or file.startswith(f"{place}/")), key=len)]
+
+
+def options(*, quick: bool) -> Sequence[str]:
+    """Return pytest's options for quick tests, or for the others."""
+    return ("--no-programs", "--timeout=60") if quick else ("--only-programs", "--timeout=120")
