@@ -48,12 +48,17 @@ def without_credentials(location: str) -> str:
 
 def is_on_local_disk(folder: Path) -> bool:
     """Tell whether only this machine can write into a folder: it is not on a network file system."""
+    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    return is_on_disk_of(mounts, folder.resolve())
+
+
+def is_on_disk_of(mounts: str, folder: Path) -> bool:
+    """Tell the same for a folder without links in its path, by a text as in /proc/self/mountinfo."""
     kinds: dict[str, str] = {}
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+    for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
         kinds[before.split()[4]] = after.split()[0]  # the last mount on a folder hides the others
     # The kernel writes a blank in a name as \040: such a mount is not found below; its parent's kind may differ.
     if any("\\" in mount for mount in kinds):
         return False
-    path = folder.resolve()
-    return next((kinds[str(p)] for p in (path, *path.parents) if str(p) in kinds), "") in _DISKS
+    return next((kinds[str(each)] for each in (folder, *folder.parents) if str(each) in kinds), "") in _DISKS

@@ -41,6 +41,8 @@ _TEMPORARY = re.compile(r"(?:[0-9a-f]{64}|config)-tmp-\d+")
 """Files that restic has not renamed yet; harmless, because restic does not read them."""
 _REFUSAL = "repository already contains keys"
 """Message of `init` from 0.18 on, when there is a key and no config."""
+_MADE = (Verdict.DONE, Verdict.REPOSITORY_EXISTS)
+"""Verdicts on `init` after which there is a repository: it made it, or another one did meanwhile."""
 _KEY = {"created", "username", "hostname", "kdf", "N", "r", "p", "salt", "data"}
 _LARGEST_KEY = 64 * 1024
 _FOLDERS = ("data", "index", "keys", "locks", "snapshots")
@@ -138,21 +140,31 @@ async def make(restic: Restic, location: str, *, outwait: bool) -> None:
         await asyncio.to_thread(remove_leftovers, folder)
     verdict, output, code = await restic(["init"])
     unfinished = any(_REFUSAL in text for text in output.texts)
-    made = (Verdict.DONE, Verdict.REPOSITORY_EXISTS)  # by this `init`, or by another one meanwhile
-    if not unfinished and verdict not in made:
+    if not unfinished and verdict not in _MADE:
         raise failure(verdict, code, output.texts)
     if outwait:
         await asyncio.sleep(_INIT_TIME.total_seconds())
     verdict, output, code = await restic(["list", "keys"])
-    keys = [text for text in output.texts if _ID.fullmatch(text)]
+    if failed := not_whole(location, verdict, code, output.texts, unfinished=unfinished):
+        raise failed
+
+
+def not_whole(
+    location: str, verdict: Verdict, exit_code: int, texts: list[str], *, unfinished: bool
+) -> ApplicationError | None:
+    """Return the failure of a repository by its list of keys; None when it opens and has one key.
+
+    `unfinished` says that `init` found keys without a repository.
+    """
+    keys = [text for text in texts if _ID.fullmatch(text)]
     if verdict is Verdict.DONE and len(keys) == 1:
-        return
+        return None
     if verdict is Verdict.DONE or verdict.is_permanent or unfinished:
-        raise permanent(
+        return permanent(
             f"the repository {locations.without_credentials(location)} was made by two at once or over an unfinished "
             "one, and may not open; nothing was backed up into it: remove what is there, and the next run makes it anew"
         )
-    raise failure(verdict, code, output.texts)
+    return failure(verdict, exit_code, texts)
 
 
 def digest(location: str) -> str:
