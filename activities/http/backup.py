@@ -54,7 +54,6 @@ class HttpBackup:
 
 async def _ask(target: HttpTarget, task: BackupTask) -> BackupReport:
     began = time.monotonic()
-    masking.hide_url(target.url.get_secret_value())
     url, token, limit = target.url.get_secret_value(), _token(target), target.timeout.total_seconds()
     host = urlsplit(url).hostname or url
     exchange = Exchange(

@@ -46,6 +46,7 @@ async def test_what_may_pass_is_tried_again_and_what_will_not_is_not(
     target.answers = [answering(status)]
     error = await refused(target.policy(url=f"{target.url}/start?key=sesame"))
     assert error.non_retryable is lasting
+    assert error.type == ("BackupTargetRefused" if lasting else "BackupTargetUnavailable")
     assert error.message.startswith(f"127.0.0.1 answered {status} ")
     assert "sesame" not in error.message
 

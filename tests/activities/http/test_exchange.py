@@ -19,12 +19,12 @@ from activities.http.backup import HttpBackup
 from activities.http.exchange import LONGEST_BODY, Exchange
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.policies.http import HttpTarget
-from backup_scheduler.runs.results import Outcome
+from backup_scheduler.runs.results import HttpAnswer, Outcome
 from lab.parts.backup_service import Answer, BackupService, answering
 from tests.support.attempts import attempt_of
 from tests.support.backup_requests import a_task
 from tests.support.http_attempts import made, refused
-from tests.support.odd_service import answer, odd_service
+from tests.support.odd_service import OPEN, answer, odd_service
 
 
 async def test_a_target_that_refuses_connections_is_tried_again() -> None:
@@ -101,6 +101,43 @@ async def test_an_endless_answer_is_read_up_to_the_limit(target: BackupService) 
     assert report.answer is not None
     assert report.answer.truncated
     assert report.answer.body == "x" * LONGEST_BODY
+
+
+async def test_an_answer_that_stops_at_the_limit_without_an_end_broke_off(target: BackupService) -> None:
+    async def stop(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"x" * LONGEST_BODY)
+        await asyncio.sleep(60)
+        return response
+
+    target.answers = [stop]
+    report = await made(target.policy(timeout=1))
+    assert report.warnings == ["the answer broke off after 65,536 bytes: it was not complete within 1 s"]
+    assert report.answer == HttpAnswer(status=200, body="x" * LONGEST_BODY, truncated=True)
+
+
+MANY = [b"Header: x"] * 200
+"""More headers than Python reads."""
+
+
+async def test_an_answer_with_too_many_headers_has_its_status_and_no_body() -> None:
+    async with odd_service() as service:
+        service.answers = {"/start": answer(b"202 Accepted", *MANY, body=b"not read") + OPEN}
+        report = await made(HttpTarget(url=SecretStr(service.url), timeout=timedelta(seconds=20)))
+    assert (report.outcome, report.message) == (Outcome.COMPLETED, "127.0.0.1 answered 202")
+    assert report.answer == HttpAnswer(status=202, body="")
+
+
+@pytest.mark.parametrize("status", [b"300 Choices", b"302 Found", b"399 Odd"])
+async def test_a_redirect_whose_headers_cannot_be_read_is_no_answer(status: bytes) -> None:
+    async with odd_service() as service:
+        service.answers = {"/start": answer(status, *MANY)}
+        error = await refused(HttpTarget(url=SecretStr(service.url)))
+    assert (error.message, error.non_retryable) == (
+        "the exchange with 127.0.0.1 broke off: got more than 100 headers",
+        False,
+    )
 
 
 async def test_the_body_of_a_redirect_is_not_waited_for(target: BackupService) -> None:
