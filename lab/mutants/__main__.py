@@ -18,11 +18,11 @@ from lab.mutants.mutations import Mutant
 from lab.mutants.plan import options, own_tests
 from lab.mutants.results import AIM, Result, table
 from lab.mutants.sample import all_mutants, sample
-from lab.mutants.trial import Tests, killed_by, see_that_they_pass
+from lab.mutants.trial import Suite, killed_by, see_that_they_pass
 
 
 def main() -> int:
-    """Try the mutants; returns 0 when enough of them are killed. Raises TestsFail."""
+    """Try the mutants; returns 0 when enough of them are killed. Raises SuiteFails."""
     parser = argparse.ArgumentParser(prog="python -m lab.mutants", description=__doc__)
     parser.add_argument("words", nargs="*", help="only mutants with one of these words in their names, all of them")
     parser.add_argument("--count", type=int, default=300, help="mutants in the sample (default: 300)")
@@ -80,11 +80,11 @@ class _Run:
                 how = f"killed by {result.killed_by}" if result.killed_by else "alive"
                 self._console.print(f"{number}/{len(results)} {result.mutant.name}: {how}", markup=False)
 
-    def _clean(self, tests: Tests) -> None:
+    def _clean(self, tests: Suite) -> None:
         with self._copy() as root:
             see_that_they_pass(tests, root)
 
-    def _try(self, mutant: Mutant, tests: Tests) -> str:
+    def _try(self, mutant: Mutant, tests: Suite) -> str:
         if not tests.places:
             return ""
         with self._copy() as root:
@@ -108,9 +108,9 @@ def _copies(number: int) -> Iterator["Queue[Path]"]:
         yield queue
 
 
-def _tests(mutant: Mutant, *, quick: bool) -> Tests:
+def _tests(mutant: Mutant, *, quick: bool) -> Suite:
     own = own_tests(mutant.file)
-    return Tests(own.quick if quick else own.slow, tuple(options(quick=quick)))
+    return Suite(own.quick if quick else own.slow, tuple(options(quick=quick)))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-_LONGEST = 100
-"""Characters of a text that is shown."""
+_AROUND = 40
+"""Characters of the node that are shown on each side of a change."""
+_LONGEST = 80
+"""Characters of a change that are shown."""
 
 _COMPARISONS: Final = {
     ast.Lt: ("<", "<="),
@@ -50,7 +52,7 @@ class Mutant:
     """Function or class, dotted; empty for a module."""
     kind: str
     old: str
-    """The node, on one line and shortened."""
+    """The node around the change, on one line."""
     new: str
     line: int
     place: tuple[int, int]
@@ -97,13 +99,13 @@ class _Finder:
         for node, scope in _walk(self._tree, ""):
             for kind, (start, end, replacement) in self._edits(node):
                 # What is shown is the node, which tells more than an operator.
-                old = self._source[slice(*self._span(node))].decode()
-                first = self._span(node)[0]
-                whole = old.encode()
-                new = (whole[: start - first] + replacement.encode() + whole[end - first :]).decode()
-                mutants.append(
-                    Mutant(self._file, scope, kind, _shown(old), _shown(new), node.lineno, (start, end), replacement)
+                first, last = self._span(node)
+                before, old, after = (
+                    self._source[a:b].decode() for a, b in ((first, start), (start, end), (end, last))
                 )
+                shown = [f"{before[-_AROUND:]}{_shortened(each)}{after[:_AROUND]}" for each in (old, replacement)]
+                old, new = (" ".join(each.split()) for each in shown)
+                mutants.append(Mutant(self._file, scope, kind, old, new, node.lineno, (start, end), replacement))
         return [each for each in mutants if each.old != each.new]
 
     def _edits(self, node: ast.AST) -> Iterator[tuple[str, Edit]]:
@@ -142,7 +144,8 @@ class _Finder:
             yield start, start + len("not"), ""
 
     def condition(self, node: ast.AST) -> Iterator[Edit]:
-        tests = [node.test] if isinstance(node, (ast.If, ast.IfExp, ast.While)) else getattr(node, "ifs", [])
+        tests = [node.test] if isinstance(node, (ast.If, ast.IfExp, ast.While)) else []
+        tests += [test for generator in getattr(node, "generators", ()) for test in generator.ifs]
         for test in tests:
             if not isinstance(test, (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Constant)):
                 yield *self._span(test), f"(not ({self._text(test)}))"
@@ -159,8 +162,9 @@ class _Finder:
                 yield *self._span(node), str(node.value + 1)
 
     def string(self, node: ast.AST) -> Iterator[Edit]:
-        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))):
-            yield *self._span(node), 'b""' if isinstance(getattr(node, "value", None), bytes) else '""'
+        value = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(node, ast.JoinedStr) or (isinstance(value, (str, bytes)) and value):
+            yield *self._span(node), 'b""' if isinstance(value, bytes) else '""'
 
     def result(self, node: ast.AST) -> Iterator[Edit]:
         if isinstance(node, ast.Return) and node.value and not _is_none(node.value):
@@ -249,6 +253,5 @@ def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def _shown(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -16,12 +16,12 @@ _NO_TESTS: Final = 5
 _FAILED: Final = 1
 
 
-class TestsFail(Exception):
+class SuiteFails(Exception):
     """Tests that fail without a mutant, so that they tell nothing of one."""
 
 
 @dataclass(frozen=True)
-class Tests:
+class Suite:
     """Tests, as a catcher of mutants."""
 
     places: tuple[str, ...]
@@ -53,14 +53,14 @@ def in_place(mutant: Mutant, root: Path) -> Iterator[None]:
         file.write_text(original)
 
 
-def killed_by(mutant: Mutant, tests: Tests, root: Path) -> str:
+def killed_by(mutant: Mutant, tests: Suite, root: Path) -> str:
     """Return the test that kills the mutant; empty: it is alive."""
     with in_place(mutant, root):
         return "".join(run(tests, root).caught_by)
 
 
-def see_that_they_pass(tests: Tests, root: Path) -> None:
-    """Run tests without a mutant. Raises TestsFail."""
+def see_that_they_pass(tests: Suite, root: Path) -> None:
+    """Run tests without a mutant. Raises SuiteFails."""
     verdict = run(tests, root)
     if verdict.caught_by:
-        raise TestsFail(f"without a mutant: {verdict.caught_by[0]}\n{verdict.output[-3000:]}")
+        raise SuiteFails(f"without a mutant: {verdict.caught_by[0]}\n{verdict.output[-3000:]}")
