@@ -41,6 +41,9 @@ _SECRET_NAMES = re.compile(
 _URL_NAMES = re.compile(r"^AMQP_URI$|^SCHEDULER_BACKUP_URL$|^RESTIC_REPOSITORY$|_PROXY$", re.IGNORECASE)
 """Environment variables that hold URLs with credentials."""
 
+_BACK_END = re.compile(r"^[a-z0-9]+:(?=[a-z]+://)")
+"""The word with which restic's locations begin, such as `rest:https://host/`."""
+
 _known: set[str] = set()
 _pattern: re.Pattern[str] | None = None
 
@@ -72,7 +75,7 @@ def hide_url(urls: str) -> None:
     """Mask the secrets in a URL, or in several URLs with ';' between them, as AMQP_URI may have."""
     for url in urls.split(";"):
         try:
-            parts = urlsplit(url)
+            parts = urlsplit(_BACK_END.sub("", url))
             user, password = unquote(parts.username or ""), unquote(parts.password or "")
         except ValueError:  # not a URL; the code that uses it reports that
             continue

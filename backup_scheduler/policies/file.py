@@ -122,7 +122,7 @@ def _rule(fault: Mapping[str, Any]) -> str:
             return "must be an absolute path or a restic location such as 's3:https://s3.example.org/bucket'"
         case "time_delta_parsing" | "time_delta_type" | "greater_than" | "less_than_equal":
             return "must be a number of seconds, more than 0 and at most 30 days"
-        case "too_short":
+        case "string_too_short":
             return "must not be empty"
         case _:
             message: str = fault["msg"].removeprefix("Value error, ")

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -19,6 +20,12 @@ def _pattern(pattern: str) -> str:
     return pattern
 
 
+def _some(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    if not paths:  # pydantic's own rule would also say so of a single path that is wrong
+        raise ValueError("must not be empty")
+    return paths
+
+
 def _part(number: float) -> float:
     if not 0 <= number <= 1:
         raise ValueError("must be a number from 0 (never warn) to 1")
@@ -31,7 +38,7 @@ class ResticPolicy(Policy):
     engine: ClassVar[str] = "restic"
 
     type: Literal["restic"]
-    paths: Annotated[tuple[AbsolutePath, ...], Field(min_length=1)]
+    paths: Annotated[tuple[AbsolutePath, ...], AfterValidator(_some)]
     """Folders and files to back up; a run fails if one does not exist. A link is backed up with its target."""
     require: tuple[AbsolutePath, ...] = ()
     """Paths without which no backup is made, such as a file on a disk that may not be mounted."""

@@ -110,3 +110,31 @@ def test_clocks_that_differ_at_any_time_of_the_coming_years_are_found(one: str, 
     now = datetime(2026, 1, 1, tzinfo=ZoneInfo("UTC")).timestamp()
     found = difference(clock(one), clock(other), now)
     assert (found and f"{datetime.fromtimestamp(found, ZoneInfo('UTC')):%Y-%m-%d}") == day
+
+
+def test_clocks_that_change_on_one_day_at_other_hours_are_told_apart_to_a_quarter_of_an_hour() -> None:
+    midnight = datetime(2026, 3, 8, tzinfo=ZoneInfo("UTC")).timestamp()
+
+    def changes_at(hour: float) -> Offset:
+        return lambda moment: 3600 if moment >= midnight + hour * 3600 else 0
+
+    january = datetime(2026, 1, 1, 0, 7, 30, tzinfo=ZoneInfo("UTC")).timestamp()
+    assert difference(changes_at(5.25), changes_at(5.5), january) == midnight + 5.25 * 3600
+    assert difference(changes_at(23.75), changes_at(24), january) == midnight + 23.75 * 3600
+    assert difference(changes_at(5), changes_at(5), january) is None
+
+
+def test_clocks_are_compared_from_now_on_for_three_years() -> None:
+    now = datetime(2026, 1, 1, 0, 7, 30, tzinfo=ZoneInfo("UTC")).timestamp()
+    days = 86_400
+
+    def until(end: float) -> Offset:
+        return lambda moment: 3600 if moment < end else 0
+
+    def since(begin: float) -> Offset:
+        return lambda moment: 3600 if moment >= begin else 0
+
+    assert difference(until(0), until(now), now) is None, "what was before does not matter"
+    assert difference(until(0), until(now + 1), now) == now
+    assert difference(until(0), since(now + 3 * 365 * days - 2 * days), now)
+    assert difference(until(0), since(now + 3 * 365 * days + 2 * days), now) is None

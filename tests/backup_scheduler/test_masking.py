@@ -6,14 +6,18 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from temporalio.api.failure.v1 import Failure
+from temporalio.converter import DefaultPayloadConverter
+from temporalio.exceptions import ApplicationError
 
 from backup_scheduler import masking
-from backup_scheduler.masking import MaskedStream, hide, hide_environment, hide_url, masked
+from backup_scheduler.masking import MaskedFailures, MaskedStream, hide, hide_environment, hide_url, masked
 from lab.parts.places import ROOT
 
 
@@ -63,6 +67,67 @@ def test_a_known_secret_is_masked_however_it_is_quoted(secret: str) -> None:
         assert secret not in masked(f"a {text} b").replace(masking.MASK, "")
 
 
+def test_a_secret_that_begins_with_another_is_masked_as_a_whole() -> None:
+    hide("secret", "secret-and-more", "more-secret-and-more")
+    assert masked("secret-and-more, more-secret-and-more, secret") == "***, ***, ***"
+
+
+@pytest.mark.parametrize(("word", "shown"), [("short", "short"), ("longer", "***"), ("guest", "guest")])
+def test_a_secret_that_may_be_a_word_is_not_masked(word: str, shown: str) -> None:
+    hide(word)
+    assert masked(f"a {word}") == f"a {shown}"
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "shown"),
+    [
+        ("machine h login u password s3cret-word", "s3cret-word dTpzM2NyZXQtd29yZA==", "*** ***"),
+        ("default login u password s3cret-word", "s3cret-word", "***"),
+        ("machine machine machine", "machine", "machine"),
+        (None, "s3cret-word", "s3cret-word"),
+    ],
+)
+def test_the_passwords_of_netrc_are_known(content: str | None, text: str, shown: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / ".netrc").write_text(content)
+    masking.hide_netrc({"HOME": str(tmp_path)})
+    assert masked(text) == shown
+    masking.hide_netrc({"HOME": "/none", "NETRC": str(tmp_path / ".netrc")})
+    assert masked(text) == shown
+
+
+def test_urls_of_data_keep_what_only_looks_like_credentials() -> None:
+    hide("s3cret-word")
+    assert masking.without_known("http://u:p@h/?s3cret-word") == "http://u:p@h/?***"
+
+
+def test_failures_are_masked_with_their_causes() -> None:
+    hide("s3cret-word")
+    converter = MaskedFailures()
+    try:
+        try:
+            raise ValueError("s3cret-word inside")
+        except ValueError as cause:
+            raise ApplicationError("at http://u:p@h/ with s3cret-word") from cause
+    except ApplicationError as error:
+        failure = Failure()
+        converter.to_failure(error, DefaultPayloadConverter(), failure)
+    assert failure.message == "at http://***@h/ with ***"
+    assert failure.cause.message == "*** inside"
+    assert "s3cret-word" not in failure.stack_trace + failure.cause.stack_trace
+    assert failure.stack_trace
+
+
+def test_a_masked_stream_is_a_stream() -> None:
+    hide("s3cret-word")
+    inner = io.StringIO()
+    stream = MaskedStream(inner)
+    assert stream.write("a s3cret-word\n") == len("a s3cret-word\n")
+    stream.writelines(["s3cret-word", "\n"])
+    assert inner.getvalue() == "a ***\n***\n"
+    assert stream.getvalue() == inner.getvalue()
+
+
 def test_the_environment_tells_what_is_secret() -> None:
     hide_environment(
         {
@@ -72,11 +137,23 @@ def test_the_environment_tells_what_is_secret() -> None:
             "AWS_SECRET_ACCESS_KEY": "aws-key-1",
             "https_proxy": "http://u:proxy-1@proxy/",
             "SCHEDULER_BACKUP_URL": "https://host/start?sig=signature-1",
+            "B2_ACCOUNT_KEY": "b2-key-1",
+            "AZURE_ACCOUNT_SAS": "sas-1-1",
+            "RESTIC_PASSWORD": "restic-1",
+            "DB_PASSWD": "passwd-1",
+            "KEY_PASSPHRASE": "phrase-1",
+            "CLIENT_SECRET": "client-1",
+            "GIT_TOKEN": "token-1",
+            "TEMPORAL_TLS_CLIENT_KEY_DATA": "pem-1-1",
+            "RESTIC_REPOSITORY": "rest:https://u:repo-1@h/",
+            "aws_session_token": "session-1",
             "AWS_PROFILE": "production",
             "SCHEDULER_POLICIES": "/etc/policies.toml",
         }
     )
     secret = ["broker-1", "broker-2", "api-key-1", "Bearer meta-1", "aws-key-1", "proxy-1", "signature-1"]
+    secret += ["b2-key-1", "sas-1-1", "restic-1", "passwd-1", "phrase-1", "client-1", "token-1", "pem-1-1", "repo-1"]
+    secret += ["session-1"]
     assert masked(" ".join(secret)) == " ".join(["***"] * len(secret))
     assert masked("production /etc/policies.toml guest AMQP_URI") == "production /etc/policies.toml guest AMQP_URI"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from backup_scheduler.contract.errors import ConfigurationError
-from backup_scheduler.policies.file import Policies, read
+from backup_scheduler.policies.file import ChosenEngine, Policies, read
 from backup_scheduler.policies.http import HttpPolicy, HttpTarget
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.settings import Settings
@@ -77,6 +77,100 @@ def test_a_fault_is_named_with_what_would_be_right(tmp_path: Path, fields: str, 
     message = faults(tmp_path, f"[policies.p]\n{fields}\n")
     assert sentence in message
     assert "sesame" not in message
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        (COMPLETE.replace("/srv", "srv"), "paths.0 must be an absolute path, because a worker may be started anywhere"),
+        (COMPLETE + 'cache_dir = "c"', "cache_dir must be an absolute path, because a worker may be started anywhere"),
+        (COMPLETE + "shrink_warning = 1.1", "shrink_warning must be a number from 0 (never warn) to 1"),
+        (COMPLETE + "shrink_warning = -0.1", "shrink_warning must be a number from 0 (never warn) to 1"),
+        (
+            COMPLETE + 'exclude = ["[a"]',
+            "exclude.0 is not a pattern that restic knows: a [ needs its ], and a backslash something behind it",
+        ),
+        (COMPLETE + "timeout = 2592001", "timeout must be a number of seconds, more than 0 and at most 30 days"),
+        (COMPLETE + 'timeout = "soon"', "timeout must be a number of seconds, more than 0 and at most 30 days"),
+        (COMPLETE + "timeout = []", "timeout must be a number of seconds, more than 0 and at most 30 days"),
+        (COMPLETE + 'host = ""', "host must not be empty"),
+        (
+            COMPLETE.replace("/repo", "rest:http://u:sesame@h/"),
+            "repository must not hold a password: put the location into a file and name it as repository_file",
+        ),
+        (
+            COMPLETE.replace('"/repo"', '"repo"'),
+            "repository must be an absolute path or a restic location such as 's3:https://s3.example.org/bucket'",
+        ),
+        (
+            'type = "http"\nurl = "http://u:sesame@h/"',
+            "url must not hold a user or password: put a token into a file and name it as token_file",
+        ),
+        ('type = "http"\nurl = "h"', "url must be a complete URL such as 'https://backup.example.org/start'"),
+        ('type = "http"\nurl = "http://h:0/"', "url must be a complete URL such as 'https://backup.example.org/start'"),
+        ('type = "http"\nurl = "http:///x"', "url must be a complete URL such as 'https://backup.example.org/start'"),
+        ('type = "http"\nurl = "http://h/"\nx = 1', "x is not a field of this type of policy"),
+        ('type = "http"\nurl = 1', "url input should be a valid string"),
+    ],
+)
+def test_a_fault_ends_with_its_whole_rule(tmp_path: Path, fields: str, sentence: str) -> None:
+    message = faults(tmp_path, f"[policies.p]\n{fields}\n")
+    assert message.lower().endswith(f"is wrong: policy 'p': {sentence}".lower())
+    assert "sesame" not in message
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        COMPLETE + "shrink_warning = 0",
+        COMPLETE + "shrink_warning = 1",
+        COMPLETE + "timeout = 2592000",
+        COMPLETE + "timeout = 0.5",
+        COMPLETE.replace("/repo", "s3:https://h/b"),
+        COMPLETE.replace("/repo", "local:repo"),
+        COMPLETE.replace("/repo", "rest:http://u@h/"),
+        'type = "http"\nurl = "HTTPS://h:65535/x?key=1"\ntoken_file = "/t"',
+    ],
+)
+def test_the_edges_of_each_rule_are_inside_it(tmp_path: Path, fields: str) -> None:
+    assert set(read(written(tmp_path, f"[policies.p]\n{fields}\n"))) == {"p"}
+
+
+def test_what_a_policy_does_not_say_has_the_value_that_the_readme_names(tmp_path: Path) -> None:
+    text = f'[policies.r]\n{COMPLETE}[policies.h]\ntype = "http"\nurl = "http://h/"\n'
+    policies = read(written(tmp_path, text))
+    restic, asked = policies["r"], policies["h"]
+    assert isinstance(restic, ResticPolicy)
+    unsaid = {"type", "paths", "repository", "password_file"}
+    assert restic.model_dump(exclude=unsaid) == {
+        "require": (),
+        "allow_empty": False,
+        "shrink_warning": 0.5,
+        "repository_file": None,
+        "password_command": None,
+        "exclude": (),
+        "host": None,
+        "cache_dir": None,
+        "timeout": timedelta(hours=24),
+    }
+    assert isinstance(asked, HttpPolicy)
+    assert (asked.timeout, asked.token_file) == (timedelta(minutes=5), None)
+
+
+def test_a_policy_is_the_same_for_all_backups_that_share_it(tmp_path: Path) -> None:
+    policy = read(written(tmp_path, f"[policies.p]\n{COMPLETE}"))["p"]
+    with pytest.raises(ValidationError, match="frozen"):
+        policy.timeout = timedelta(1)  # type: ignore[misc]  # mypy knows it, too
+
+
+def test_a_run_learns_the_engine_and_the_time_limit_of_its_policy(tmp_path: Path) -> None:
+    policies = Policies(read(written(tmp_path, f"[policies.p]\n{COMPLETE}timeout = 7\n")))
+    assert policies.engine_for("p") == ChosenEngine(type="restic", timeout=timedelta(seconds=7))
+
+
+def test_tables_that_are_none_are_named(tmp_path: Path) -> None:
+    assert faults(tmp_path, "policies = 3").endswith("is wrong: 'policies' must be a table")
+    assert read(written(tmp_path, "")) == {}
 
 
 def test_several_faults_are_named_at_once(tmp_path: Path) -> None:

@@ -53,3 +53,24 @@ def test_settings_that_the_sdk_would_pass_over_are_refused(monkeypatch: pytest.M
     monkeypatch.setenv("TEMPORAL_CONFIG_FILE", "/nowhere.toml")
     with pytest.raises(ConfigurationError, match=r"^TEMPORAL_CONFIG_FILE: there is no file '/nowhere\.toml'$"):
         configuration()
+
+
+@pytest.mark.parametrize("truth", ["true", "False", "0", "1", ""])
+def test_a_switch_for_tls_is_taken_as_the_sdk_takes_it(truth: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_TLS", truth)
+    assert configuration()["target_host"] == "localhost:7233"
+
+
+@pytest.mark.parametrize("port", ["1", "65535"])
+def test_the_edges_of_ports_are_taken(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"h:{port}")
+    assert configuration()["target_host"] == f"h:{port}"
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "²", "", "-1"])
+def test_a_port_beyond_them_is_refused(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"h:{port}")
+    with pytest.raises(
+        ConfigurationError, match=r"must be a host and a port from 1 to 65535 without a scheme, such as"
+    ):
+        configuration()

@@ -18,6 +18,7 @@ from backup_scheduler.policies.toml_keys import policy_table
         ("文档", '[policies."文档"]'),
         ("my policy", '[policies."my policy"]'),
         ("", '[policies.""]'),
+        ("a\x7f", r'[policies."a\u007f"]'),
         ('a"b\\c', r'[policies."a\"b\\c"]'),
     ],
 )
