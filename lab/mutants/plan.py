@@ -10,6 +10,8 @@ FOLDERS: Final = ("backup_scheduler", "activities", "workflows")
 _MIDDLE: Final = ("tests/backup_scheduler", "tests/docs/test_statements.py")
 _RPC: Final = "tests/rpc_service"
 _RESTIC: Final = "tests/activities/restic"
+_ATTEMPTS: Final = "tests/activities/test_attempts.py"
+_PATHS: Final = "tests/activities/test_paths.py"
 
 
 @dataclass(frozen=True)
@@ -23,24 +25,31 @@ class OwnTests:
 
 
 _OWN: Final = {
-    "backup_scheduler": OwnTests(_MIDDLE),
+    "backup_scheduler": OwnTests(_MIDDLE, ("tests/backup_scheduler",)),
     "backup_scheduler/contract": OwnTests(
         (*_MIDDLE, f"{_RPC}/test_replies.py"), (f"{_RPC}/test_bad_calls.py", f"{_RPC}/test_methods.py")
     ),
     "backup_scheduler/jobs": OwnTests(_MIDDLE, (f"{_RPC}/test_methods.py", f"{_RPC}/test_broken_jobs.py")),
-    "backup_scheduler/logs.py": OwnTests(_MIDDLE, (f"{_RPC}/test_process.py",)),
+    "backup_scheduler/masking.py": OwnTests(
+        _MIDDLE, ("tests/backup_scheduler/test_masking.py", "tests/test_secrets.py")
+    ),
     "backup_scheduler/runs": OwnTests((*_MIDDLE, "tests/activities/http", "tests/workflows")),
     "backup_scheduler/temporal": OwnTests(
         _MIDDLE,
         tuple(f"{_RPC}/test_{each}.py" for each in ("methods", "gateway", "delivered_again", "namespaces")),
     ),
-    "activities": OwnTests(("tests/activities/restic", "tests/workflows"), ("tests/workflows/test_backup.py",)),
+    "backup_scheduler/temporal/client.py": OwnTests(_MIDDLE, ("tests/worker/test_process.py",)),
+    "activities": OwnTests((_ATTEMPTS, "tests/activities/http"), (f"{_RESTIC}/test_backup.py",)),
     "activities/all_jobs.py": OwnTests(("tests/activities/test_all_jobs.py",), ("tests/activities/test_all_jobs.py",)),
-    "activities/mask_answers.py": OwnTests(("tests/activities/http",), ("tests/test_secrets.py",)),
-    "activities/paths.py": OwnTests(("tests/activities/test_paths.py",), ("tests/activities/test_paths.py",)),
-    "activities/previous_run.py": OwnTests((_RESTIC,), (f"{_RESTIC}/test_previous.py", "tests/workflows")),
-    "activities/http": OwnTests(("tests/activities/http",), ("tests/activities/test_odd_texts.py",)),
-    "activities/restic": OwnTests((_RESTIC, "tests/activities/test_paths.py"), (_RESTIC,)),
+    "activities/mask_answers.py": OwnTests((_ATTEMPTS,), ("tests/test_secrets.py",)),
+    "activities/paths.py": OwnTests((_PATHS,), (_PATHS,)),
+    "activities/policy_lookup.py": OwnTests((_ATTEMPTS,), ("tests/workflows/test_backup.py",)),
+    "activities/previous_run.py": OwnTests((_ATTEMPTS,), ("tests/workflows/test_waiting_runs.py",)),
+    "activities/http": OwnTests(
+        ("tests/activities/http",),
+        ("tests/activities/http", "tests/activities/test_odd_texts.py", "tests/workflows/test_backup.py"),
+    ),
+    "activities/restic": OwnTests((_RESTIC,), (_RESTIC, _PATHS, "tests/workflows/test_backup.py")),
     "workflows": OwnTests(("tests/workflows",), ("tests/workflows",)),
     "workflows/all_jobs.py": OwnTests(("tests/workflows",), ("tests/activities/test_all_jobs.py",)),
     "workflows/make_repository.py": OwnTests(("tests/workflows",), (f"{_RESTIC}/test_repositories.py",)),
