@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 CODE := backup_scheduler workflows activities rpc_service devstack lab worker.py tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check style types quick-tests demo compose-test test test-lab test-restic soak bench judge lint format up lock clean
+.PHONY: help setup check style types quick-tests demo compose-test test test-lab test-restic soak bench judge mutants lint format up lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench: setup ## measure beside the bare SDK and the replaced service, in under 1
 
 judge: setup ## plant faults in copies of the project, and see that a test or the soak catches each (ARGS= picks them)
 	@$(PYTHON_IN_VENV) -m lab.judge $(ARGS)
+
+mutants: setup ## change one node of the middle or of an engine at a time, and see that a test of its module notices (ARGS= as for judge)
+	@$(PYTHON_IN_VENV) -m lab.mutants $(ARGS)
 
 lint: setup style types ## check style and types
 

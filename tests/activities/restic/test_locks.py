@@ -5,8 +5,7 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -36,16 +35,6 @@ OTHER_NAMESPACE = (
     "-",
 )
 """Runs a command under a low pid of a PID namespace of its own, always the same one."""
-
-
-@pytest.fixture
-def open_restic(made_repository: Path) -> Iterator[Restic]:
-    """A repository that other users reach; pytest's own folders are closed to them."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        restic = Restic(Path(folder))
-        shutil.copytree(made_repository, restic.repository)
-        yield restic
 
 
 @asynccontextmanager

@@ -116,16 +116,15 @@ PATH="${PATH#*:}" exec setpriv --reuid 65534 --regid 65534 --clear-groups --inh-
 
 
 async def test_a_folder_that_the_worker_may_not_read_is_named(
-    restic: Restic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_restic: Restic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    restic = open_restic
     monkeypatch.setenv("PATH", restic.path_with(AS_NOBODY))
-    for folder in (tmp_path, *tmp_path.parents[:-2]):
-        folder.chmod(folder.stat().st_mode | 0o055)
     for path in (restic.repository, *restic.repository.rglob("*")):
         path.chmod(0o777 if path.is_dir() else 0o644)
     (restic.folder / "cache").mkdir(mode=0o777)
     (restic.folder / "cache").chmod(0o777)
-    closed = tmp_path / "closed"
+    closed = restic.folder / "closed"
     closed.mkdir(mode=0o700)
     (closed / "file").write_text("x")
     report = await made(restic.policy(paths=[restic.source, closed]))
