@@ -1,7 +1,7 @@
 """The common part of all attempts at a backup: heartbeats, log fields, and the hand-over when the worker stops."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import NoReturn, TypeVar
@@ -9,7 +9,9 @@ from typing import NoReturn, TypeVar
 import structlog
 from pydantic import BaseModel, ValidationError
 from temporalio import activity
+from temporalio.client import AsyncActivityCancelledError
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.runs.task import BackupTask
 from backup_scheduler.texts import clean
@@ -24,7 +26,15 @@ _FIRST_HEARTBEAT = timedelta(seconds=2)
 _HAND_OVER_DELAY = timedelta(seconds=1)
 """Delay before another worker takes over. No back-off: the backup itself did not fail."""
 
+_LONGEST_ANSWER = timedelta(seconds=5)
+"""Time in which Temporal has to answer a heartbeat; then another one is sent."""
+
+_PAUSE = 0.5
+"""Seconds between attempts to get an answer."""
+
 M = TypeVar("M", bound=BaseModel)
+Tell = Callable[[Sequence[BaseModel]], Awaitable[None]]
+"""Lets Temporal take the details of a heartbeat; returns once it has."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -49,10 +59,29 @@ def kept(model: type[M]) -> list[M]:
     return found
 
 
+async def tell(details: Sequence[BaseModel]) -> None:
+    """Send a heartbeat, again and again while Temporal is away, until it has taken one.
+
+    The SDK's own heartbeats return at once, whatever becomes of them. Raises ApplicationError when Temporal has given
+    this attempt up. In an attempt that is to be cancelled it does not return: the SDK cancels it soon.
+    """
+    handle = activity.client().get_async_activity_handle(task_token=activity.info().task_token)
+    while True:
+        try:
+            return await handle.heartbeat(*details, rpc_timeout=_LONGEST_ANSWER)
+        except AsyncActivityCancelledError:
+            pass
+        except (RPCError, RuntimeError) as error:
+            if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
+                raise ApplicationError("Temporal has given this attempt up", type="GivenUp") from None
+        await asyncio.sleep(_PAUSE)
+
+
 class Attempt:
     """One attempt of an activity, with heartbeats from its beginning to its end."""
 
-    def __init__(self, step: str) -> None:
+    def __init__(self, step: str, tell: Tell = tell) -> None:
+        self._tell = tell
         self.progress = Progress(step=step)
         """Details of the next heartbeat. To change them, assign a new Progress."""
         self._kept: list[BaseModel] = []
@@ -66,6 +95,10 @@ class Attempt:
         self._kept = list(kept)
         self._beat()
 
+    async def confirm(self) -> None:
+        """Wait until Temporal has what was kept, and has said that this attempt counts. Raises ApplicationError."""
+        await self._tell([self.progress, *self._kept])
+
     def _beat(self) -> None:
         activity.heartbeat(self.progress, *self._kept)
 
@@ -78,7 +111,9 @@ class Attempt:
 
 
 @asynccontextmanager
-async def attempt(task: BackupTask, step: str, every: timedelta = HEARTBEAT_INTERVAL) -> AsyncIterator[Attempt]:
+async def attempt(
+    task: BackupTask, step: str, every: timedelta = HEARTBEAT_INTERVAL, tell: Tell = tell
+) -> AsyncIterator[Attempt]:
     """Send heartbeats while the body runs, also while it is being cancelled, and log how it ends.
 
     When the worker stops, the attempt fails with a short delay, so that another worker takes over. When the run is
@@ -94,7 +129,7 @@ async def attempt(task: BackupTask, step: str, every: timedelta = HEARTBEAT_INTE
     }
     with structlog.contextvars.bound_contextvars(**fields):
         log.info("backup attempt started", activity=info.activity_type)
-        current = Attempt(step)
+        current = Attempt(step, tell)
         beating = asyncio.create_task(current.beat(every))
         try:
             yield current

@@ -30,8 +30,9 @@ RESTIC_RETRIES: Final = RetryPolicy(
     maximum_attempts=20,
 )
 """Outlasts a prune that locks the repository, and many lost or restarted workers. Fails after waits of 2 h 26 min, so
-that people learn of an unexpected fault. An attempt may outlive an outage of Temporal: the first wait gives it time to
-learn that it was given up, and to end its restic (2 to 13 s), before the next attempt begins."""
+that people learn of an unexpected fault. An attempt may outlive its heartbeat time-out: the first wait gives it time to
+end a restic that Temporal could not learn of (2 to 13 s, after KNOWN_WITHIN of activities/restic/session.py), before
+the next attempt begins."""
 
 SHORTEST_TRYING: Final = timedelta(minutes=15)
 """Shortest time for the attempts at an http target, for a window of any length (docs/api.md#what-a-run-does)."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from temporalio import activity
 
-from activities.attempts import Attempt, Progress, attempt, kept
+from activities.attempts import Attempt, Progress, Tell, attempt, kept, tell
 from activities.paths import PathProbe
 from activities.restic import commands, locations, repositories, worth
 from activities.restic.failures import failure, permanent, transient
@@ -43,9 +43,10 @@ def activities(policies: Policies) -> list[Callable[..., Any]]:
 class ResticBackup:
     """Backs up the paths of restic policies."""
 
-    def __init__(self, policies: Policies, probe: PathProbe | None = None) -> None:
+    def __init__(self, policies: Policies, probe: PathProbe | None = None, tell: Tell = tell) -> None:
         self._policies = policies
         self._probe = probe or PathProbe()
+        self._tell = tell
 
     @activity.defn
     async def restic_backup(self, task: BackupTask) -> BackupReport:
@@ -63,7 +64,7 @@ class ResticBackup:
         # Temporal's limits, because the policy may have changed since; all times by the server's clock.
         limit = info.start_to_close_timeout - TIME_TO_STOP
         left = info.scheduled_time + info.schedule_to_close_timeout - TIME_TO_STOP - info.started_time
-        async with attempt(task, "looking for what is to be backed up") as current:
+        async with attempt(task, "looking for what is to be backed up", tell=self._tell) as current:
             try:
                 async with asyncio.timeout(min(limit, left).total_seconds()):
                     return await self._back_up(policy, task, current, kept(StartedRestic))

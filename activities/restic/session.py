@@ -25,6 +25,11 @@ owns retries. A backup under way keeps restic's own time, else its last uploads 
 _LONGEST_READING: Final = timedelta(minutes=15)
 """Time limit of a command that only reads, for a repository that neither answers nor fails."""
 
+KNOWN_WITHIN: Final = timedelta(seconds=20)
+"""Time in which Temporal has to learn of a restic that has just started. The next attempt, perhaps on another machine,
+would know nothing of this restic and begin another one beside it, at the earliest after the heartbeat time-out and the
+first wait (`HEARTBEAT_TIMEOUT` and `RESTIC_RETRIES` of workflows/engines.py)."""
+
 _LONGEST_CLEARING: Final = timedelta(seconds=20)
 """Time limit for the removal of a lock, for a repository that does not answer."""
 
@@ -59,24 +64,50 @@ class Session:
         return await self._run(arguments, commands.Output())
 
     async def back_up(self, arguments: Sequence[str], on_message: Callable[[dict[str, Any]], None]) -> commands.Ended:
-        """Run a backup, which locks the repository. Record its process for the next attempt, and clear its lock."""
+        """Run a backup, which locks the repository. Record its process for the next attempt, and clear its lock.
+
+        It begins when Temporal has just said that this attempt counts, and ends when Temporal does not learn of it in
+        time: an attempt that was given up, by a worker that does not know it yet, must not run beside the next one.
+        Raises ApplicationError.
+        """
+        self._attempt.step("waiting for Temporal's word that this attempt counts")
+        await self._attempt.confirm()
         self._attempt.step("backing up")
         since = datetime.now(UTC)
-
-        def record(pid: int) -> None:
-            if restic := identify(pid, since):
-                self._started = restic
-                self._attempt.keep(restic)
-
+        telling: list[asyncio.Task[None]] = []
         try:
-            ended = await self._run(arguments, commands.Output(on_message), on_start=record)
-        except asyncio.CancelledError:
+            async with asyncio.timeout(None) as unknown:
+
+                def record(pid: int) -> None:
+                    if restic := identify(pid, since):
+                        self._started = restic
+                        self._attempt.keep(restic)
+                        unknown.reschedule(asyncio.get_running_loop().time() + KNOWN_WITHIN.total_seconds())
+                        telling.append(asyncio.create_task(self._make_known(unknown)))
+
+                ended = await self._run(arguments, commands.Output(on_message), on_start=record)
+        except (asyncio.CancelledError, TimeoutError) as stopped:
             # Clear also when restic ended by itself: a lock that it was just making stays behind.
             await commands.to_its_end(self._clear())
+            if isinstance(stopped, TimeoutError):
+                raise transient("restic was ended: Temporal did not learn in time that it runs") from None
             raise
+        finally:
+            for task in telling:
+                task.cancel()
         _, _, exit_code = ended
         await self._clear() if was_killed(exit_code) else self._attempt.keep()
         return ended
+
+    async def _make_known(self, unknown: asyncio.Timeout) -> None:
+        """Let Temporal learn of the restic that has started, and lift its time limit then."""
+        until = None
+        try:
+            await self._attempt.confirm()
+        except ApplicationError:  # given up
+            until = asyncio.get_running_loop().time()
+        if not unknown.expired():
+            unknown.reschedule(until)
 
     async def _run(
         self,

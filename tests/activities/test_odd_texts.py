@@ -6,13 +6,11 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from activities.restic.backup import ResticBackup
-from backup_scheduler.policies.file import Policies
 from backup_scheduler.policies.http import HttpPolicy
 from backup_scheduler.runs.results import BackupResult, Outcome
-from tests.support.attempts import attempt_of
-from tests.support.backup_requests import a_request, a_task
+from tests.support.backup_requests import a_request
 from tests.support.odd_service import odd_service, ok
+from tests.support.restic_attempts import refused
 from tests.support.restic_repository import Restic
 from tests.support.workers import worker_with
 
@@ -69,9 +67,8 @@ async def test_odd_words_of_restic_are_reported_as_far_as_they_can_be(
     exit 1
     """
     monkeypatch.setenv("PATH", restic.path_with(script))
-    with pytest.raises(ApplicationError) as caught:
-        await attempt_of().run(ResticBackup(Policies({"nightly": restic.policy()})).restic_backup, a_task())
-    caught.value.message.encode()
-    assert caught.value.message.isprintable()
-    assert "odd � [2J words" in caught.value.message
-    assert "more ��� words" in caught.value.message
+    message = (await refused(restic.policy())).message
+    message.encode()
+    assert message.isprintable()
+    assert "odd � [2J words" in message
+    assert "more ��� words" in message

@@ -16,7 +16,7 @@ from activities.restic.backup import ResticBackup
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.runs.results import BackupReport, Outcome
-from tests.support.attempts import attempt_of
+from tests.support.attempts import attempt_of, told
 from tests.support.backup_requests import a_task
 from tests.support.restic_attempts import made, refused
 from tests.support.restic_repository import Restic
@@ -47,7 +47,7 @@ def hung(folder: Path) -> Iterator[Path]:
 
 
 async def attempt(policy: ResticPolicy, probe: PathProbe) -> BackupReport:
-    activity = ResticBackup(Policies({"nightly": policy}), probe)
+    activity = ResticBackup(Policies({"nightly": policy}), probe, told)
     report: BackupReport = await attempt_of().run(activity.restic_backup, a_task())
     return report
 

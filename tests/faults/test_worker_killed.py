@@ -71,7 +71,7 @@ async def test_backups_of_killed_workers_are_made_once_by_others(
     async with backup_service() as target:
         target.answers = [hang_once]
         policies: dict[str, dict[str, object]] = {
-            **{f"folder-{number}": _policy(each) for number, each in enumerate(folders)},
+            **{f"folder-{number}": each.terms() for number, each in enumerate(folders)},
             "service": {"type": "http", "url": target.url},
         }
         file = write_policies(tmp_path / "policies.toml", policies)
@@ -145,13 +145,3 @@ async def _result(handle: WorkflowHandle[object, BackupResult]) -> BackupResult:
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
-
-
-def _policy(restic: Restic) -> dict[str, object]:
-    return {
-        "type": "restic",
-        "paths": [str(restic.source)],
-        "repository": str(restic.repository),
-        "password_file": str(restic.password_file),
-        "cache_dir": str(restic.folder / "cache"),
-    }

@@ -30,14 +30,17 @@ class Restic:
         self.password_file.write_text("correct horse")
 
     def policy(self, **changes: Any) -> ResticPolicy:
-        terms = {
+        return ResticPolicy(**(self.terms() | changes))
+
+    def terms(self) -> dict[str, Any]:
+        """Return the policy as a policy file has it."""
+        return {
             "type": "restic",
-            "paths": [self.source],
+            "paths": [str(self.source)],
             "repository": str(self.repository),
-            "password_file": self.password_file,
-            "cache_dir": self.folder / "cache",
+            "password_file": str(self.password_file),
+            "cache_dir": str(self.folder / "cache"),
         }
-        return ResticPolicy(**(terms | changes))
 
     async def __call__(self, *arguments: str) -> str:
         """Run restic on this repository and return its output."""

@@ -10,17 +10,16 @@ import pytest
 from aiohttp import web
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 import activities.http.backup
-from activities.restic.backup import TIME_TO_STOP, ResticBackup
-from backup_scheduler.policies.file import Policies
+from activities.restic.backup import TIME_TO_STOP
 from backup_scheduler.runs.results import Outcome
 from lab.parts.backup_service import Answer, BackupService, answering, backup_service
 from lab.parts.waiting import eventually_async
 from tests.support.attempts import attempt_of
-from tests.support.backup_requests import a_request, a_task
+from tests.support.backup_requests import a_request
+from tests.support.restic_attempts import refused
 from tests.support.restic_repository import Restic
 from tests.support.workers import busy, worker_process, worker_with
 from tests.support.workflow_runs import events, failure, scheduled
@@ -205,8 +204,6 @@ async def test_a_restic_backup_ends_by_itself_before_temporal_gives_it_up(
         start_to_close_timeout=timedelta(seconds=2) + TIME_TO_STOP,
         schedule_to_close_timeout=timedelta(seconds=60) + TIME_TO_STOP,
     )
-    backup = ResticBackup(Policies({"nightly": restic.policy()})).restic_backup
-    with pytest.raises(ApplicationError) as caught:
-        await environment.run(backup, a_task())
-    assert (caught.value.message, caught.value.non_retryable) == (sentence, True)
+    error = await refused(restic.policy(), environment=environment)
+    assert (error.message, error.non_retryable) == (sentence, True)
     assert restic.locks() == []

@@ -8,17 +8,14 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import Client
-from temporalio.exceptions import ApplicationError
 
 from activities.restic import repositories
-from activities.restic.backup import ResticBackup
 from activities.restic.repositories import digest
 from backup_scheduler.jobs import names
-from backup_scheduler.policies.file import Policies
 from backup_scheduler.runs.results import Outcome
 from tests.support.attempts import attempt_of
-from tests.support.backup_requests import a_request, a_task
-from tests.support.restic_attempts import refused
+from tests.support.backup_requests import a_request
+from tests.support.restic_attempts import made, refused
 from tests.support.restic_repository import Restic
 from tests.support.workers import worker_with
 
@@ -70,8 +67,7 @@ async def test_a_key_that_was_made_just_now_is_left_to_whoever_makes_the_reposit
 
 async def test_a_new_disk_with_its_lost_and_found_takes_a_repository(new_restic: Restic) -> None:
     (new_restic.repository / "lost+found").mkdir(parents=True)
-    backup = ResticBackup(Policies({"nightly": new_restic.policy()})).restic_backup
-    assert (await attempt_of().run(backup, a_task())).outcome is Outcome.COMPLETED
+    assert (await made(new_restic.policy())).outcome is Outcome.COMPLETED
 
 
 async def test_a_repository_that_was_made_by_two_at_once_is_noticed_before_anything_is_written(
@@ -151,12 +147,9 @@ async def test_the_only_place_for_a_backup_is_enough_to_make_its_repository(
 async def test_a_remote_repository_over_an_unfinished_one_fails_for_good(temporal: Client, half_made: Restic) -> None:
     policy = half_made.policy(repository=f"sftp:other.host:{half_made.repository}")
     async with worker_with(temporal, {"nightly": policy}) as runs:
-        with pytest.raises(ApplicationError) as caught:
-            await attempt_of(client=temporal, task_queue=runs.task_queue).run(
-                ResticBackup(Policies({"nightly": policy})).restic_backup, a_task()
-            )
-    assert caught.value.non_retryable
-    assert "was made by two at once or over an unfinished one" in caught.value.message
+        error = await refused(policy, environment=attempt_of(client=temporal, task_queue=runs.task_queue))
+    assert error.non_retryable
+    assert "was made by two at once or over an unfinished one" in error.message
     assert not any((half_made.repository / "snapshots").iterdir())
 
 
