@@ -1,6 +1,10 @@
 """The planted faults, a file for each group of judges."""
 
-from lab.judge.faults import calls, promises
+from lab.judge.faults import calls, outages, promises
 from lab.judge.planted import Planted
 
-PLANTED: tuple[Planted, ...] = (*calls.PLANTED, *promises.PLANTED)
+PLANTED: tuple[Planted, ...] = (
+    *calls.PLANTED,
+    *outages.PLANTED,
+    *promises.PLANTED,
+)

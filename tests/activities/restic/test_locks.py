@@ -269,6 +269,7 @@ async def test_a_restic_with_file_capabilities_ends_with_its_worker(
     await worker.wait()
     await eventually_async(lambda: asyncio.sleep(0, not any(process.is_running() for process in processes)))
     assert restic.locks() == []
+    assert await snapshots(restic) == []
 
 
 async def test_a_report_of_a_first_attempt_is_plain(restic: Restic) -> None:
