@@ -1,11 +1,11 @@
 """The judge of answers: the answer that a call must get for a job in a known state, and the state after it."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 from backup_scheduler.contract.methods import ADD, GET, MODIFY, PAUSE, REMOVE, RESUME
-from backup_scheduler.jobs.request import BackupRequest
 
 Reply = dict[str, Any]
 
@@ -14,8 +14,7 @@ INDEFINITE: Final = frozenset({503, 504, None})
 
 SWITCHES: Final = (PAUSE, RESUME)
 
-_DAY = 86400
-_HOUR = 3600
+_NEXT_RUN = "next_run_time"
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,16 @@ class Terms:
         others = ("days", "misfire_grace_time")
         return {name: value for name, value in self.arguments().items() if name not in others}
 
+    def first_run(self, after: datetime) -> datetime:
+        """Return the next start_time after a moment, in a zone that never changes its clock (UTC)."""
+        start = datetime.combine(after.date(), time.fromisoformat(self.start_time), tzinfo=UTC)
+        return start if start > after else start + timedelta(days=1)
+
     @classmethod
-    def of(cls, request: BackupRequest) -> "Terms":
-        """Return the terms of a request that Temporal keeps."""
-        values = request.model_dump()
-        return cls(**{name: values.get(name, values["url_kwargs"].get(name)) for name in cls.__dataclass_fields__})
+    def of(cls, stored: Mapping[str, Any]) -> "Terms":
+        """Return the terms of a request as Temporal keeps it, in JSON. Raises TypeError if one is missing."""
+        values = {**stored, **stored.get("url_kwargs", {})}
+        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
 
 
 @dataclass(frozen=True)
@@ -55,28 +59,34 @@ class JobState:
 
     def fault_of(self, scheduler_id: str, description: Any, *, removed: bool) -> str | None:
         """Return what is not true in a description of this job; a job that was removed has no next run."""
-        if description["job_id"] != scheduler_id:
-            return "another job"
-        terms_are_right = (
-            description["kwargs"] == self.terms.kwargs()
-            and description["misfire_grace_time"] == self.terms.misfire_grace_time
-        )
-        if not terms_are_right:
-            return "other terms"
-        next_run = description["next_run_time"]
+        wanted = {
+            "job_id": scheduler_id,
+            "func": "start_backup",
+            "args": [],
+            "kwargs": self.terms.kwargs(),
+            "misfire_grace_time": self.terms.misfire_grace_time,
+        }
+        if not isinstance(description, Mapping) or description.keys() != wanted.keys() | {_NEXT_RUN}:
+            return "not a description of a job"
+        if others := [name for name, value in wanted.items() if description[name] != value]:
+            return f"other terms ({', '.join(others)})"
+        next_run = description[_NEXT_RUN]
         if (next_run is None) != (self.paused or removed):
             return "next_run_time of a paused job" if next_run else "no next_run_time of a job that is not paused"
         return None
 
-    def window_fault_of(self, description: Any) -> str | None:
-        """Return what is not true in the next run's time, for a scheduler whose zone never changes its clock."""
-        if description["next_run_time"] is None:
+    def window_fault_of(self, description: Any, asked_at: datetime) -> str | None:
+        """Return what is not true in the next run's time, for a service whose zone is UTC.
+
+        `asked_at` is the moment at which the job got its terms. Holds for a description that was made before the first
+        window of these terms.
+        """
+        if description[_NEXT_RUN] is None:
             return None
-        next_run = datetime.fromisoformat(description["next_run_time"])
-        hour, minute = map(int, self.terms.start_time.split(":"))
-        opens = next_run.replace(hour=hour, minute=minute, second=0)
-        is_in_window = (next_run - opens).total_seconds() % _DAY <= self.terms.duration * _HOUR
-        return None if is_in_window else "next_run_time outside of the window"
+        next_run = datetime.fromisoformat(description[_NEXT_RUN]).replace(tzinfo=UTC)
+        opens = self.terms.first_run(asked_at)
+        is_in_window = opens <= next_run <= opens + timedelta(hours=self.terms.duration)
+        return None if is_in_window else f"next_run_time outside of the first window, which opens at {opens}"
 
 
 State = JobState | None

@@ -15,9 +15,19 @@ from devstack.errors import StackError
 from lab.soak.session import Plan, Soak
 from lab.soak.table import show
 
+_LONGEST = 150
+"""Minutes; a window of a caller's job opens three hours ahead at the earliest."""
+
+_SLOWEST = 120.0
+"""Seconds from when a run comes due to its end, at most: a lost worker is noticed after 30 s, and then the next attempt
+of restic waits for 15 s; a second kill may come meanwhile, and the runs of a job wait for one another."""
+
+_SLOWEST_UNDISTURBED = 30.0
+"""The same where nothing is killed: a backup that was refused is tried again within seconds."""
+
 
 def main() -> int:
-    """Run a soak; returns 0 when nothing was lost, doubled or untrue."""
+    """Run a soak; returns 0 when it has found nothing wrong."""
     parser = argparse.ArgumentParser(prog="python -m lab.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10, help="how long to call and to kill (default: 10)")
     parser.add_argument("--seed", type=int, help="repeats the calls and kills of another soak (default: a random one)")
@@ -27,7 +37,12 @@ def main() -> int:
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between two calls of a caller (default: 0.5)")
     parser.add_argument("--down", type=float, default=4, help="seconds before a killed part is started again (4)")
     parser.add_argument("--slowness", type=float, default=1.5, help="seconds that most backups take at most (1.5)")
+    parser.add_argument(
+        "--slowest", type=float, help="seconds that a run may take from when it comes due (120, without kills 30)"
+    )
     arguments = parser.parse_args()
+    if arguments.minutes > _LONGEST:
+        parser.error(f"at most {_LONGEST} minutes: later the jobs of the callers would come due by themselves")
     seed = SystemRandom().randrange(10_000) if arguments.seed is None else arguments.seed
     plan = Plan(
         seed=seed,
@@ -38,6 +53,7 @@ def main() -> int:
         pause=arguments.pause,
         down=arguments.down,
         slowness=arguments.slowness,
+        slowest=arguments.slowest or (_SLOWEST if arguments.kills else _SLOWEST_UNDISTURBED),
     )
     console = Console(highlight=False, soft_wrap=True)
     place = Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state")

@@ -52,10 +52,13 @@ class Caller:
         """Make a call and judge its answer; return whether it succeeded."""
         arguments = {"scheduler_id": job.scheduler_id, **(terms.arguments() if terms else {})}
         began = time.time()
-        if method == REMOVE:
-            job.removals.append(began)
         reply = await self._rpc.call(method, arguments)
-        fault = job.judge(method, terms, reply, disturbed=self._disturbed(began))
+        disturbed = self._disturbed(began)
+        if not disturbed:
+            self._log.note_undisturbed(reply)
+        if method == REMOVE and (disturbed or reply is None or reply["code"] != 404):
+            job.removals.append((began, time.time()))
+        fault = job.judge(method, terms, reply, datetime.fromtimestamp(began, UTC), disturbed=disturbed)
         if fault:
             self._log.faults.append(f"{datetime.now(UTC):%H:%M:%S} {method} {job.scheduler_id}: {fault}")
             self._log.write(fault=fault, scheduler_id=job.scheduler_id)
@@ -85,7 +88,9 @@ class Caller:
         elif usable:
             # Mostly jobs that are there, or most answers would be 404.
             job = self._random.choice(there if there and self._random.random() < 0.9 else usable)
-            # The runs of a job that may have been made anew under its name would be counted wrongly.
+            if not await self._triggers.settled(job):
+                return  # a change could undo the trigger; the job's turn comes again
+            # A trigger of a job that may be gone may have nothing to run.
             if job.known_state is not None and self._random.random() < 0.2:
                 await self._triggers.run(job, may_wait=False)
                 return

@@ -41,4 +41,6 @@ def call_figures(log: CallLog) -> CallFigures:
         unanswered=dict(log.unanswered),
         longest={str(code): seconds for code, seconds in log.longest.items()},
         untrue=log.faults,
+        undisturbed=log.undisturbed,
+        undisturbed_without_result=log.undisturbed_without_result,
     )

@@ -1,5 +1,7 @@
 """The figures of a soak, as they are printed, and written as JSON."""
 
+from collections.abc import Iterator
+
 from pydantic import BaseModel, Field
 
 
@@ -31,19 +33,19 @@ class KillFigures(BaseModel):
 
 
 class Tally(BaseModel):
-    """Expected and found things of one kind."""
+    """Things of one kind: those that had to be there, and those that are there."""
 
-    expected: int = 0
-    found: int = 0
-    either: int = 0
-    """Things that may be there or not, because the answer to a call was lost; the audit settles it."""
+    certain: int = 0
+    """Things that have to be there, by what was asked for and answered; no count of what is there goes into it."""
+    open: int = 0
+    """Things that may be there or not, or in one of several states, because the answer to a call was lost."""
+    open_found: int = 0
+    """Those of the open ones that are there."""
     lost: list[str] = Field(default_factory=list)
     doubled: list[str] = Field(default_factory=list)
     """Things that are there twice, and things that nobody asked for."""
     wrong: list[str] = Field(default_factory=list)
     """Things that are there, but not as they should be."""
-    names: list[str] = Field(default_factory=list, exclude=True)
-    """Names of the found things, where they have one."""
 
 
 class CallFigures(BaseModel):
@@ -59,6 +61,14 @@ class CallFigures(BaseModel):
     longest: dict[str, float] = Field(default_factory=dict)
     """Seconds until the slowest answer, by code; waiting for a part that was killed included."""
     untrue: list[str] = Field(default_factory=list)
+    undisturbed: int = 0
+    """Calls of the callers while nothing was killed or recovering."""
+    undisturbed_without_result: int = 0
+    """Those of the undisturbed ones that were answered 503 or 504, or not at all."""
+
+
+_LEAST_ANSWERED = 0.98
+"""Share of the undisturbed calls that have to get a result; a call on a loaded machine may exceed its time."""
 
 
 class Figures(BaseModel):
@@ -75,16 +85,20 @@ class Figures(BaseModel):
     timed_runs: Tally
     """Runs that came due by themselves."""
     triggered_runs: Tally
+    http_backups: Tally
+    """One for each run of an http job, made under its own Idempotency-Key, with the fields of its job."""
     restic_snapshots: Tally
     """One for each run of a restic job."""
     snapshots_restored: int
-    """The latest one of each restic job, restored and compared byte by byte."""
+    """Snapshots that were restored and compared byte by byte."""
     backup_requests: int
     """Requests that reached the backup target, those tried again included."""
     repeated_requests: int
     """Backups that the target made again under the same Idempotency-Key, as its first answer was lost."""
-    latest_run: float
-    """Seconds from the time at which a run came due to its end, of the slowest one."""
+    slowest_run: float
+    """Seconds from the time at which a run came due, or was triggered, to its end, of the slowest one."""
+    slowest_allowed: float
+    """Seconds that it may take."""
     stale_locks: int
     complaints: list[str] = Field(default_factory=list)
     """Other faults."""
@@ -96,11 +110,47 @@ class Figures(BaseModel):
             "jobs": self.jobs,
             "runs that came due": self.timed_runs,
             "runs triggered": self.triggered_runs,
+            "http backups": self.http_backups,
             "restic snapshots": self.restic_snapshots,
         }
 
     @property
+    def faults(self) -> dict[str, list[str]]:
+        """All that is wrong, as sentences, by their kind."""
+        kinds = {"untrue answer": self.calls.untrue, "": [*self.complaints, *self._bad_news()]}
+        for name, tally in self.tallies.items():
+            kinds |= {f"{name}, lost": tally.lost, f"{name}, doubled": tally.doubled, f"{name}, wrong": tally.wrong}
+        return {kind: faults for kind, faults in kinds.items() if faults}
+
+    @property
     def passed(self) -> bool:
-        """Whether nothing was lost, doubled or untrue."""
-        faults = [fault for tally in self.tallies.values() for fault in (*tally.lost, *tally.doubled, *tally.wrong)]
-        return not (faults or self.calls.untrue or self.stale_locks or self.complaints)
+        """Whether nothing is wrong."""
+        return not self.faults
+
+    def _bad_news(self) -> Iterator[str]:
+        for name, part in self.parts.items():
+            if part.not_recovered:
+                yield f"{name}: the stack did not recover from {part.not_recovered} kills"
+            if part.ended_by_itself > 0:
+                yield f"{name}: ended {part.ended_by_itself} times without a kill"
+        if self.stale_locks:
+            yield f"{self.stale_locks} stale locks are in the repository"
+        if self.slowest_run > self.slowest_allowed:
+            yield f"the slowest run ended {self.slowest_run:.1f} s after it came due, not {self.slowest_allowed:g} s"
+        answered = self.calls.undisturbed - self.calls.undisturbed_without_result
+        if answered < _LEAST_ANSWERED * self.calls.undisturbed:
+            yield f"only {answered} of {self.calls.undisturbed} calls that nothing disturbed got a result"
+        yield from self._nothing_judged()
+
+    def _nothing_judged(self) -> Iterator[str]:
+        """Yield what the soak did not do: where nothing happened, nothing was shown."""
+        done = {
+            "calls answered 200": self.calls.answered.get("200", 0),
+            "calls that nothing disturbed": self.calls.undisturbed,
+            **{f"{name}, certain": tally.certain for name, tally in self.tallies.items()},
+            "snapshots restored": self.snapshots_restored,
+            "requests to the backup target": self.backup_requests,
+        }
+        for name, number in done.items():
+            if not number:
+                yield f"{name}: none, so the soak has shown nothing of them"

@@ -1,22 +1,36 @@
-"""The audit of a whole soak, step by step."""
+"""The audit of a whole soak, step by step: what is there is read, and handed to the judges."""
 
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from temporalio.client import Client
 
 from backup_scheduler.contract.methods import GET_ALL
-from backup_scheduler.jobs.names import schedule_id
-from lab.soak import audit
+from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
+from lab.parts.schedules import StoredJob, UnfitSchedule
+from lab.parts.stored_states import read_job
+from lab.soak import audit, audit_jobs
 from lab.soak.figures import Tally
 from lab.soak.job import Job
-from lab.soak.repository import Repository
+from lab.soak.repository import Repository, sampled
 from lab.soak.rpc import Rpc
+from lab.soak.runs import Run, Wanted, read_runs, wanted_due, wanted_triggered, wrong_histories
 from lab.soak.target import Target
 from lab.soak.timed import TimedSchedule
 
 _DRAIN = 240
 """Seconds for the runs that are under way at the end: a lost worker is noticed after 30 s, and tries are seconds apart.
-"""
+A run that was triggered just before a server is killed may start a minute later."""
+
+_PAUSE = 1.0
+
+_AT_ONCE = 10
+"""Questions to Temporal in flight."""
+
+_MOST_RESTORED = 24
+"""Snapshots that are restored at most, at half a second each; more are a sample."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +41,7 @@ class Evidence:
     rpc: Rpc
     target: Target
     repository: Repository
+    task_queue: str
     timed: list[TimedSchedule]
     jobs: list[Job]
     restic_jobs: list[Job]
@@ -40,12 +55,13 @@ class Findings:
     jobs: Tally
     timed_runs: Tally
     triggered_runs: Tally
+    http_backups: Tally
     restic_snapshots: Tally
     snapshots_restored: int
     repeated_requests: int
     """Backups that the target made again under the same Idempotency-Key."""
-    latest_run: float
-    """Seconds from the time at which a run came due to its end, of the slowest one."""
+    slowest_run: float
+    """Seconds from the time at which a run came due, or was triggered, to its end, of the slowest one."""
     stale_locks: int
     complaints: list[str] = field(default_factory=list)
 
@@ -53,54 +69,63 @@ class Findings:
 async def audited(evidence: Evidence) -> Findings:
     """Wait for the runs that are under way and compare everything."""
     client, repository = evidence.client, evidence.repository
-    runs = await audit.all_runs(client, evidence.timed, evidence.jobs, _DRAIN)
-    complaints = [*runs.at_once(evidence.jobs), *await runs.check_histories(client)]
-    jobs = await audit.jobs(client, evidence.jobs, {schedule_id(each.scheduler_id) for each in evidence.timed})
-    timed_runs = audit.timed_runs(runs, evidence.timed)
-    triggered_runs = audit.triggered_runs(runs, evidence.jobs)
-    due = _due(evidence.timed)
-    repeated = audit.at_target(
-        runs,
-        evidence.target,
-        lambda workflow_id: timed_runs if workflow_id in due else triggered_runs,
-        set(runs.by_id) - _of(evidence.restic_jobs, runs),
-    )
-    snapshots = await audit.snapshots(runs, evidence.restic_jobs, repository)
-    restored, faults_of_repository = await _restored(repository)
-    complaints += [*faults_of_repository, *await _faults_of_list(evidence.rpc, jobs.names)]
-    return Findings(
-        jobs=jobs,
-        timed_runs=timed_runs,
-        triggered_runs=triggered_runs,
-        restic_snapshots=snapshots,
-        snapshots_restored=restored,
-        repeated_requests=repeated,
-        latest_run=runs.latest(due),
-        stale_locks=await repository.locks(),
-        complaints=complaints,
-    )
-
-
-def _due(timed: list[TimedSchedule]) -> set[str]:
-    """Return the workflow ids of all runs that had to come due, or may have."""
-    return {workflow_id for each in timed for workflow_id in (*each.due(), *each.open())}
-
-
-def _of(jobs: list[Job], runs: audit.Runs) -> set[str]:
-    """Return the workflow ids of the runs of these jobs."""
-    return {workflow_id for job in jobs for workflow_id in runs.by_schedule[schedule_id(job.scheduler_id)]}
-
-
-async def _restored(repository: Repository) -> tuple[int, list[str]]:
-    """Check the repository and restore its latest snapshots; return their number, and all that is wrong."""
+    due, triggered = wanted_due(evidence.timed), wanted_triggered(evidence.jobs)
+    wanted = {**due, **triggered}
+    runs = await settled_runs(lambda: read_runs(client), wanted, _DRAIN)
+    of_timed, of_jobs = ({each.scheduler_id for each in known} for known in (evidence.timed, evidence.jobs))
+    of_restic = {job.scheduler_id for job in evidence.restic_jobs}
+    by_restic = [run for run in runs if run.schedule in of_restic]
+    by_http = [run for run in runs if run.schedule in (of_timed | of_jobs) - of_restic]
+    stored = await _stored(client, evidence.jobs)
+    snapshots = await repository.snapshots()
+    chosen = sampled(snapshots, _MOST_RESTORED)
+    reply = await evidence.rpc.call(GET_ALL, {})
+    await evidence.rpc.close()
     broken = await repository.check()
-    restored, differences = await repository.restore_latest()
-    return restored, [*([broken] if broken else []), *differences]
+    return Findings(
+        jobs=audit_jobs.jobs_tally(evidence.jobs, stored, evidence.task_queue),
+        timed_runs=audit.runs_tally([run for run in runs if run.schedule in of_timed], due),
+        triggered_runs=audit.runs_tally([run for run in runs if run.schedule in of_jobs], triggered),
+        http_backups=audit.requests_tally(by_http, wanted, evidence.target.requests),
+        restic_snapshots=audit.snapshots_tally(by_restic, snapshots),
+        snapshots_restored=len(chosen),
+        repeated_requests=audit.repeated(evidence.target.requests),
+        slowest_run=audit.slowest(runs),
+        stale_locks=await repository.locks(),
+        complaints=[
+            *audit.strays(runs, of_timed | of_jobs),
+            *audit.at_once(runs, {job.scheduler_id: job.removals for job in evidence.jobs}),
+            *await wrong_histories(client, runs),
+            *audit_jobs.schedules_nobody_asked_for(
+                [entry.id async for entry in await client.list_schedules()], of_timed | of_jobs | {SYSTEM_SCHEDULE}
+            ),
+            *audit_jobs.list_faults(reply, evidence.jobs, stored),
+            *([broken] if broken else []),
+            *await repository.differences(chosen),
+        ],
+    )
 
 
-async def _faults_of_list(rpc: Rpc, there: list[str]) -> list[str]:
-    """Compare get_jobs with the jobs that are there."""
-    reply = await rpc.call(GET_ALL, {})
-    await rpc.close()
-    listed = [job["job_id"] for job in reply["description"]] if reply and reply["code"] == 200 else reply
-    return [] if listed == sorted(there) else [f"get_jobs does not list the jobs that are there: {listed}"]
+async def settled_runs(
+    read: Callable[[], Awaitable[list[Run]]], wanted: Mapping[str, Wanted], patience: float, pause: float = _PAUSE
+) -> list[Run]:
+    """Return all runs as soon as none is open and none is missing, at the latest after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while audit.unsettled(runs := await read(), wanted) and time.monotonic() <= deadline:
+        await asyncio.sleep(pause)
+    return runs
+
+
+async def _stored(client: Client, jobs: list[Job]) -> dict[str, StoredJob | UnfitSchedule]:
+    """Read what is stored under the ids of the jobs; those without a schedule are left out."""
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def look(scheduler_id: str) -> tuple[str, StoredJob | UnfitSchedule | None]:
+        async with places:
+            try:
+                return scheduler_id, await read_job(client, scheduler_id)
+            except UnfitSchedule as fault:
+                return scheduler_id, fault
+
+    found = await asyncio.gather(*(look(job.scheduler_id) for job in jobs))
+    return {scheduler_id: stored for scheduler_id, stored in found if stored is not None}

@@ -4,10 +4,36 @@ A call without a definite answer leaves two states possible. A later answer, or 
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from backup_scheduler.contract.methods import GET, REMOVE
+from backup_scheduler.contract.methods import REMOVE
 from lab.parts.answers import INDEFINITE, JobState, Reply, State, Terms, correct_answer
+
+
+def run_id(scheduler_id: str, moment: datetime) -> str:
+    """Return the workflow id of the run of a job that has this nominal time."""
+    return f"backup-{scheduler_id}-{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@dataclass
+class Trigger:
+    """A trigger that was sent; the second that it names is its token, which no other trigger of the job has.
+
+    Temporal puts the second into the workflow id of the run, so the run is known before it is there
+    (docs/temporal-facts.md#a-trigger-names-its-run).
+    """
+
+    moment: datetime
+    run: str
+    """Workflow id of its run."""
+    terms: set[Terms]
+    """Terms with which the run may start."""
+    confirmed: bool = False
+    """Temporal took the trigger."""
+    refused: bool = False
+    """There was no schedule. Neither confirmed nor refused: no answer came, so the run may be there or not."""
+    shown: bool = False
+    """A description has shown the run, under way or waiting, so later changes of the job cannot undo the trigger."""
 
 
 @dataclass
@@ -18,18 +44,11 @@ class Job:
     possible: set[State] = field(default_factory=lambda: {None})
     retired: bool = False
     """A call for it got no answer: it may still be carried out at any time, so no other call may follow."""
-    unsettled_calls: int = 0
-    """Calls whose answer left it open whether they were carried out."""
-    runs: int = 0
-    """Runs that were triggered and that Temporal confirmed."""
-    unconfirmed: int = 0
-    """Triggers that Temporal did not confirm: their runs may have started."""
-    removals: list[float] = field(default_factory=list)
-    """Moments (of the epoch) of calls that may have removed the job."""
-    created_at: datetime | None = None
-    """Creation of the schedule that `taken` counts for."""
-    taken: int = 0
-    """Runs of that schedule that Temporal confirmed."""
+    asked_at: dict[Terms, datetime] = field(default_factory=dict)
+    """Moments of the calls that asked for terms."""
+    triggers: list[Trigger] = field(default_factory=list)
+    removals: list[tuple[float, float]] = field(default_factory=list)
+    """Beginnings and ends (of the epoch) of calls that removed the job, or may have."""
 
     @property
     def certain(self) -> bool:
@@ -41,24 +60,40 @@ class Job:
         """The state of a job that certainly is there; None also where several states are possible."""
         return next(iter(self.possible)) if self.certain else None
 
-    def count(self, created_at: datetime, taken: int) -> int:
-        """Count the runs that Temporal has confirmed of the schedule made then; return how many are new."""
-        if created_at != self.created_at:  # the job was removed and added again: a new schedule counts from nothing
-            self.created_at, self.taken = created_at, 0
-        new = max(0, taken - self.taken)
-        self.taken += new
-        self.runs += new
-        return new
+    @property
+    def pending(self) -> list[Trigger]:
+        """Triggers that Temporal took and has not shown: a change that comes now could undo them."""
+        return [each for each in self.triggers if each.confirmed and not each.shown]
 
-    def judge(self, method: str, terms: Terms | None, reply: Reply | None, *, disturbed: bool) -> str | None:
+    def trigger(self, now: datetime) -> Trigger:
+        """Note a trigger that is about to be sent; its token is the second of now, or the first one that is free."""
+        second = now.replace(microsecond=0)
+        if self.triggers:
+            second = max(second, self.triggers[-1].moment + timedelta(seconds=1))
+        made = Trigger(second, run_id(self.scheduler_id, second), self._possible_terms())
+        self.triggers.append(made)
+        return made
+
+    def judge(
+        self, method: str, terms: Terms | None, reply: Reply | None, asked_at: datetime, *, disturbed: bool
+    ) -> str | None:
         """Narrow the possible states down by an answer; return what is not true about the answer.
 
-        `disturbed`: a part was killed meanwhile, so the request may have been delivered twice.
+        `asked_at` is the moment of the call. `disturbed`: a part was killed meanwhile, so the request may have been
+        delivered twice.
         """
+        if terms is not None:
+            self.asked_at[terms] = asked_at
+        fault = self._judge(method, terms, reply, disturbed=disturbed)
+        for trigger in self.triggers:
+            if not trigger.shown:
+                trigger.terms |= self._possible_terms()
+        return fault
+
+    def _judge(self, method: str, terms: Terms | None, reply: Reply | None, *, disturbed: bool) -> str | None:
         answers = [(state, *correct_answer(method, terms, state)) for state in self.possible]
         if reply is None or reply["code"] in INDEFINITE:
             self.retired |= reply is None
-            self.unsettled_calls += method != GET
             self.possible |= {after for _, _, after in answers}
             return None
         if disturbed and method == REMOVE and reply["code"] == 404:
@@ -66,34 +101,42 @@ class Job:
             return None
         fitting = [(before, after) for before, code, after in answers if code == reply["code"]]
         if not fitting:
-            return self._retire(f"{reply['code']} ({reply['description']}) where the job was {_any_of(self.possible)}")
+            return self._retire(f"{reply['code']} ({reply['description']}) where the job was {any_of(self.possible)}")
         if reply["code"] != 200:
             self.possible = {after for _, after in fitting}
             return None
         return self._judge_description(method, fitting, reply["description"])
 
     def _judge_description(self, method: str, fitting: list[tuple[State, State]], description: object) -> str | None:
-        """Keep the states that the description fits; `fitting` has the states before and after the call."""
+        """Keep the states after which the description is true; `fitting` has the states before and after the call."""
         removed = method == REMOVE
-        faults: dict[State, str | None] = {}
+        judged: list[tuple[State, State, str | None]] = []
         for before, after in fitting:
             described = before if removed else after
             assert described is not None  # noqa: S101  # only a job that is there is answered with 200
-            faults[after] = described.fault_of(self.scheduler_id, description, removed=removed) or (
-                described.window_fault_of(description)
-            )
-        true = {after for after, fault in faults.items() if fault is None}
+            judged.append((described, after, self.fault_of(described, description, removed=removed)))
+        true = {after for _, after, fault in judged if fault is None}
         if not true:
-            return self._retire(
-                f"{', '.join(sorted(set(map(str, faults.values()))))}: {description}, not {_any_of(set(faults))}"
-            )
+            faults = ", ".join(sorted({str(fault) for _, _, fault in judged}))
+            return self._retire(f"{faults}: {description}, not {any_of({described for described, _, _ in judged})}")
         self.possible = true
         return None
+
+    def fault_of(self, state: JobState, description: object, *, removed: bool = False) -> str | None:
+        """Return what is not true in a description of the job in this state."""
+        fault = state.fault_of(self.scheduler_id, description, removed=removed)
+        if fault is None and state.terms not in self.asked_at:
+            fault = "terms that nobody asked for"
+        return fault or state.window_fault_of(description, self.asked_at[state.terms])
+
+    def _possible_terms(self) -> set[Terms]:
+        return {state.terms for state in self.possible if state is not None}
 
     def _retire(self, fault: str) -> str:
         self.retired = True  # one fault is reported once
         return fault
 
 
-def _any_of(states: set[State]) -> str:
+def any_of(states: set[State]) -> str:
+    """Return the states for a person to read."""
     return " or ".join(sorted("absent" if state is None else str(state) for state in states))

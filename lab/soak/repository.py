@@ -8,7 +8,8 @@ import math
 import os
 import tempfile
 import time
-from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,32 @@ from urllib.parse import unquote
 POLICY = "soak-restic"
 
 _CHANGING = "changing.bin"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot of restic's."""
+
+    id: str
+    run: str
+    """Name of the run that made it: of its occurrence and an id; empty when there is none."""
+    job: str
+    began: float
+    """Moment (of the epoch) at which restic began to make it."""
+
+    @classmethod
+    def of(cls, listed: Mapping[str, Any]) -> "Snapshot":
+        """Take over what restic lists."""
+        tags = dict(tag.split("=", 1) for tag in listed.get("tags") or () if "=" in tag)
+        run, job = (unquote(tags.get(name, "")) for name in ("run", "job"))
+        return cls(listed["id"], run, job, _moment(listed["time"]))
+
+
+def sampled(snapshots: Sequence[Snapshot], most: int) -> list[Snapshot]:
+    """Return all snapshots or, of more than `most`, some that are spread evenly, the first and the last included."""
+    if len(snapshots) <= most:
+        return list(snapshots)
+    return [snapshots[number * (len(snapshots) - 1) // (most - 1)] for number in range(most)]
 
 
 class Repository:
@@ -57,25 +84,24 @@ class Repository:
         self._contents.append((time.time(), hashlib.sha256(content).hexdigest()))
         written.replace(self._source / _CHANGING)  # at once: a backup never sees half of it
 
-    async def snapshots(self) -> Counter[str]:
-        """Return the number of snapshots of each occurrence."""
-        listed = json.loads(await self._restic("snapshots", "--json"))
-        tags = [tag for snapshot in listed for tag in snapshot.get("tags") or () if tag.startswith("run=")]
-        return Counter(unquote(tag.removeprefix("run=")) for tag in tags)
+    async def snapshots(self) -> list[Snapshot]:
+        """Return all snapshots, the oldest first."""
+        listed = json.loads(await self._restic("snapshots", "--json", "--no-lock"))
+        return sorted(map(Snapshot.of, listed), key=lambda snapshot: snapshot.began)
 
-    async def restore_latest(self) -> tuple[int, list[str]]:
-        """Restore the latest snapshot of each job; return their number, and differences from the original files."""
-        latest: dict[str, dict[str, Any]] = {}
-        for snapshot in json.loads(await self._restic("snapshots", "--json", "--no-lock")):
-            job = next((tag for tag in snapshot.get("tags") or () if tag.startswith("job=")), "no job")
-            latest[job] = max(latest.get(job, snapshot), snapshot, key=lambda each: _moment(each["time"]))
+    async def differences(self, snapshots: Iterable[Snapshot]) -> list[str]:
+        """Restore snapshots and compare them byte by byte; return the differences from the original files."""
         differences = []
-        for job, snapshot in latest.items():
+        for snapshot in snapshots:
             with tempfile.TemporaryDirectory(dir=self._folder) as target:
-                await self._restic("restore", snapshot["id"], "--target", target, "--no-lock")
                 restored = Path(target) / self._source.absolute().relative_to("/")
-                differences += [f"{job}: {fault}" for fault in self._differences(restored, _moment(snapshot["time"]))]
-        return len(latest), differences
+                try:
+                    await self._restic("restore", snapshot.id, "--target", target, "--no-lock")
+                    faults = self._differences(restored, snapshot.began)
+                except RuntimeError as error:
+                    faults = [str(error)]
+            differences += [f"snapshot {snapshot.id[:8]} of {snapshot.run}: {fault}" for fault in faults]
+        return differences
 
     def _differences(self, restored: Path, began: float) -> list[str]:
         ours, theirs = ({path.name for path in folder.glob("*")} for folder in (self._source, restored))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backup_scheduler.contract.methods import SERVICE
-from lab.parts.answers import Reply
+from lab.parts.answers import INDEFINITE, Reply
 
 TIMEOUT = 15
 """Seconds after which a caller gives up, as in the demonstration."""
@@ -37,11 +37,19 @@ class CallLog:
     """Beginnings and ends of calls."""
     faults: list[str] = field(default_factory=list)
     """Answers that were not true."""
+    undisturbed: int = 0
+    """Calls while nothing was killed or recovering."""
+    undisturbed_without_result: int = 0
 
     def write(self, **entry: Any) -> None:
         """Add a line."""
         with self.path.open("a") as file:
             file.write(json.dumps(entry, default=str) + "\n")
+
+    def note_undisturbed(self, reply: Reply | None) -> None:
+        """Count the answer to a call while nothing was killed or recovering."""
+        self.undisturbed += 1
+        self.undisturbed_without_result += reply is None or reply["code"] in INDEFINITE
 
     def note(self, began: float, method: str, arguments: dict[str, Any], reply: Reply | None, error: str) -> None:
         """Count a call."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -57,6 +58,8 @@ class Plan:
     """Seconds that a killed part stays away before it is started again."""
     slowness: float
     """Seconds that most backups take at their target at most."""
+    slowest: float
+    """Seconds that the slowest run may take, from when it comes due."""
 
 
 class Soak:
@@ -120,10 +123,9 @@ class Soak:
         if StackInfo.read(self._state_dir / "stack") is None:
             raise StackError(f"The stack ended, there is nothing to audit. {' '.join(self._complaints)}")
         jobs = [job for caller in (steady, *callers) for job in caller.jobs]
-        for job in jobs:
-            await triggers.settle(job)
         await timed.end()
-        evidence = Evidence(client, Rpc(info.amqp_uri, self._log), target, repository, timed.all, jobs, restic)
+        rpc = Rpc(info.amqp_uri, self._log)
+        evidence = Evidence(client, rpc, target, repository, _TASK_QUEUE, timed.all, jobs, restic)
         return self._figures(seconds, interrupted, killer, evidence, await audited(evidence))
 
     def _caller(
@@ -144,11 +146,13 @@ class Soak:
             jobs=findings.jobs,
             timed_runs=findings.timed_runs,
             triggered_runs=findings.triggered_runs,
+            http_backups=findings.http_backups,
             restic_snapshots=findings.restic_snapshots,
             snapshots_restored=findings.snapshots_restored,
-            backup_requests=evidence.target.requests,
+            backup_requests=len(evidence.target.requests),
             repeated_requests=findings.repeated_requests,
-            latest_run=findings.latest_run,
+            slowest_run=findings.slowest_run,
+            slowest_allowed=self._plan.slowest,
             stale_locks=findings.stale_locks,
             complaints=[*self._complaints, *findings.complaints],
         )
@@ -179,7 +183,8 @@ class Soak:
 
     def _judge(self, probed: Job, killer: Killer, began: float, reply: Reply | None) -> None:
         probed.retired = False  # get_job changes nothing, so a lost answer leaves nothing open
-        if fault := probed.judge(GET, None, reply, disturbed=killer.disturbed(began)):
+        asked_at = datetime.fromtimestamp(began, UTC)
+        if fault := probed.judge(GET, None, reply, asked_at, disturbed=killer.disturbed(began)):
             self._log.faults.append(f"{GET} {probed.scheduler_id}: {fault}")
 
     def _random(self, actor: str) -> Random:

@@ -16,15 +16,15 @@ def show(figures: Figures, console: Console) -> None:
     console.print(_tallies(figures))
     console.print(
         f"{figures.backup_requests} requests reached the backup target, {figures.repeated_requests} of them repeated a "
-        f"backup under the same Idempotency-Key. The slowest run ended {figures.latest_run:.1f} s after it came due. "
-        f"{figures.snapshots_restored} snapshots were restored and compared. Stale restic locks: {figures.stale_locks}."
+        f"backup under the same Idempotency-Key. The slowest run ended {figures.slowest_run:.1f} s after it came due "
+        f"({figures.slowest_allowed:g} s allowed). {figures.snapshots_restored} snapshots were restored and compared. "
+        f"Stale restic locks: {figures.stale_locks}."
     )
-    faults = [f"untrue answer: {fault}" for fault in figures.calls.untrue[:_MOST]] + figures.complaints[:_MOST]
-    for name, tally in figures.tallies.items():
-        for kind, found in (("lost", tally.lost), ("doubled", tally.doubled), ("wrong", tally.wrong)):
-            faults += [f"{name}, {kind}: {each}" for each in found[:_MOST]]
-    for fault in faults:
-        console.print(fault, style="bold red", markup=False)
+    for kind, faults in figures.faults.items():
+        for fault in faults[:_MOST]:
+            console.print(f"{kind}: {fault}" if kind else fault, style="bold red", markup=False)
+        if len(faults) > _MOST:
+            console.print(f"{kind}: {len(faults) - _MOST} more", style="bold red", markup=False)
     if figures.passed:
         console.print("Nothing was lost, nothing ran twice, every answer was true.", style="bold green")
 
@@ -55,15 +55,16 @@ def _calls(figures: Figures) -> Table:
         table.add_row(f"answered {code}", str(number), f"{calls.longest[code]:.1f} s")
     for error, number in sorted(calls.unanswered.items()):
         table.add_row(f"not answered ({error})", str(number), "")
+    table.add_row("nothing killed or recovering", str(calls.undisturbed), "")
+    table.add_row("of which without a result", str(calls.undisturbed_without_result), "")
     table.add_row("answer not true", str(len(calls.untrue)), "")
     return table
 
 
 def _tallies(figures: Figures) -> Table:
-    table = Table(
-        "", "expected", "found", "either way", "lost", "doubled", "wrong", title="Audit", title_justify="left"
-    )
+    names = ("", "certain", "open", "of which there", "lost", "doubled", "wrong")
+    table = Table(*names, title="Audit", title_justify="left")
     for name, tally in figures.tallies.items():
-        numbers = (tally.expected, tally.found, tally.either, len(tally.lost), len(tally.doubled), len(tally.wrong))
-        table.add_row(name, *map(str, numbers))
+        faults = (len(tally.lost), len(tally.doubled), len(tally.wrong))
+        table.add_row(name, *map(str, (tally.certain, tally.open, tally.open_found, *faults)))
     return table

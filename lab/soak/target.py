@@ -1,21 +1,40 @@
-"""The backup service of a soak: it counts the backups that it makes, and at random is slow, refuses or breaks off."""
+"""The backup service of a soak: it keeps what it is sent, and at random is slow, refuses or breaks off."""
 
 import asyncio
 import re
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
+from typing import Final
 from urllib.parse import unquote
 
 from aiohttp import web
 
 from lab.parts.backup_service import backup_service
 
-_KEY = re.compile(r"(?P<run>.*-(?P<due>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ))~.*")
+Form = tuple[tuple[str, str], ...]
+"""The fields of a request, ordered by name."""
+
+PLACE: Final = "POST /backup"
+"""Method and path of a request for a backup."""
+
+_KEY = re.compile(r".*-(?P<due>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)~.*")
+
+
+@dataclass
+class Request:
+    """A request for a backup."""
+
+    key: str
+    """Idempotency-Key: a job, the nominal time of an occurrence, and an id of the run."""
+    form: Form
+    place: str = PLACE
+    """Method and path."""
+    succeeded: bool = False
+    """It was answered well, so the backup was made."""
 
 
 @dataclass
@@ -26,20 +45,19 @@ class Target:
     slowness: float
     """Seconds that most answers take at most; the longer, the more backups are under way when a worker is killed."""
     url: str = ""
-    requests: int = 0
-    successes: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
-    """How often a backup was answered well: by workflow id (a job and the nominal time of an occurrence), by
-    Idempotency-Key."""
+    requests: list[Request] = field(default_factory=list)
     arrivals: list[tuple[float, float]] = field(default_factory=list)
     """Moments at which requests arrived, each with the nominal time of its run; both of the epoch."""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer one request for a backup."""
-        self.requests += 1
-        key = unquote(request.headers["Idempotency-Key"])
-        match = _KEY.fullmatch(key)
-        run, due = (match["run"], match["due"]) if match else (key, "1970-01-01T00:00:00Z")
-        self.arrivals.append((time.time(), datetime.fromisoformat(due).timestamp()))
+        arrived = time.time()
+        fields = sorted((name, str(value)) for name, value in (await request.post()).items())
+        received = Request(unquote(request.headers.get("Idempotency-Key", "")), tuple(fields))
+        self.requests.append(received)
+        match = _KEY.fullmatch(received.key)
+        due = datetime.fromisoformat(match["due"]).timestamp() if match else 0.0
+        self.arrivals.append((arrived, due))
         mood = self.random.random()
         await asyncio.sleep(2 * self.slowness if mood > 0.95 else mood * self.slowness)
         if mood < 0.02 and request.transport is not None:
@@ -47,7 +65,7 @@ class Target:
         elif mood < 0.05:
             return web.Response(status=503)
         else:
-            self.successes[run][key] += 1
+            received.succeeded = True
         return web.json_response({"accepted": True})
 
 

@@ -6,14 +6,19 @@ Their nominal times can be computed exactly, so the right runs are known.
 import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from temporalio.client import Client, Schedule, ScheduleIntervalSpec, ScheduleUpdate
 
-from backup_scheduler.jobs.names import schedule_id, workflow_id
 from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.timing import phase
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for
+from lab.parts.answers import Terms
+from lab.soak.job import run_id
+
+TERMS: Final = Terms("soak", days=1, start_time="00:00", duration=0, misfire_grace_time=86400)
+"""Terms of all these schedules."""
 
 _LEAD = timedelta(seconds=3)
 
@@ -32,14 +37,7 @@ class TimedSchedule:
 
     def schedule(self, task_queue: str) -> Schedule:
         """Return the schedule of a job with these times."""
-        job = BackupJob(
-            scheduler_id=self.scheduler_id,
-            policy_name="soak",
-            days=1,
-            start_time="00:00",
-            duration=0,
-            misfire_grace_time=86400,
-        )
+        job = BackupJob(scheduler_id=self.scheduler_id, **TERMS.arguments())
         alignment = Alignment(BackupRequest.of(job, "UTC", self.first_run.date()), self.first_run)
         made = schedule_for(alignment, task_queue)
         interval = ScheduleIntervalSpec(every=self.every, offset=phase(self.first_run, self.every))
@@ -54,7 +52,7 @@ class TimedSchedule:
 
     def due(self) -> list[str]:
         """Return the workflow ids of all runs that have to be there."""
-        return [self._id(time) for time in self.times()]
+        return [run_id(self.scheduler_id, time) for time in self.times()]
 
     def open(self) -> list[str]:
         """Return the workflow ids of runs after the end that may be there: Temporal did not know the end yet."""
@@ -62,12 +60,9 @@ class TimedSchedule:
         settled = self.settled or self.first_run
         ids = []
         while time <= settled:
-            ids.append(self._id(time))
+            ids.append(run_id(self.scheduler_id, time))
             time += self.every
         return ids
-
-    def _id(self, time: datetime) -> str:
-        return f"{workflow_id(self.scheduler_id)}-{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
 class TimedSchedules:
@@ -86,7 +81,7 @@ class TimedSchedules:
         for number, seconds in enumerate(intervals, start=1):
             first = (datetime.now(UTC) + _LEAD).replace(microsecond=0)
             timed = TimedSchedule(f"soak-timed-{number}", timedelta(seconds=seconds), first)
-            await self._client.create_schedule(schedule_id(timed.scheduler_id), timed.schedule(self._task_queue))
+            await self._client.create_schedule(timed.scheduler_id, timed.schedule(self._task_queue))
             self.all.append(timed)
 
     async def end(self) -> None:
@@ -95,7 +90,7 @@ class TimedSchedules:
             now = datetime.now(UTC) + _LEAD
             timed.end = timed.first_run + (int((now - timed.first_run) / timed.every) + 0.5) * timed.every
             wanted = timed.schedule(self._task_queue)
-            handle = self._client.get_schedule_handle(schedule_id(timed.scheduler_id))
+            handle = self._client.get_schedule_handle(timed.scheduler_id)
             while (await handle.describe()).schedule.spec.end_at != timed.end:
                 await handle.update(lambda _, wanted=wanted: ScheduleUpdate(wanted))  # type: ignore[misc]  # mypy infers no lambda with a default
             timed.settled = datetime.now(UTC)

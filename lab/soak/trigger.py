@@ -1,20 +1,25 @@
-"""Runs started by Temporal's trigger, each confirmed: Temporal may lose a trigger, and its caller has to repeat it."""
+"""Runs started by Temporal's trigger, each with a token of its own, so that a run that nobody asked for is known."""
 
 import asyncio
 import time
+import uuid
+from datetime import UTC, datetime
 from typing import Final
 
-from temporalio.client import Client, ScheduleDescription, ScheduleOverlapPolicy
+from temporalio.api.enums.v1 import ScheduleOverlapPolicy
+from temporalio.api.schedule.v1 import SchedulePatch, TriggerImmediatelyRequest
+from temporalio.api.workflowservice.v1 import DescribeScheduleRequest, DescribeScheduleResponse, PatchScheduleRequest
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from backup_scheduler.jobs.names import schedule_id
-from lab.soak.job import Job
+from lab.soak.job import Job, Trigger
 
 BETWEEN: Final = 1.1
-"""Seconds between two triggers of one job (docs/temporal-facts.md#workflow-ids-name-the-second)."""
+"""Seconds between a change of a job and a trigger: those that come closer together can undo each other
+(docs/temporal-facts.md#control-calls-get-lost)."""
 
 _PATIENCE = 2.0
-"""Seconds in which a trigger has to show in the description."""
+"""Seconds in which a trigger has to show in the description, for the job to be used at once."""
 
 _PAUSE = 0.2
 _LONGEST_OUTAGE = 120
@@ -27,62 +32,71 @@ class Triggers:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def run(self, job: Job, *, may_wait: bool) -> bool:
-        """Run the job once; return False when it could not be triggered now.
+    async def run(self, job: Job, *, may_wait: bool) -> None:
+        """Trigger a run of the job, unless it cannot be triggered now.
 
         `may_wait` lets the run wait for the one before. Such a run gets lost when its job is paused or removed
         (docs/api.md#pause, docs/api.md#remove_job), so only jobs that stay take one.
         """
-        handle = self._client.get_schedule_handle(schedule_id(job.scheduler_id))
-        await self.settle(job)
+        if not await self.settled(job, may_wait=may_wait):
+            return
         before = await self._described(job)
-        if before is None or (not may_wait and (before.info.running_actions or _waiting(before))):
-            return False
-        if _taken(before) != job.taken:  # a start that is under way, or one that was not confirmed in time
-            return False
+        if before is None or (not may_wait and (before.info.running_workflows or before.info.buffer_size)):
+            return
         await asyncio.sleep(BETWEEN)
+        trigger = job.trigger(datetime.now(UTC))
         try:
-            await handle.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ALL)
+            await self._client.workflow_service.patch_schedule(self._patch(job, trigger), retry=True)
         except (RPCError, RuntimeError) as error:
             if isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND:
-                return False
+                trigger.refused = True
+            return
+        trigger.confirmed = True
         deadline = time.monotonic() + _PATIENCE
-        while True:
-            now = await self._described(job)
-            # While a run is being started it counts neither as taken nor as waiting.
-            if now is not None and (may_wait or not _waiting(now)) and _count(job, now):
-                return True
-            if now is None or time.monotonic() > deadline:
-                job.unconfirmed += 1
-                return False
+        while not await self.settled(job, may_wait=may_wait) and time.monotonic() < deadline:
             await asyncio.sleep(_PAUSE)
 
-    async def settle(self, job: Job) -> None:
-        """Count runs that Temporal confirmed too late."""
+    async def settled(self, job: Job, *, may_wait: bool = False) -> bool:
+        """Whether every trigger of the job that Temporal took is shown, so that the job may be changed.
+
+        With `may_wait` a run that waits counts as shown.
+        """
+        if not job.pending:
+            return True
         now = await self._described(job)
         if now is not None:
-            job.unconfirmed = max(0, job.unconfirmed - _count(job, now))
+            note_shown(job.triggers, now, may_wait=may_wait)
+        return not job.pending
 
-    async def _described(self, job: Job) -> ScheduleDescription | None:
+    def _patch(self, job: Job, trigger: Trigger) -> PatchScheduleRequest:
+        request = TriggerImmediatelyRequest(overlap_policy=ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL)
+        request.scheduled_time.FromDatetime(trigger.moment)
+        return PatchScheduleRequest(
+            namespace=self._client.namespace,
+            schedule_id=job.scheduler_id,
+            patch=SchedulePatch(trigger_immediately=request),
+            identity=self._client.identity,
+            request_id=str(uuid.uuid4()),  # the client may send the request again, and the server takes it once
+        )
+
+    async def _described(self, job: Job) -> DescribeScheduleResponse | None:
         """Describe the schedule, waiting for Temporal where it is down; None when there is none."""
-        handle = self._client.get_schedule_handle(schedule_id(job.scheduler_id))
+        request = DescribeScheduleRequest(namespace=self._client.namespace, schedule_id=job.scheduler_id)
         async with asyncio.timeout(_LONGEST_OUTAGE):
             while True:
                 try:
-                    return await handle.describe()
+                    return await self._client.workflow_service.describe_schedule(request, retry=True)
                 except (RPCError, RuntimeError) as error:
                     if isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND:
                         return None
                 await asyncio.sleep(_PAUSE)
 
 
-def _waiting(description: ScheduleDescription) -> int:
-    return int(description.raw_description.info.buffer_size)
-
-
-def _count(job: Job, now: ScheduleDescription) -> int:
-    return job.count(now.info.created_at, _taken(now))
-
-
-def _taken(description: ScheduleDescription) -> int:
-    return description.info.num_actions + _waiting(description)
+def note_shown(triggers: list[Trigger], described: DescribeScheduleResponse, *, may_wait: bool) -> None:
+    """Mark the triggers whose runs a description shows: by name or, with `may_wait`, as the latest ones that wait."""
+    info = described.info
+    named = {run.workflow_id for run in info.running_workflows}
+    named |= {action.start_workflow_result.workflow_id for action in info.recent_actions}
+    first_waiting = len(triggers) - info.buffer_size if may_wait else len(triggers)
+    for number, trigger in enumerate(triggers):
+        trigger.shown |= trigger.run in named or number >= first_waiting

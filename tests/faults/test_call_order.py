@@ -15,6 +15,8 @@ OLD, NEW = Terms(*FIRST), Terms(*SECOND)
 def succeeded(method: str, began: float, ended: float, terms: Terms = OLD, *, paused: bool = False) -> Call:
     description: dict[str, Any] = {
         "job_id": "job",
+        "func": "start_backup",
+        "args": [],
         "kwargs": terms.kwargs(),
         "misfire_grace_time": terms.misfire_grace_time,
         "next_run_time": None if paused or method == REMOVE else "2026-01-01 02:01:00",

@@ -1,0 +1,146 @@
+"""The judge of answers notices every kind of untrue answer, and calls no true one untrue."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from backup_scheduler.contract.methods import ADD, GET, MODIFY, PAUSE, REMOVE, RESUME
+from lab.parts.answers import JobState, Reply, Terms
+from lab.soak.job import Job
+
+OLD = Terms("nightly", 1, "02:00", 1, 3600, revision=1)
+NEW = Terms("nightly", 2, "03:00", 0, 60, revision=2)
+ASKED = datetime(2026, 1, 1, 12, tzinfo=UTC)
+OLD_RUN, NEW_RUN = "2026-01-02 02:30:00", "2026-01-02 03:00:00"
+
+
+def description(terms: Terms, next_run_time: str | None) -> dict[str, Any]:
+    return {
+        "job_id": "job",
+        "func": "start_backup",
+        "args": [],
+        "kwargs": {
+            "policy_name": terms.policy_name,
+            "duration": terms.duration,
+            "start_time": terms.start_time,
+            "revision": terms.revision,
+        },
+        "misfire_grace_time": terms.misfire_grace_time,
+        "next_run_time": next_run_time,
+    }
+
+
+def described(terms: Terms, next_run_time: str | None, **changes: Any) -> Reply:
+    return {"status": "success", "description": description(terms, next_run_time) | changes, "code": 200}
+
+
+def failed(code: int) -> Reply:
+    return {"status": "fail", "description": "a sentence", "code": code}
+
+
+def a_job(*possible: JobState | None) -> Job:
+    return Job("job", set(possible), asked_at={OLD: ASKED, NEW: ASKED})
+
+
+def judge(job: Job, method: str, reply: Reply | None, terms: Terms | None = None, disturbed: bool = False) -> Any:
+    return job.judge(method, terms, reply, ASKED, disturbed=disturbed)
+
+
+def test_true_answers_are_taken_in() -> None:
+    job = Job("job")
+    assert judge(job, ADD, described(OLD, OLD_RUN), OLD) is None
+    assert judge(job, ADD, failed(409), NEW) is None
+    assert judge(job, PAUSE, described(OLD, None)) is None
+    assert judge(job, MODIFY, described(NEW, None), NEW) is None
+    assert job.possible == {JobState(NEW, paused=True)}
+    assert judge(job, RESUME, described(NEW, NEW_RUN)) is None
+    assert judge(job, REMOVE, described(NEW, None)) is None
+    assert judge(job, GET, failed(404)) is None
+    assert job.possible == {None}
+
+
+@pytest.mark.parametrize(
+    ("state", "method", "reply"),
+    [
+        (None, ADD, failed(409)),
+        (None, PAUSE, described(OLD, None)),
+        (JobState(OLD), ADD, described(NEW, NEW_RUN)),
+        (JobState(OLD), GET, failed(404)),
+        (JobState(OLD), PAUSE, failed(404)),
+        (JobState(OLD), REMOVE, failed(404)),
+        (JobState(OLD), GET, failed(500)),
+        (JobState(OLD), MODIFY, described(OLD, OLD_RUN)),
+        (JobState(OLD), PAUSE, described(OLD, OLD_RUN)),
+        (JobState(OLD), GET, described(OLD, None)),
+        (JobState(OLD), REMOVE, described(OLD, OLD_RUN)),
+    ],
+)
+def test_untrue_answers_are_named(state: JobState | None, method: str, reply: Reply) -> None:
+    assert judge(a_job(state), method, reply, NEW)
+
+
+@pytest.mark.parametrize(
+    "next_run_time",
+    ["2026-01-02 01:59:59", "2026-01-02 03:00:01", "2026-01-01 02:30:00", "2026-01-03 02:30:00"],
+)
+def test_the_next_run_is_in_the_first_window_of_the_terms(next_run_time: str) -> None:
+    assert judge(a_job(JobState(OLD)), GET, described(OLD, next_run_time))
+
+
+@pytest.mark.parametrize("next_run_time", ["2026-01-02 02:00:00", "2026-01-02 03:00:00"])
+def test_both_ends_of_a_window_are_in_it(next_run_time: str) -> None:
+    assert judge(a_job(JobState(OLD)), GET, described(OLD, next_run_time)) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"job_id": "another"},
+        {"func": "stop_backup"},
+        {"args": [1]},
+        {"kwargs": {}},
+        {"misfire_grace_time": 3601},
+        {"days": 1},
+    ],
+)
+def test_every_part_of_a_description_is_compared(change: dict[str, Any]) -> None:
+    assert judge(a_job(JobState(OLD)), GET, described(OLD, OLD_RUN, **change))
+
+
+def test_a_description_without_a_part_is_untrue() -> None:
+    reply = described(OLD, OLD_RUN)
+    del reply["description"]["func"]
+    assert judge(a_job(JobState(OLD)), GET, reply)
+
+
+def test_a_call_without_a_definite_answer_leaves_both_states_open() -> None:
+    job = a_job(JobState(OLD))
+    assert judge(job, MODIFY, failed(504), NEW) is None
+    assert job.possible == {JobState(OLD), JobState(NEW)}
+    assert judge(job, GET, described(NEW, NEW_RUN)) is None
+    assert job.possible == {JobState(NEW)}
+    assert judge(job, REMOVE, None) is None
+    assert job.possible == {JobState(NEW), None}
+    assert job.retired
+
+
+@pytest.mark.parametrize("terms", [OLD, NEW])
+@pytest.mark.parametrize("others", [(), (JobState(OLD, paused=True), JobState(NEW, paused=True), None)])
+def test_a_remove_may_describe_any_state_that_the_job_may_have_had(
+    terms: Terms, others: tuple[JobState | None, ...]
+) -> None:
+    job = a_job(JobState(OLD), JobState(NEW), *others)
+    assert judge(job, REMOVE, described(terms, None)) is None
+    assert job.possible == {None}
+
+
+def test_a_remove_that_describes_none_of_the_states_is_untrue() -> None:
+    other = Terms("nightly", 1, "04:00", 1, 3600, revision=3)
+    assert judge(a_job(JobState(OLD), JobState(NEW)), REMOVE, described(other, None))
+
+
+def test_a_remove_that_was_delivered_twice_may_answer_404() -> None:
+    job = a_job(JobState(OLD))
+    assert judge(job, REMOVE, failed(404), disturbed=True) is None
+    assert job.possible == {None}
