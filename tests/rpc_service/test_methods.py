@@ -20,7 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, REMOVE, RESUME
 from backup_scheduler.jobs.names import POLICY_NAME, SCHEDULER_ID, workflow_id
 from backup_scheduler.jobs.request import BackupRequest
-from lab.parts.waiting import eventually
+from lab.parts.waiting import eventually, eventually_async
 from tests.support.calls import ONE_ID, TERMS, Caller, assert_fails, job
 from tests.support.rpc_processes import ZONE
 
@@ -147,6 +147,20 @@ def test_pausing_a_paused_job_and_resuming_a_running_one_succeed(call: Caller, s
     added = job(call(ADD, scheduler_id, *TERMS))
     assert job(call(RESUME, scheduler_id)) == added
     assert job(call(PAUSE, scheduler_id)) == job(call(PAUSE, scheduler_id))
+
+
+async def test_a_resume_starts_no_run(call: Caller, schedule: ScheduleHandle, scheduler_id: str) -> None:
+    job(call(ADD, scheduler_id, *TERMS))
+    for _ in range(2):
+        job(call(PAUSE, scheduler_id))
+        job(call(RESUME, scheduler_id))
+    # Runs start in the order in which they were asked for, so one of a resume would come before this one.
+    await schedule.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ALL)
+
+    async def runs() -> int:
+        return (await schedule.describe()).info.num_actions
+
+    assert await eventually_async(runs) == 1
 
 
 async def test_modify_leaves_a_paused_job_paused(call: Caller, schedule: ScheduleHandle, scheduler_id: str) -> None:

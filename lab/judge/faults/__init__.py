@@ -1,10 +1,11 @@
 """The planted faults, a file for each group of judges."""
 
-from lab.judge.faults import calls, outages, promises
+from lab.judge.faults import calls, outages, promises, soak
 from lab.judge.planted import Planted
 
 PLANTED: tuple[Planted, ...] = (
     *calls.PLANTED,
     *outages.PLANTED,
     *promises.PLANTED,
+    *soak.PLANTED,
 )
