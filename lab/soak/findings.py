@@ -20,10 +20,6 @@ from lab.soak.runs import Run, Wanted, read_runs, wanted_due, wanted_triggered, 
 from lab.soak.target import Target
 from lab.soak.timed import TimedSchedule
 
-_DRAIN = 240
-"""Seconds for the runs that are under way at the end: a lost worker is noticed after 30 s, and tries are seconds apart.
-A run that was triggered just before a server is killed may start a minute later."""
-
 _PAUSE = 1.0
 
 _AT_ONCE = 10
@@ -42,6 +38,8 @@ class Evidence:
     target: Target
     repository: Repository
     task_queue: str
+    patience: float
+    """Seconds for the runs that are under way at the end."""
     timed: list[TimedSchedule]
     jobs: list[Job]
     restic_jobs: list[Job]
@@ -71,7 +69,7 @@ async def audited(evidence: Evidence) -> Findings:
     client, repository = evidence.client, evidence.repository
     due, triggered = wanted_due(evidence.timed), wanted_triggered(evidence.jobs)
     wanted = {**due, **triggered}
-    runs = await settled_runs(lambda: read_runs(client), wanted, _DRAIN)
+    runs = await settled_runs(lambda: read_runs(client), wanted, evidence.patience)
     of_timed, of_jobs = ({each.scheduler_id for each in known} for known in (evidence.timed, evidence.jobs))
     of_restic = {job.scheduler_id for job in evidence.restic_jobs}
     by_restic = [run for run in runs if run.schedule in of_restic]

@@ -125,7 +125,8 @@ class Soak:
         jobs = [job for caller in (steady, *callers) for job in caller.jobs]
         await timed.end()
         rpc = Rpc(info.amqp_uri, self._log)
-        evidence = Evidence(client, rpc, target, repository, _TASK_QUEUE, timed.all, jobs, restic)
+        patience = 2 * self._plan.slowest  # the last run may come due as late as the soak ends, and wait for others
+        evidence = Evidence(client, rpc, target, repository, _TASK_QUEUE, patience, timed.all, jobs, restic)
         return self._figures(seconds, interrupted, killer, evidence, await audited(evidence))
 
     def _caller(

@@ -115,6 +115,13 @@ _OF_THE_PRODUCT: tuple[Planted, ...] = (
 
 _OF_THE_JUDGES: tuple[Planted, ...] = (
     planted(
+        "some triggers that Temporal took never run",
+        "lab/soak/trigger.py",
+        "patch=SchedulePatch(trigger_immediately=request),",
+        "patch=SchedulePatch(trigger_immediately=request if trigger.moment.second % 10 else None),",
+        BySoak("runs triggered, lost: "),
+    ),
+    planted(
         "the judge of runs takes every run that is there for one that was asked for",
         "lab/soak/audit.py",
         "        if (each := wanted.get(run.workflow_id)) is None or each.schedule != run.schedule:\n",
