@@ -105,10 +105,9 @@ _OF_THE_PRODUCT: tuple[Planted, ...] = (
     planted(
         "some backups begin half a minute after they are due",
         "activities/http/backup.py",
-        "    began = time.monotonic()\n    masking",
+        "    began = time.monotonic()\n",
         "    began = time.monotonic()\n"
-        '    await asyncio.sleep(32 if task.occurrence.split("~")[0].endswith("2Z") else 0)\n'
-        "    masking",
+        '    await asyncio.sleep(32 if task.occurrence.split("~")[0].endswith("2Z") else 0)\n',
         BySoak("the slowest run ended"),
     ),
 )
