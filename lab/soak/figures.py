@@ -132,7 +132,7 @@ class Figures(BaseModel):
             if part.not_recovered:
                 yield f"{name}: the stack did not recover from {part.not_recovered} kills"
             if part.ended_by_itself > 0:
-                yield f"{name}: ended {part.ended_by_itself} times without a kill"
+                yield f"{name}: ended without a kill ({part.ended_by_itself})"
         if self.stale_locks:
             yield f"{self.stale_locks} stale locks are in the repository"
         if self.slowest_run > self.slowest_allowed:

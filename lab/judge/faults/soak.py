@@ -84,21 +84,20 @@ _OF_THE_PRODUCT: tuple[Planted, ...] = (
         BySoak("get_jobs, soak-"),
     ),
     planted(
-        "the worker dies now and then, and a supervisor starts it again",
+        "the worker dies of a job's first backup, and a supervisor starts it again",
         "activities/http/backup.py",
         "        target = self._policies.find(task.request.policy_name)\n",
         "        target = self._policies.find(task.request.policy_name)\n"
-        '        if activity.info().attempt == 1 and task.occurrence.split("~")[0].endswith("0Z"):\n'
+        '        if "timed-6" in task.occurrence and task.previous is None and activity.info().attempt == 1:\n'
         "            __import__('os')._exit(1)\n",
-        BySoak("worker: ended "),
+        BySoak("worker: ended without a kill (1)"),
     ),
     planted(
-        "half of the looks at a job are answered 504",
+        "a look at a job is answered 504",
         "rpc_service/gateway/jobs.py",
         "        async with answering(self._client, scheduler_id):\n            return self._describe(",
         "        async with answering(self._client, scheduler_id):\n"
-        "            if datetime.now(UTC).microsecond % 2:\n"
-        "                raise TimeoutError\n"
+        "            raise TimeoutError\n"
         "            return self._describe(",
         BySoak("calls that nothing disturbed got a result"),
     ),
