@@ -8,14 +8,29 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from lab.parts.answers import JobState
-from lab.parts.schedules import StoredJob, stored_job
+from lab.parts.schedules import StoredJob, UnfitSchedule, stored_job
 
 _AT_ONCE = 10
 """Questions to Temporal in flight."""
 
+_LOOKS = 5
+"""Looks at a schedule that does not fit; amid a change a description shows new terms with old search attributes
+(docs/temporal-facts.md#describe-is-right)."""
+
+_PAUSE = 0.2
+
 
 async def read_job(client: Client, scheduler_id: str) -> StoredJob | None:
     """Read a job with a short id from its schedule; None when there is none. Raises UnfitSchedule."""
+    for _ in range(_LOOKS - 1):
+        try:
+            return await _look(client, scheduler_id)
+        except UnfitSchedule:
+            await asyncio.sleep(_PAUSE)
+    return await _look(client, scheduler_id)
+
+
+async def _look(client: Client, scheduler_id: str) -> StoredJob | None:
     request = DescribeScheduleRequest(namespace=client.namespace, schedule_id=scheduler_id)
     try:
         described = await client.workflow_service.describe_schedule(request, retry=True)
