@@ -42,8 +42,6 @@ def main() -> int:
             console.print(mutant.name, markup=False)
         return 0
     console.print(f"{len(drawn)} of {len(mutants)} mutants, seed {given.seed}")
-    # A mutant may have the size and the second of another, by which Python tells whether compiled code is still good.
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     results = [Result(mutant, EXPLAINED.get(mutant.name, "")) for mutant in drawn]
     with _copies(given.at_once) as copies:
         run = _Run(copies, given.at_once, console)

@@ -1,10 +1,12 @@
 """Trials: a mutant takes the place of its file in a copy of the project, and the tests of its module run there."""
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +16,8 @@ from lab.mutants.mutations import Mutant
 _NO_TESTS: Final = 5
 """pytest's exit code when no test was selected."""
 _FAILED: Final = 1
+_MOMENTS: Final = count(1_000_000_000)
+"""Seconds since the epoch, each for one version of a file."""
 
 
 class SuiteFails(Exception):
@@ -46,11 +50,18 @@ def in_place(mutant: Mutant, root: Path) -> Iterator[None]:
     """Let the mutant be in the copy for the block."""
     file = root / mutant.file
     original = file.read_text()
-    file.write_text(mutant.changed(original))
+    _write(file, mutant.changed(original))
     try:
         yield
     finally:
-        file.write_text(original)
+        _write(file, original)
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file with a time of its own, by which Python tells whether its compiled code is still good."""
+    file.write_text(text)
+    moment = next(_MOMENTS)
+    os.utime(file, (moment, moment))
 
 
 def killed_by(mutant: Mutant, tests: Suite, root: Path) -> str:

@@ -19,6 +19,11 @@ def changes(code: str) -> list[str]:
     return [f"{each.kind}: {each.old} -> {each.new}" for each in mutants_of("a.py", textwrap.dedent(code))]
 
 
+@pytest.fixture(scope="module")
+def mutants() -> list[Mutant]:
+    return all_mutants()
+
+
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
@@ -76,8 +81,7 @@ def test_a_mutant_has_a_name_of_its_own_with_the_function_that_it_is_in() -> Non
     assert names == ["a.py A.f: a < b -> a <= b", "a.py A.f: a < b -> a <= b #2"]
 
 
-def test_every_mutant_of_the_product_is_python_and_differs_in_one_place() -> None:
-    mutants = all_mutants()
+def test_every_mutant_of_the_product_is_python_and_differs_in_one_place(mutants: list[Mutant]) -> None:
     assert len(mutants) > 2000
     assert set(Counter(each.name for each in mutants).values()) == {1}
     for mutant in sample(mutants, 300, 1):
@@ -89,29 +93,27 @@ def test_every_mutant_of_the_product_is_python_and_differs_in_one_place() -> Non
         assert changed.encode()[start + len(mutant.replacement.encode()) :] == text.encode()[end:]
 
 
-def test_a_seed_draws_the_same_mutants_again_and_another_seed_others() -> None:
-    mutants = all_mutants()
+def test_a_seed_draws_the_same_mutants_again_and_another_seed_others(mutants: list[Mutant]) -> None:
     first, again, others = (sample(mutants, 50, seed) for seed in (1, 1, 2))
     assert len(first) == 50
     assert first == again != others
 
 
-def test_a_change_of_the_code_leaves_the_rest_of_the_sample_as_it_was() -> None:
-    mutants = all_mutants()
+def test_a_change_of_the_code_leaves_the_rest_of_the_sample_as_it_was(mutants: list[Mutant]) -> None:
     removed = sample(mutants, 50, 1)[7]
     without = sample([each for each in mutants if each != removed], 50, 1)
     assert len(set(sample(mutants, 50, 1)) & set(without)) == 49
 
 
-def test_every_file_has_tests_that_are_there() -> None:
-    for mutant in all_mutants():
-        own = own_tests(mutant.file)
+def test_every_file_has_tests_that_are_there(mutants: list[Mutant]) -> None:
+    for file in {mutant.file for mutant in mutants}:
+        own = own_tests(file)
         assert own.quick
         assert all((ROOT / place).exists() for place in (*own.quick, *own.slow))
 
 
-def test_an_explained_mutant_is_one_of_the_code_and_has_a_reason() -> None:
-    names = {each.name for each in all_mutants()}
+def test_an_explained_mutant_is_one_of_the_code_and_has_a_reason(mutants: list[Mutant]) -> None:
+    names = {each.name for each in mutants}
     assert not EXPLAINED.keys() - names, "the code has changed: explain it anew, or leave it out"
     assert all(EXPLAINED.values())
 

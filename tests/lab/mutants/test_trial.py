@@ -33,6 +33,13 @@ def test_the_same_tests_kill_a_mutant_that_they_notice_and_leave_another_alive(r
     see_that_they_pass(tests, root)
 
 
+def test_a_mutant_of_the_size_and_the_second_of_the_one_before_is_another_one(root: Path) -> None:
+    suite, start = Suite(("test_code.py",)), CODE.index("a > b")
+    for new, is_killed in (("b > a", True), ("b < a", False)) * 2:
+        mutant = Mutant("code_of_a_test.py", "larger", "", "a > b", new, 2, (start, start + 5), new)
+        assert bool(killed_by(mutant, suite, root)) is is_killed
+
+
 def test_tests_that_fail_anyhow_kill_nothing(root: Path) -> None:
     (root / "test_code.py").write_text(TEST.replace("== 2", "== 1"))
     with pytest.raises(SuiteFails, match=r"test_code\.py::test_larger"):
