@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from temporalio import activity
 
-from activities.attempts import Attempt, Progress, Tell, attempt, kept, tell
+from activities.attempts import Attempt, Tell, attempt, kept, tell
 from activities.paths import PathProbe
 from activities.restic import commands, locations, repositories, worth
 from activities.restic.failures import failure, permanent, transient
@@ -18,6 +18,7 @@ from activities.restic.messages import (
     duplicates_warning,
     error_text,
     parse_snapshots,
+    progress_of,
     report_of_found,
     report_of_new,
 )
@@ -166,14 +167,7 @@ class _Occurrence:
     def _on_message(self, message: dict[str, Any]) -> None:
         match message.get("message_type"):
             case "status":
-                self._attempt.progress = Progress(
-                    step="backing up",
-                    percent=round(100 * message.get("percent_done", 0), 1),
-                    files_done=message.get("files_done", 0),
-                    files_total=message.get("total_files", 0),
-                    bytes_done=message.get("bytes_done", 0),
-                    bytes_total=message.get("total_bytes", 0),
-                )
+                self._attempt.progress = progress_of(message)
             case "summary":
                 self._summary = message
             case "error" if len(self._warnings) < MOST_WARNINGS:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from activities.attempts import Progress
 from backup_scheduler.runs.results import BackupReport, Outcome
 from backup_scheduler.texts import redact
 
@@ -53,6 +54,18 @@ def parse_message(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return message if isinstance(message, dict) else None
+
+
+def progress_of(message: dict[str, Any]) -> Progress:
+    """Return the progress that a `status` message tells; restic leaves out fields that are zero."""
+    return Progress(
+        step="backing up",
+        percent=round(100 * message.get("percent_done", 0), 1),
+        files_done=message.get("files_done", 0),
+        files_total=message.get("total_files", 0),
+        bytes_done=message.get("bytes_done", 0),
+        bytes_total=message.get("total_bytes", 0),
+    )
 
 
 def error_text(message: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from activities.attempts import Progress
 from activities.restic.messages import (
     MOST_WARNINGS,
     duplicates_warning,
@@ -15,6 +16,7 @@ from activities.restic.messages import (
     is_retrying,
     parse_message,
     parse_snapshots,
+    progress_of,
     report_of_found,
     report_of_new,
     unreachable,
@@ -96,6 +98,16 @@ def test_a_repository_that_does_not_answer_is_explained_by_the_last_fault_that_r
     said = [f"{RETRY}first", f"{RETRY}second  at\nrest:http://u:sesame@h/", RECOVERED]
     assert unreachable(said) == "the repository cannot be reached: second at rest:http://***@h/"
     assert unreachable([f"{RETRY}{'x' * 100}{'y' * 500}"]) == f"the repository cannot be reached: {'y' * 500}"
+
+
+def test_progress_is_read_from_a_status_which_leaves_out_what_is_zero() -> None:
+    status = {"percent_done": 0.25678, "files_done": 1, "total_files": 4, "bytes_done": 5, "total_bytes": 20}
+    assert progress_of(status) == Progress(
+        step="backing up", percent=25.7, files_done=1, files_total=4, bytes_done=5, bytes_total=20
+    )
+    assert progress_of({}) == Progress(
+        step="backing up", percent=0, files_done=0, files_total=0, bytes_done=0, bytes_total=0
+    )
 
 
 def test_a_new_snapshot_is_reported_with_its_counts() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -73,7 +74,25 @@ async def child() -> AsyncIterator[asyncio.subprocess.Process]:
     yield process
     if process.returncode is None:
         process.kill()
-        await process.wait()
+    await process.communicate()  # to the end of its output, which a child may hold open for a moment
+
+
+@pytest.mark.programs
+def test_a_process_is_identified_whatever_its_program_is_called(tmp_path: Path) -> None:
+    program = os.fsencode(tmp_path) + b"/a) Z 1 (\xff"
+    shutil.copy(b"/bin/sleep", program)
+    pid = os.posix_spawn(program, ["sleep", "60"], {})
+    try:
+        found = identify(pid, SINCE)
+        assert found
+        assert (
+            abs(psutil.boot_time() + found.started / os.sysconf("SC_CLK_TCK") - psutil.Process(pid).create_time()) < 2
+        )
+        assert fate(found) is Fate.ALIVE
+        assert not pid_is_unambiguous(found)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 @pytest.mark.programs
