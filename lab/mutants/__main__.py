@@ -42,6 +42,7 @@ def main() -> int:
             console.print(mutant.name, markup=False)
         return 0
     console.print(f"{len(drawn)} of {len(mutants)} mutants, seed {given.seed}")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled code of what is unchanged spares a third of the time
     results = [Result(mutant, EXPLAINED.get(mutant.name, "")) for mutant in drawn]
     with _copies(given.at_once) as copies:
         run = _Run(copies, given.at_once, console)

@@ -10,19 +10,19 @@ from lab.mutants.trial import Suite, SuiteFails, in_place, killed_by, see_that_t
 pytestmark = pytest.mark.programs
 
 CODE = "def larger(a, b):\n    return a if a > b else b\n\n\ndef text():\n    return 'nobody reads this'\n"
-TEST = "from code_of_a_test import larger, text\n\n\ndef test_larger():\n    assert larger(1, 2) == larger(2, 1) == 2\n"
+TEST = "from larger_of_two import larger, text\n\n\ndef test_larger():\n    assert larger(1, 2) == larger(2, 1) == 2\n"
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A project of one module with one test."""
-    (tmp_path / "code_of_a_test.py").write_text(CODE)
+    (tmp_path / "larger_of_two.py").write_text(CODE)
     (tmp_path / "test_code.py").write_text(TEST)
     return tmp_path
 
 
 def the_mutant(kind: str, number: int = 0) -> Mutant:
-    return [each for each in mutants_of("code_of_a_test.py", CODE) if each.kind == kind][number]
+    return [each for each in mutants_of("larger_of_two.py", CODE) if each.kind == kind][number]
 
 
 def test_the_same_tests_kill_a_mutant_that_they_notice_and_leave_another_alive(root: Path) -> None:
@@ -33,10 +33,13 @@ def test_the_same_tests_kill_a_mutant_that_they_notice_and_leave_another_alive(r
     see_that_they_pass(tests, root)
 
 
-def test_a_mutant_of_the_size_and_the_second_of_the_one_before_is_another_one(root: Path) -> None:
+def test_a_mutant_of_the_size_and_the_second_of_the_one_before_is_another_one(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     suite, start = Suite(("test_code.py",)), CODE.index("a > b")
     for new, is_killed in (("b > a", True), ("b < a", False)) * 2:
-        mutant = Mutant("code_of_a_test.py", "larger", "", "a > b", new, 2, (start, start + 5), new)
+        mutant = Mutant("larger_of_two.py", "larger", "", "a > b", new, 2, (start, start + 5), new)
         assert bool(killed_by(mutant, suite, root)) is is_killed
 
 
