@@ -49,6 +49,14 @@ class Pass(BaseModel):
     failures: dict[str, str] = {}
     """Reason of each failure, by schedule id."""
 
+    def count(self, scheduler_id: str, losses: Losses) -> None:
+        """Add the losses of a job."""
+        self.runs_waiting += losses.waiting
+        self.runs_dropped += losses.dropped
+        self.runs_missed_catchup += losses.missed_catchup
+        if losses.dropped:
+            self.dropped_jobs = [*self.dropped_jobs, scheduler_id][:_MOST_NAMED]
+
 
 class _NotKept(Exception):
     """A job is not kept at its start_time; the text is the reason."""
@@ -113,7 +121,8 @@ class AllJobs:
             if job is None:
                 return
             losses[schedule_id] = job.losses
-            self._add(result, job)
+            result.count(job.request.scheduler_id, job.losses)
+            self._log_losses(job)
             if job.broken:
                 raise _NotKept(job.broken)
             first_run = _first_run(job)
@@ -130,13 +139,8 @@ class AllJobs:
         result.realigned += 1
         result.scheduler_ids = [*result.scheduler_ids, job.request.scheduler_id][:_MOST_NAMED]
 
-    def _add(self, result: Pass, job: ScheduledJob) -> None:
+    def _log_losses(self, job: ScheduledJob) -> None:
         losses, scheduler_id = job.losses, job.request.scheduler_id
-        result.runs_waiting += losses.waiting
-        result.runs_dropped += losses.dropped
-        result.runs_missed_catchup += losses.missed_catchup
-        if losses.dropped:
-            result.dropped_jobs = [*result.dropped_jobs, scheduler_id][:_MOST_NAMED]
         known = self._logged_losses.get(job.schedule_id, Losses())
         if losses.dropped > known.dropped:
             _log.error(

@@ -32,6 +32,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 import activities.all_jobs
 from activities.all_jobs import AllJobs, Pass
+from backup_scheduler.jobs.from_schedule import Losses
 from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.stored_jobs import describe_schedule, read_job
@@ -90,6 +91,16 @@ def another_interval(schedule: Schedule) -> None:
 def nothing_readable(schedule: Schedule) -> None:
     assert isinstance(schedule.action, ScheduleActionStartWorkflow)
     schedule.action.args = ["nothing that can be read"]
+
+
+def test_the_losses_of_all_jobs_are_added_up_and_the_first_hundred_jobs_with_dropped_runs_named() -> None:
+    done = Pass()
+    done.count("quiet", Losses(waiting=1, dropped=0, missed_catchup=3))
+    for number in range(101):
+        done.count(f"job-{number}", Losses(waiting=1, dropped=2, missed_catchup=0))
+    assert (done.runs_waiting, done.runs_dropped, done.runs_missed_catchup) == (102, 202, 3)
+    assert done.dropped_jobs == [f"job-{number}" for number in range(100)]
+    assert done.model_dump(by_alias=True)["losers"] == done.dropped_jobs
 
 
 async def start_pass(client: Client, task_queue: str) -> WorkflowHandle[LookAfterJobsWorkflow, Pass]:
