@@ -1,5 +1,8 @@
 """Locations of repositories: which folder they are, how people read them, and which name they have."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ from activities.paths import PathProbe
 from activities.restic.locations import is_on_disk_of, is_on_local_disk, local_folder, locate, without_credentials
 from activities.restic.repositories import digest
 from backup_scheduler.policies.restic import ResticPolicy
+from lab.parts.places import ROOT
 
 
 @pytest.mark.parametrize(
@@ -119,3 +123,30 @@ def test_the_disk_of_a_link_is_that_of_its_target(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/proc")
     assert is_on_local_disk(tmp_path)
     assert not is_on_local_disk(tmp_path / "link")
+
+
+LOOK = """
+from pathlib import Path
+from activities.restic.locations import is_on_local_disk
+from activities.restic.sources import _mount_points
+odd = [mount for mount in _mount_points() if mount.endswith("\\udcff b")]
+print(is_on_local_disk(Path("/proc")), len(odd))
+"""
+IN_A_NAMESPACE = """
+set -e
+mkdir "$1"
+mount -t tmpfs none "$1"
+exec "$2" -c "$3"
+"""
+
+
+@pytest.mark.programs
+def test_a_mount_of_any_name_keeps_no_other_from_being_looked_at(tmp_path: Path) -> None:
+    odd = os.fsencode(tmp_path) + b"/\xff b"
+    looked = subprocess.run(
+        ["unshare", "--mount", "--", "bash", "-c", IN_A_NAMESPACE, "bash", odd, sys.executable, LOOK],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    assert looked.stdout == b"False 1\n"

@@ -12,7 +12,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from activities.restic.processes import Fate, StartedRestic, fate, identify, pid_is_unambiguous, stop, wait_until_ended
+from activities.restic.processes import (
+    Fate,
+    StartedRestic,
+    _pids,
+    fate,
+    identify,
+    pid_is_unambiguous,
+    stop,
+    wait_until_ended,
+)
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 MACHINES_OWN = str(Path("/proc/self/ns/pid").readlink()) == "pid:[4026531836]"
@@ -37,6 +46,11 @@ def test_a_process_is_identified_by_machine_boot_namespace_pid_user_and_start() 
 
 def test_a_process_that_is_not_there_has_no_identity() -> None:
     assert identify(2**22 + 1, SINCE) is None  # above the highest pid of Linux
+
+
+def test_a_process_that_ends_while_it_is_looked_at_has_no_pids() -> None:
+    assert _pids(Path(f"/proc/{2**22 + 1}")) == []
+    assert os.getpid() in _pids(Path("/proc/self"))
 
 
 def test_a_process_is_alive_while_this_very_one_runs_and_gone_else() -> None:
