@@ -36,8 +36,8 @@ def configuration() -> ClientConnectConfig:
     wrong settings (docs/temporal-facts.md#the-client-passes-over-wrong-settings).
     """
     file = os.environ.get("TEMPORAL_CONFIG_FILE")
-    if file and not Path(file).exists():  # the SDK goes on without it
-        raise ConfigurationError(f"TEMPORAL_CONFIG_FILE: there is no file {file!r}")
+    if file:
+        _check_profiles(file)
     tls = os.environ.get("TEMPORAL_TLS", "")
     if tls and tls.lower() not in _TRUTH_VALUES:  # the SDK takes anything else for not set
         raise ConfigurationError(f"TEMPORAL_TLS: must be true or false, not {tls!r}")
@@ -55,6 +55,17 @@ def configuration() -> ClientConnectConfig:
             f"scheme, such as {_DEFAULT_ADDRESS!r}"
         )
     return config
+
+
+def _check_profiles(file: str) -> None:
+    """Raise ConfigurationError unless the file with profiles can be read: the SDK goes on without one, or hides why."""
+    try:
+        with Path(file).open("rb"):
+            pass
+    except FileNotFoundError:
+        raise ConfigurationError(f"TEMPORAL_CONFIG_FILE: there is no file {file!r}") from None
+    except OSError as error:
+        raise ConfigurationError(f"TEMPORAL_CONFIG_FILE: {file!r} cannot be read: {error.strerror}") from None
 
 
 def _is_address(address: str) -> bool:

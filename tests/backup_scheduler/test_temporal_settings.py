@@ -74,3 +74,10 @@ def test_a_port_beyond_them_is_refused(port: str, monkeypatch: pytest.MonkeyPatc
         ConfigurationError, match=r"must be a host and a port from 1 to 65535 without a scheme, such as"
     ):
         configuration()
+
+
+def test_a_file_with_profiles_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(tmp_path))
+    with pytest.raises(ConfigurationError) as caught:
+        configuration()
+    assert str(caught.value) == f"TEMPORAL_CONFIG_FILE: '{tmp_path}' cannot be read: Is a directory"

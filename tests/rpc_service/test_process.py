@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from kombu import Connection
+from nameko.standalone.rpc import ClusterRpcProxy
 
 from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE
 from devstack.running import StackInfo
@@ -194,6 +196,41 @@ def test_a_grace_time_that_callers_leave_out_is_the_settings(
         for given in (None, 0):
             assert job(lenient(MODIFY, scheduler_id, *without, given))["misfire_grace_time"] == 259_200
         assert job(lenient(MODIFY, scheduler_id, *without, 60))["misfire_grace_time"] == 60
+
+
+def test_a_process_carries_out_as_many_calls_at_once_as_its_setting_says(
+    stack: StackInfo, private_broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCHEDULER_RPC_WORKERS", "2")
+    with (
+        HeldDoor(stack.temporal_address) as door,
+        rpc_process(private_broker, door.address),
+        ClusterRpcProxy({"AMQP_URI": private_broker}, timeout=60) as cluster,
+    ):
+        assert_fails(cluster.scheduler.get_job("nobody"), 404)
+        door.hold()
+        asked = [cluster.scheduler.get_job.call_async("nobody") for _ in range(5)]
+        eventually(lambda: calls_waiting(private_broker) == 3)
+        door.let_through()
+        replies = [each.result() for each in asked]
+    # Two of them waited with the door, on a busy machine until their time was up.
+    assert [reply["code"] for reply in replies].count(404) >= 3
+
+
+def calls_waiting(amqp_uri: str) -> int:
+    """Return how many calls no process has taken yet."""
+    with Connection(amqp_uri) as connection:
+        return int(connection.default_channel.queue_declare("rpc-scheduler", passive=True).message_count)
+
+
+def test_the_log_has_no_lines_below_the_level_of_the_setting(
+    stack: StackInfo, private_broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCHEDULER_LOG_LEVEL", "warning")
+    with rpc_process(private_broker, stack.temporal_address) as process, calling(private_broker) as call:
+        assert_fails(call(GET, "nobody"), 404)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=60) == ("", None)
 
 
 def test_many_calls_at_once_are_all_answered(call: Caller, stack: StackInfo, scheduler_id: str) -> None:

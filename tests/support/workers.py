@@ -32,10 +32,11 @@ from worker import build_worker
 
 
 @asynccontextmanager
-async def worker_process(**environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def worker_process(*prefix: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run `python -m worker`, behind the command `prefix` that starts another, with no other settings than these."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SCHEDULER_", "TEMPORAL_"))}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "worker"),
+        *(*prefix, sys.executable, "-m", "worker"),
         cwd=ROOT,
         env=kept | {"SCHEDULER_LOG_FORMAT": "json"} | environment,
         stderr=asyncio.subprocess.PIPE,

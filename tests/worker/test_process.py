@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from aiohttp import web
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
@@ -21,11 +22,14 @@ from temporalio.testing import WorkflowEnvironment
 
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.runs.results import BackupResult, Outcome
+from lab.parts.backup_service import BackupService
 from lab.parts.waiting import eventually_async
 from tests.support.backup_requests import a_request
+from tests.support.policy_files import write_policies
 from tests.support.ports import unused_port
 from tests.support.restic_repository import Restic
 from tests.support.workers import Runs, line_with, worker_process, worker_with
+from tests.support.workflow_runs import failure
 
 pytestmark = pytest.mark.programs
 
@@ -102,6 +106,58 @@ async def test_a_worker_waits_for_temporal_and_stops_meanwhile() -> None:
     assert code == 0
     assert "worker stopped" in log
     assert "Traceback" not in log
+
+
+async def test_a_worker_makes_as_many_backups_at_once_as_its_setting_says(
+    temporal: Client, temporal_server: WorkflowEnvironment, target: BackupService, tmp_path: Path
+) -> None:
+    under_way, counts, places = 0, [], asyncio.Semaphore(0)
+
+    async def slow(_: web.Request) -> web.StreamResponse:
+        nonlocal under_way
+        under_way += 1
+        counts.append(under_way)
+        await places.acquire()
+        under_way -= 1
+        return web.Response()
+
+    target.answers = [slow]
+    environ = {
+        "TEMPORAL_ADDRESS": temporal_server.client.service_client.config.target_host,
+        "SCHEDULER_TASK_QUEUE": f"queue-{uuid.uuid4()}",
+        "SCHEDULER_POLICIES": str(
+            write_policies(tmp_path / "policies.toml", {"nightly": {"type": "http", "url": target.url}})
+        ),
+        "SCHEDULER_MAX_BACKUPS": "2",
+    }
+    async with worker_process(**environ):
+        runs = Runs(temporal, environ["SCHEDULER_TASK_QUEUE"])
+        handles = [await runs.start(a_request()) for _ in range(4)]
+
+        async def all_wait_for_their_backups() -> bool:
+            pending = [(await handle.describe()).raw_description.pending_activities for handle in handles]
+            return all(pending) and len(counts) >= 2
+
+        await eventually_async(all_wait_for_their_backups)
+        # Meanwhile the worker has asked for more work than it was given.
+        await failure(await runs.start(a_request(policy_name="unknown")))
+        for _ in handles:
+            places.release()
+        results = [await handle.result() for handle in handles]
+    assert {result.outcome for result in results} == {Outcome.COMPLETED}
+    assert len(counts) == len(handles)
+    assert max(counts) == 2
+
+
+async def test_the_log_has_no_lines_below_the_level_of_the_setting() -> None:
+    nowhere = f"127.0.0.1:{unused_port()}"
+    async with worker_process(TEMPORAL_ADDRESS=nowhere, SCHEDULER_LOG_LEVEL="warning") as process:
+        assert process.stderr
+        first = (await process.stderr.readline()).decode()
+        process.send_signal(signal.SIGTERM)
+        _, rest = await ended(process)
+    assert "Temporal cannot be reached, trying again" in first
+    assert {json.loads(line)["level"] for line in [first, *rest.splitlines()]} == {"warning"}
 
 
 async def test_a_worker_says_when_it_is_ready(temporal_server: WorkflowEnvironment) -> None:

@@ -4,6 +4,9 @@ from lab.judge.planted import Planted, planted, tests
 
 _RUNS = "tests/workflows/test_backup.py"
 _SCHEDULES = "tests/backup_scheduler/test_schedules.py"
+_RPC_PROCESS = "tests/rpc_service/test_process.py"
+_WORKER_PROCESS = "tests/worker/test_process.py"
+_RIGHTS = "tests/worker/test_rights.py"
 _UNDER_WAY = "tests/test_runs_under_way.py"
 _PAUSE = f"{_UNDER_WAY}::test_of_a_pause_only_the_run_under_way_is_left_and_a_resume_makes_up_for_nothing"
 _STORED_JOBS = "backup_scheduler/temporal/stored_jobs.py"
@@ -96,5 +99,63 @@ PLANTED: tuple[Planted, ...] = (
         "        request = DeleteScheduleRequest(",
         f"        {_CANCEL_ALL}request = DeleteScheduleRequest(",
         tests(f"{_UNDER_WAY}::test_a_remove_leaves_the_run_under_way_to_finish"),
+    ),
+    planted(
+        "an RPC process carries out ten calls at once, whatever its setting says",
+        "rpc_service/__main__.py",
+        ', "max_workers": settings.rpc_workers}',
+        "}",
+        tests(f"{_RPC_PROCESS}::test_a_process_carries_out_as_many_calls_at_once_as_its_setting_says"),
+    ),
+    planted(
+        "a worker makes a hundred backups at once, whatever its setting says",
+        "worker.py",
+        "max_concurrent_activities=settings.max_backups,",
+        "max_concurrent_activities=100,",
+        tests(f"{_WORKER_PROCESS}::test_a_worker_makes_as_many_backups_at_once_as_its_setting_says"),
+    ),
+    planted(
+        "logs have lines of all levels, whatever the setting says",
+        "backup_scheduler/logs.py",
+        "root.setLevel(settings.log_level.upper())",
+        "root.setLevel(logging.INFO)",
+        tests(
+            f"{_RPC_PROCESS}::test_the_log_has_no_lines_below_the_level_of_the_setting",
+            f"{_WORKER_PROCESS}::test_the_log_has_no_lines_below_the_level_of_the_setting",
+        ),
+    ),
+    planted(
+        "a policy file that the worker may not read counts as an empty one",
+        "backup_scheduler/policies/file.py",
+        'raise ConfigurationError(f"the policy file {path} cannot be read: {error.strerror}") from None',
+        "if isinstance(error, PermissionError):\n            return {}\n        raise",
+        tests(f"{_RIGHTS}::test_a_file_of_settings_that_may_not_be_read_ends_it_with_one_line_and_code_2"),
+    ),
+    planted(
+        "a file with profiles in a folder that may not be entered ends a process with a traceback",
+        "backup_scheduler/temporal/client.py",
+        "        _check_profiles(file)\n",
+        "        if not Path(file).exists():\n"
+        '            raise ConfigurationError(f"TEMPORAL_CONFIG_FILE: there is no file {file!r}")\n',
+        tests(
+            f"{_RIGHTS}::test_a_file_of_settings_that_may_not_be_read_ends_it_with_one_line_and_code_2",
+            "tests/backup_scheduler/test_temporal_settings.py"
+            "::test_a_file_with_profiles_that_cannot_be_read_is_refused",
+        ),
+    ),
+    planted(
+        "a request goes out without the token that the worker may not read",
+        "activities/http/backup.py",
+        '        raise _permanent(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None',
+        "        if isinstance(error, PermissionError):\n            return None\n"
+        '        raise _permanent(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None',
+        tests(f"{_RIGHTS}::test_a_run_names_the_file_that_its_worker_may_not_read"),
+    ),
+    planted(
+        "a source that the worker may not read is tried again for hours",
+        "activities/restic/sources.py",
+        "_REFUSED: Final = (errno.EACCES, ",
+        "_REFUSED: Final = (",
+        tests(f"{_RIGHTS}::test_a_run_names_the_file_that_its_worker_may_not_read"),
     ),
 )
