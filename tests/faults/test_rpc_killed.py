@@ -5,6 +5,7 @@ import itertools
 import random
 import time
 import uuid
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -14,6 +15,7 @@ from backup_scheduler.contract.methods import ADD, MODIFY, PAUSE, REMOVE, RESUME
 from lab.parts.answers import JobState, Terms
 from lab.parts.stored_states import stored_states
 from tests.support.callers import FIRST, SECOND, Call, RpcClient, crowd
+from tests.support.counts import NONE, counted_jobs, times_made
 from tests.support.doors import Door
 from tests.support.figures import print_calls_row
 from tests.support.rpc_processes import RpcProcess, rpc_processes, serving
@@ -51,6 +53,9 @@ async def test_a_call_that_was_carried_out_but_not_answered_is_delivered_again_a
 ) -> None:
     calls: list[Call] = []
     recoveries = []
+    found: dict[str, JobState] = {}
+    expected: dict[str, JobState] = {}
+    ids: set[str] = set()
     with RpcClient(servers.amqp_uri) as prepare:
         for _ in range(ROUNDS):
             names = {kind: [f"{kind}-{uuid.uuid4().hex[:8]}" for _ in range(EACH)] for kind in KINDS}
@@ -70,10 +75,14 @@ async def test_a_call_that_was_carried_out_but_not_answered_is_delivered_again_a
                     assert "may have removed it" in call.sentence
                 else:
                     assert call.code == 200, call
-            assert await states_of(temporal, names) == expected_after(names)
-            for _, scheduler_id in each_of(names):
-                assert await times_made(temporal, scheduler_id) == 1
-    print_calls_row("RPC killed between carrying out and answering", ROUNDS, calls, recovery=max(recoveries))
+            found |= await states_of(temporal, names)
+            expected |= expected_after(names)
+            ids |= {scheduler_id for _, scheduler_id in each_of(names)}
+    counted = counted_jobs(found, expected, await made_of(temporal, ids))
+    fault = "RPC killed between carrying out and answering"
+    print_calls_row(fault, ROUNDS, calls, counted, recovery=max(recoveries))
+    assert found == expected
+    assert counted == NONE
 
 
 async def killed_before_it_answers(servers: Servers, temporal: Client, names: Names) -> tuple[list[Call], float]:
@@ -137,21 +146,15 @@ async def test_killing_rpc_services_under_load_loses_and_doubles_nothing(servers
                 serving(servers, 2)
     ids = {call.scheduler_id for call in callers.calls}
     found = await stored_states(temporal, ids)
+    counted = counted_jobs(found, expected, await made_of(temporal, ids))
+    fault = f"kill -9 of one of two RPC processes, {len(struck)} calls in flight"
+    print_calls_row(fault, KILLS, callers.calls, counted, recovery=longest)
     assert found == expected
-    doubled = [each for each in ids if await times_made(temporal, each) != 1]
-    assert not doubled
+    assert counted == NONE
     assert len(struck) > KILLS
-    print_calls_row(
-        f"kill -9 of one of two RPC processes, {len(struck)} calls in flight", KILLS, callers.calls, recovery=longest
-    )
 
 
-async def times_made(temporal: Client, scheduler_id: str) -> int:
-    """Count how often a schedule of this id was made; Temporal keeps the removed ones as closed workflows."""
-    handle = f"temporal-sys-scheduler:{scheduler_id}"
-    query = f'TemporalNamespaceDivision = "TemporalScheduler" AND WorkflowId = "{handle}"'
-    firsts: set[str] = set()
-    async with asyncio.timeout(60):
-        while not firsts:  # Temporal's list lags (docs/temporal-facts.md#lists-lag)
-            firsts = {run.raw_info.first_run_id or run.run_id async for run in temporal.list_workflows(query)}
-    return len(firsts)
+async def made_of(temporal: Client, ids: set[str]) -> Counter[str]:
+    """Count the schedules that were made of each of these ids."""
+    made = await times_made(temporal, ids)
+    return Counter({scheduler_id: made[scheduler_id] for scheduler_id in ids})

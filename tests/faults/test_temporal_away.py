@@ -14,6 +14,7 @@ from backup_scheduler.runs.results import BackupResult, Outcome
 from lab.parts.restic_processes import backing_up, watching
 from lab.parts.waiting import eventually_async
 from tests.support.backup_requests import a_request
+from tests.support.counts import NONE, counted_backups
 from tests.support.figures import print_runs_row
 from tests.support.policy_files import write_policies
 from tests.support.restic_repository import Restic
@@ -75,10 +76,11 @@ async def test_no_restic_runs_beside_that_of_a_lost_attempt(
     found = [json.loads(await each("snapshots", "--json", "--no-lock")) for each in (restic, other)]
     assert [[one["short_id"] for one in each] for each in found] == [[result.snapshot_id] for result in results]
     assert restic.locks() == other.locks() == []
-    lost, doubled = found.count([]), sum(len(each) for each in found) - len(found)
+    counted = counted_backups(found)
     recovery = max(result.finished_at for result in results) - back
     fault = f"Temporal away for {AWAY:.0f} s amid restic backups"
-    print_runs_row(fault, 1, len(found), lost, doubled, recovery, "test_temporal_away.py")
+    print_runs_row(fault, 1, len(found), counted, recovery, "test_temporal_away.py")
+    assert counted == NONE
 
 
 async def _is_known(run: WorkflowHandle[object, BackupResult]) -> bool:

@@ -12,8 +12,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, REMOVE, RESUME
 from lab.parts.waiting import eventually
-from tests.support.call_order import assert_explained
 from tests.support.callers import FIRST, SECOND, Crowd, RpcClient, crowd
+from tests.support.counts import NONE, count_calls
 from tests.support.figures import print_calls_row
 from tests.support.rpc_processes import rpc_processes
 from tests.support.servers import Servers
@@ -68,9 +68,10 @@ async def test_every_answer_is_in_time_and_true(servers: Servers) -> None:
     slowest = max(call.seconds for call in callers.calls)
     assert slowest < IN_TIME + SLOW
     temporal = await Client.connect(servers.temporal_address, data_converter=pydantic_data_converter)
-    await assert_explained(temporal, callers.calls)
+    counted, unexplained = await count_calls(temporal, callers.calls)
     fault = f"Temporal killed for {DOWN:.0f} s: {codes[503]} calls answered 503, {codes[504]} 504, the slowest after"
-    print_calls_row(f"{fault} {slowest:.1f} s", KILLS, callers.calls, recovery=longest)
+    print_calls_row(f"{fault} {slowest:.1f} s", KILLS, callers.calls, counted, recovery=longest)
+    assert counted == NONE, unexplained
 
 
 def first_success_since(callers: Crowd, moment: float) -> float:

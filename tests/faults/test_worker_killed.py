@@ -18,6 +18,7 @@ from backup_scheduler.runs.results import BackupResult, Outcome
 from lab.parts.backup_service import backup_service
 from lab.parts.waiting import eventually_async
 from tests.support.backup_requests import a_request
+from tests.support.counts import NONE, Counted, counted_backups
 from tests.support.figures import print_runs_row
 from tests.support.policy_files import write_policies
 from tests.support.restic_repository import Restic
@@ -115,12 +116,14 @@ async def test_backups_of_killed_workers_are_made_once_by_others(
         *[Outcome.COMPLETED] * (FOLDERS + SERVICES),
     ]
     assert "in an earlier attempt of this run, which was then lost" in results[0].message
-    for each, result in zip(folders, results, strict=False):
-        (snapshot,) = json.loads(await each("snapshots", "--json", "--no-lock"))
-        assert snapshot["short_id"] == result.snapshot_id
-        assert each.locks() == []
+    saved_by = [json.loads(await each("snapshots", "--json", "--no-lock")) for each in folders]
+    assert [[snapshot["short_id"] for snapshot in snapshots] for snapshots in saved_by] == [
+        [result.snapshot_id] for result in results[: len(folders)]
+    ]
+    assert [each.locks() for each in folders] == [[] for _ in folders]
     await folders[1]("check")
-    assert requests == {quote(f"{handle.id}~{handle.first_execution_run_id}", safe=""): 2 for handle in http}
+    keys = [quote(f"{handle.id}~{handle.first_execution_run_id}", safe="") for handle in http]
+    assert requests == dict.fromkeys(keys, 2)
     for handle in [saved, *restic, *http]:
         history = await handle.fetch_history()
         attempts = [
@@ -131,10 +134,12 @@ async def test_backups_of_killed_workers_are_made_once_by_others(
         assert attempts[-1] == 2, handle.id  # the local activity leaves no such event
     recovered = max(result.finished_at for result in results)
     assert recovered - killed < HEARTBEAT_AND_BACK_OFF + timedelta(seconds=60)
-    test = "test_worker_killed.py"
-    print_runs_row("kill -9 of 3 workers amid restic backups", 3, FOLDERS + 1, 0, 0, recovered - killed, test)
     asked = max(result.finished_at for result in results[1 + FOLDERS :])
-    print_runs_row("kill -9 of 3 workers amid http backups", 3, SERVICES, 0, 0, asked - killed, test)
+    by_restic, by_http = counted_backups(saved_by), Counted(len({*keys} - {*requests}), len({*requests} - {*keys}))
+    fault, test = "kill -9 of 3 workers amid {} backups", "test_worker_killed.py"
+    print_runs_row(fault.format("restic"), 3, FOLDERS + 1, by_restic, recovered - killed, test)
+    print_runs_row(fault.format("http"), 3, SERVICES, by_http, asked - killed, test)
+    assert by_restic == by_http == NONE
 
 
 async def _result(handle: WorkflowHandle[object, BackupResult]) -> BackupResult:

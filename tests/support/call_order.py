@@ -1,29 +1,12 @@
 """The search for an order of concurrent calls that explains all their answers and the state in Temporal."""
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Any
 
-from temporalio.client import Client
-
 from backup_scheduler.contract.methods import ADD, GET, MODIFY, REMOVE
 from lab.parts.answers import INDEFINITE, SWITCHES, JobState, State, correct_answer
-from lab.parts.stored_states import stored_states
 from tests.support.callers import Call
-
-
-async def assert_explained(temporal: Client, calls: Iterable[Call]) -> None:
-    """Fail with the first job whose state, or whose answers, no order of the calls about it explains."""
-    by_job: defaultdict[str, list[Call]] = defaultdict(list)
-    for call in calls:
-        if call.args:
-            by_job[call.scheduler_id].append(call)
-    found = await stored_states(temporal, by_job)
-    for scheduler_id, its_calls in by_job.items():
-        final = found.get(scheduler_id)
-        assert explains(its_calls, final), f"nothing explains {final} after\n{table(its_calls)}"
 
 
 def table(calls: list[Call]) -> str:

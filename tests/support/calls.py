@@ -4,10 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from kombu.serialization import dumps, loads
 from nameko.exceptions import UnknownService
 from nameko.standalone.rpc import ClusterRpcProxy
 
-from backup_scheduler.contract.methods import GET, PAUSE, REMOVE, RESUME
+from backup_scheduler.contract.arguments import Arguments, JobId
+from backup_scheduler.contract.errors import InvalidArguments
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, REMOVE, RESUME
+from backup_scheduler.jobs.terms import BackupJob
 from lab.parts.answers import Reply
 
 Caller = Callable[..., Reply]
@@ -50,3 +54,28 @@ def assert_fails(reply: Reply, code: int, *texts: str) -> None:
     assert isinstance(reply["description"], str)
     for text in texts:
         assert text in reply["description"]
+
+
+BUSY = (503, 504)
+"""Codes for a Temporal under load."""
+
+
+MODELS: dict[str, type[Arguments]] = {ADD: BackupJob, MODIFY: BackupJob, GET_ALL: Arguments}
+"""The arguments of a method; all others take the id of a job alone."""
+
+
+def assert_right(reply: Reply, method: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+    """Fail unless a reply has the contract's shape, and the code 400 exactly if the arguments break a rule."""
+    # As they arrive at the service.
+    _, _, sent = dumps({"args": args, "kwargs": kwargs}, "json")
+    arrived = loads(sent, "application/json", "utf-8")
+    try:
+        MODELS.get(method, JobId).from_call(**arrived)
+    except InvalidArguments:
+        codes: tuple[int, ...] = (400,)
+    else:
+        codes = {ADD: (200, 409), GET_ALL: (200,)}.get(method, (200, 404)) + BUSY
+    told = f"{method} {args} {kwargs}: {reply}"
+    assert set(reply) == {"status", "description", "code"}, told
+    assert reply["code"] in codes, told
+    assert (reply["status"] == "success") == (reply["code"] == 200), told

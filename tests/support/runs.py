@@ -22,7 +22,7 @@ from temporalio.service import RPCError
 from backup_scheduler.jobs.names import OUTCOME
 from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.timing import phase
-from backup_scheduler.jobs.to_schedule import Alignment, schedule_for
+from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes
 from backup_scheduler.runs.results import BackupResult
 
 _NOMINAL = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
@@ -55,8 +55,12 @@ async def make_job(
     window_hours: int = 0,
     policy: str = "http",
     paused: bool = False,
+    findable: bool = False,
 ) -> Job:
-    """Map terms to a schedule as the RPC service does, and change nothing but its pace: runs come seconds apart."""
+    """Map terms to a schedule as the RPC service does, and change nothing but its pace: runs come seconds apart.
+
+    Passes over all jobs find only a `findable` one; they count its runs, and report it as changed by other means.
+    """
     step = timedelta(seconds=every)
     job = BackupJob(
         scheduler_id=scheduler_id,
@@ -79,8 +83,8 @@ async def make_job(
             end_at=alignment.first_run + step * (runs - 1),
         )
         schedule.state.paused = paused
-        # Without search attributes of its own the system schedule does not find it; it would correct the pace.
-        handle = await temporal.create_schedule(scheduler_id, schedule)
+        attributes = search_attributes(alignment.request) if findable else None
+        handle = await temporal.create_schedule(scheduler_id, schedule, search_attributes=attributes)
         listed = (await handle.describe()).info.next_action_times
         if datetime.now(UTC) < alignment.first_run:
             break

@@ -80,21 +80,22 @@ async def test_a_run_names_the_file_that_its_worker_may_not_read(
     theirs = restic.source / "theirs"
     theirs.write_text("secret")
     handed_over(theirs)
-    http = {"type": "http", "url": target.url}
-    files = {
+    http: dict[str, object] = {"type": "http", "url": target.url}
+    files: dict[str, object] = {
         "type": "restic",
         "paths": [str(restic.source)],
         "repository": str(restic.repository),
         "password_file": str(restic.password_file),
         "cache_dir": str(restic.folder / "cache"),
     }
-    refusals: dict[str, tuple[dict[str, object], str]] = {
+    refusals = {
         "token": (http | {"token_file": str(secret)}, f"the token_file {secret} cannot be read: Permission denied"),
         "password": (files | {"password_file": str(secret)}, f"the worker cannot read {secret}: Permission denied"),
         "source": (files | {"paths": [f"{closed}/file"]}, f"the worker cannot read {closed}/file: Permission denied"),
         "sources": (files | {"paths": [str(closed)]}, "nothing could be saved, snapshot "),
     }
-    policies = {name: policy for name, (policy, _) in refusals.items()} | {"http": http, "some": files}
+    policies = {name: policy for name, (policy, _) in refusals.items()}
+    policies |= {"http": http, "some": files}
     environ = {
         "TEMPORAL_ADDRESS": temporal_server.client.service_client.config.target_host,
         "SCHEDULER_TASK_QUEUE": f"queue-{uuid.uuid4()}",

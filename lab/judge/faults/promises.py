@@ -2,6 +2,10 @@
 
 from lab.judge.planted import Planted, planted, tests
 
+_COUNTS = "tests/faults/test_counts.py"
+_CATCHING_UP = (
+    "tests/faults/test_catching_up.py::test_after_an_outage_of_temporal_the_runs_of_the_grace_time_are_made_up_for"
+)
 _RUNS = "tests/workflows/test_backup.py"
 _SCHEDULES = "tests/backup_scheduler/test_schedules.py"
 _RPC_PROCESS = "tests/rpc_service/test_process.py"
@@ -157,5 +161,59 @@ PLANTED: tuple[Planted, ...] = (
         "_REFUSED: Final = (errno.EACCES, ",
         "_REFUSED: Final = (",
         tests(f"{_RIGHTS}::test_a_run_names_the_file_that_its_worker_may_not_read"),
+    ),
+    planted(
+        "the metric of occurrences too old to be made up for shows the runs that were dropped",
+        "activities/all_jobs.py",
+        '            "runs_missed_catchup",\n            result.runs_missed_catchup,',
+        '            "runs_missed_catchup",\n            result.runs_dropped,',
+        tests(_CATCHING_UP),
+    ),
+    planted(
+        "occurrences too old to be made up for are not added up",
+        "activities/all_jobs.py",
+        "result.runs_missed_catchup += losses.missed_catchup",
+        "result.runs_missed_catchup += losses.dropped",
+        tests(_CATCHING_UP),
+    ),
+    planted(
+        "all calls are answered 503, without a look at them",
+        "rpc_service/calls.py",
+        'self._log_fields = {"code": reply["code"]',
+        'reply = fail(503, "no")\n        self._log_fields = {"code": reply["code"]',
+        tests(
+            "tests/faults/test_bad_input.py::test_generated_calls_are_answered_and_memory_stays",
+            "tests/rpc_service/test_bad_calls.py::test_whatever_is_called_is_answered_in_the_shape_of_the_contract",
+        ),
+    ),
+    planted(
+        "all calls with right arguments are answered 503",
+        "rpc_service/calls.py",
+        "reply = success(self._wait_for(act(self._gateway, arguments)))",
+        "reply = fail(503, f'no {success} of {act}')",
+        tests("tests/faults/test_bad_input.py::test_generated_calls_are_answered_and_memory_stays"),
+    ),
+    planted(
+        "schedules that were made again are not counted after a fault",
+        "tests/support/counts.py",
+        "return Counted(len(lost), sum(max(0, times - 1) for times in made.values()))",
+        "return Counted(len(lost), 0)",
+        tests(
+            f"{_COUNTS}::test_jobs_that_are_not_as_expected_and_schedules_made_again_are_counted",
+        ),
+    ),
+    planted(
+        "runs that never started are not counted after a fault",
+        "tests/support/counts.py",
+        "lost = sum(len(set(times) - {run.nominal for run in each}) for times, each in zip(due, runs, strict=True))",
+        "lost = 0",
+        tests(f"{_COUNTS}::test_due_times_without_a_run_and_what_there_is_once_too_often_are_counted"),
+    ),
+    planted(
+        "a row of docs/reliability.md shows 0 for what nobody counted",
+        "tests/support/figures.py",
+        '"-" if number is None else str(number)',
+        "str(number or 0)",
+        tests(f"{_COUNTS}::test_a_row_shows_a_dash_for_what_nobody_counted"),
     ),
 )
