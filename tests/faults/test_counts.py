@@ -55,6 +55,8 @@ def called(method: str, at: float, code: int, description: object = "no") -> Cal
 
 ADDED = {
     "job_id": "a",
+    "func": "start_backup",
+    "args": [],
     "kwargs": Terms(*FIRST).kwargs(),
     "misfire_grace_time": FIRST[-1],
     "next_run_time": "2026-01-01 02:01:00",
