@@ -172,8 +172,8 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "occurrences too old to be made up for are not added up",
         "activities/all_jobs.py",
-        "result.runs_missed_catchup += losses.missed_catchup",
-        "result.runs_missed_catchup += losses.dropped",
+        "self.runs_missed_catchup += losses.missed_catchup",
+        "self.runs_missed_catchup += losses.dropped",
         tests(_CATCHING_UP),
     ),
     planted(
