@@ -52,7 +52,7 @@ class Session:
 
     async def read_lines(self, arguments: Sequence[str]) -> list[str]:
         """Run a command that only reads; return its lines, none when it failed."""
-        verdict, output, _ = await self.read(f"looking at {arguments[-1]}"[:40], arguments)
+        verdict, output, _ = await self.read(step_of(arguments), arguments)
         return output.texts if verdict is Verdict.DONE else []
 
     async def make(self, arguments: Sequence[str]) -> commands.Ended:
@@ -135,6 +135,11 @@ class Session:
             async with asyncio.timeout(_LONGEST_CLEARING.total_seconds()):
                 if self._started and not await self.aftermath.clear(self._started):
                     self._attempt.keep()
+
+
+def step_of(arguments: Sequence[str]) -> str:
+    """Return what people read while restic reads these."""
+    return f"looking at {arguments[-1]}"[:40]
 
 
 def _adjust(limit: asyncio.Timeout, text: str) -> None:

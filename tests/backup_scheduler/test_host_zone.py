@@ -78,6 +78,12 @@ def test_a_copy_of_a_zone_with_another_name_beside_it_is_refused_though_both_clo
 
 
 @pytest.mark.programs
+def test_a_wrong_name_beside_a_zone_is_refused_in_one_sentence_and_no_library_warns_of_it() -> None:
+    said = loaded(*on_a_host("Europe/Rome", "Africa/Casablanca"), PYTHONWARNINGS="error::UserWarning")
+    assert "seems to be 'Africa/Casablanca', but the host's clock differs from it on 20" in said
+
+
+@pytest.mark.programs
 def test_a_link_to_a_zone_is_taken() -> None:
     assert loaded(*on_a_host("Europe/Rome", "", "ln -s")) == "Europe/Rome"
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -245,6 +246,8 @@ async def test_terms_came_too_late_when_their_first_window_was_open_already_and_
         ({}, 1, FIRST + 2 * DAY + HOUR, FIRST + 2 * DAY),
         ({"days": 3}, 1, FIRST + 3 * DAY + HOUR, FIRST + 3 * DAY),
         ({"start_time": "03:00"}, 0, FIRST + 2 * DAY, FIRST + 2 * DAY + HOUR),
+        ({"timezone": "Asia/Tokyo", "start_time": "11:00"}, 0, FIRST + 2 * DAY, None),
+        ({"timezone": "Asia/Tokyo", "start_time": "11:00"}, 1, FIRST + 2 * DAY + HOUR, FIRST + 2 * DAY),
     ],
 )
 async def test_a_job_off_its_start_time_is_moved_to_the_next_day_at_it(
@@ -256,6 +259,13 @@ async def test_a_job_off_its_start_time_is_moved_to_the_next_day_at_it(
 
     job = await job_of(a_request(**changes), edit=off, starts=[upcoming])
     assert job.realigned(FIRST + DAY + 12 * HOUR) == first
+
+
+async def test_a_zone_that_this_machine_does_not_know_is_named() -> None:
+    job = await job_of(a_request(timezone="Mars/Olympus_Mons"), starts=[FIRST + 2 * DAY])
+    assert job.broken is None
+    with pytest.raises(ZoneInfoNotFoundError, match="Mars/Olympus_Mons"):
+        job.realigned(FIRST + DAY)
 
 
 async def test_a_paused_job_is_moved_too() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from activities.restic.locks import Lock, lock_ids, read_lock
 from activities.restic.processes import StartedRestic
-from activities.restic.session import _adjust
+from activities.restic.session import _adjust, step_of
 
 SINCE = datetime(2026, 1, 31, 2, 1, 7, tzinfo=UTC)
 RESTIC = StartedRestic(host="nas", boot="b", pid_namespace="n", pid=42, uid=0, started=1, since=SINCE)
@@ -58,6 +58,11 @@ def test_a_lock_is_read_among_other_lines() -> None:
 @pytest.mark.parametrize("lines", [[], ["no lock"], ["{}"], ['{"time": "never"}'], ["{broken}"], ["}{"]])
 def test_what_is_no_lock_is_none(lines: list[str]) -> None:
     assert read_lock(ID, lines) is None
+
+
+def test_people_read_which_lock_is_looked_at() -> None:
+    assert step_of(["list", "locks"]) == "looking at locks"
+    assert step_of(["cat", "lock", ID]) == f"looking at {ID[:29]}"
 
 
 RETRY = "Load(<config/0>) returned error, retrying after 552ms: refused"
