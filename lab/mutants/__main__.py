@@ -16,7 +16,7 @@ from lab.judge.trial import a_copy
 from lab.mutants.explained import EXPLAINED
 from lab.mutants.mutations import Mutant
 from lab.mutants.plan import options, own_tests
-from lab.mutants.results import AIM, Result, table
+from lab.mutants.results import AIM, Result, killed_in, table
 from lab.mutants.sample import all_mutants, sample
 from lab.mutants.trial import Suite, killed_by, see_that_they_pass
 
@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="another number draws another sample (default: 1)")
     parser.add_argument("--at-once", type=int, default=2, help="trials at a time (default: 2)")
     parser.add_argument("--quick", action="store_true", help="only the tests that start no program")
+    parser.add_argument("--after", type=Path, help="the results of an earlier run: try only what was alive then")
     parser.add_argument("--list", action="store_true", help="only list the mutants")
     given = parser.parse_args()
     console = Console(highlight=False, soft_wrap=True)
@@ -43,10 +44,11 @@ def main() -> int:
         return 0
     console.print(f"{len(drawn)} of {len(mutants)} mutants, seed {given.seed}")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled code of what is unchanged spares a third of the time
-    results = [Result(mutant, EXPLAINED.get(mutant.name, "")) for mutant in drawn]
+    earlier = killed_in(given.after.read_text()) if given.after else {}
+    results = [Result(each, EXPLAINED.get(each.name, ""), earlier.get(each.name, "")) for each in drawn]
     with _copies(given.at_once) as copies:
         run = _Run(copies, given.at_once, console)
-        run.over(results, quick=True)
+        run.over([each for each in results if not each.killed_by], quick=True)
         if not given.quick:
             run.over([each for each in results if not each.killed_by and not each.explained], quick=False)
     state = Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state")

@@ -1,5 +1,6 @@
 """Results of a mutation run: the score, and the mutants that are alive."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,11 @@ class Result:
         """Return a line for people."""
         fate = f"killed by {self.killed_by}" if self.killed_by else "explained" if self.explained else "ALIVE"
         return f"{fate}: line {self.mutant.line} of {self.mutant.name}"
+
+
+def killed_in(text: str) -> dict[str, str]:
+    """Return the mutants that were killed by the results of a run, each with what killed it."""
+    return {name: test for test, name in re.findall(r"^killed by (.+?): line \d+ of (.+)$", text, re.MULTILINE)}
 
 
 def score(results: Sequence[Result]) -> tuple[int, int, float]:

@@ -9,7 +9,7 @@ import pytest
 from lab.mutants.explained import EXPLAINED
 from lab.mutants.mutations import Mutant, mutants_of
 from lab.mutants.plan import own_tests
-from lab.mutants.results import Result, score, table
+from lab.mutants.results import Result, killed_in, score, table
 from lab.mutants.sample import all_mutants, sample
 from lab.mutants.trial import Suite
 from lab.parts.places import ROOT
@@ -150,6 +150,13 @@ def test_the_score_counts_explained_mutants_apart() -> None:
     assert "19 of 20 mutants killed: 95.0 % (aim: 95 %)" in text
     assert text.count("ALIVE: line 1 of a/b.py f: 1 -> 2") == 1
     assert text.count("the same") == 10
+
+
+def test_what_was_killed_is_read_from_the_results_of_a_run() -> None:
+    [killed, alive, explained] = results(killed=1, alive=1, explained=1)
+    text = "".join(f"{each}\n" for each in (alive, killed, explained))
+    assert killed_in(text) == {"a/b.py f: 1 -> 2": "a test"}
+    assert killed_in("".join(f"{each}\n" for each in (alive, explained))) == {}
 
 
 def test_an_explanation_of_a_mutant_that_is_killed_is_named() -> None:
