@@ -45,6 +45,15 @@ async def read_job(client: Client, schedule_id: str) -> ScheduledJob | None:
     return ScheduledJob.read(schedule_id, await describe_schedule(client, schedule_id))
 
 
+def schedules_query(workflow_id: str) -> str:
+    """Return a query for the workflows that are the schedules of an id; it may find more."""
+    # No query finds more of an id (docs/temporal-facts.md#queries-stop-at-quotes).
+    findable = re.split(r'["\\]', workflow_id)[0]
+    quoted = findable.replace("'", "''")
+    operator = "=" if findable == workflow_id else " STARTS_WITH "
+    return f"WorkflowId{operator}'{quoted}' AND TemporalNamespaceDivision='TemporalScheduler'"
+
+
 class StoredJob:
     """The schedule of one job, found by the scheduler_id.
 
@@ -145,11 +154,8 @@ class StoredJob:
         of the newer engine (CHASM).
         """
         workflow_id = f"{_SCHEDULER_WORKFLOW}{self.schedule_id}"
-        # No query finds more of an id (docs/temporal-facts.md#queries-stop-at-quotes).
-        findable = re.split(r'["\\]', workflow_id)[0]
-        quoted = findable.replace("'", "''")
-        operator = "=" if findable == workflow_id else " STARTS_WITH "
-        query = f"WorkflowId{operator}'{quoted}' AND TemporalNamespaceDivision='TemporalScheduler'"
-        request = ListWorkflowExecutionsRequest(namespace=self._client.namespace, query=query, page_size=_MOST_EARLIER)
+        request = ListWorkflowExecutionsRequest(
+            namespace=self._client.namespace, query=schedules_query(workflow_id), page_size=_MOST_EARLIER
+        )
         listed = await self._client.workflow_service.list_workflow_executions(request, retry=True)
         return [each for each in listed.executions if each.execution.workflow_id == workflow_id]

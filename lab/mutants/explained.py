@@ -12,6 +12,11 @@ EXPLAINED: Final[dict[str, str]] = {
     "activities/restic/sources.py _holds_text: 16 -> 17": _BOUND,
     "workflows/all_jobs.py LookAfterJobsWorkflow.run: 50 -> 51": _BOUND,
     "workflows/all_jobs.py LookAfterJobsWorkflow.run: 55 -> 56": _BOUND,
+    "backup_scheduler/texts.py : 2000 -> 2001": _BOUND,
+    "workflows/engines.py : 30 -> 31 #2": _BOUND,
+    "workflows/backup.py _latest_start: started > latest_start -> started >= latest_start": (
+        "a run picked up in that very microsecond is made either way; it only asks once more how the last one ended"
+    ),
     "workflows/backup.py _back_up: 10 -> 11": _BOUND,
     "workflows/backup.py _stop_of_previous_run: 10 -> 11": _BOUND,
     "activities/http/exchange.py Exchange.post: raw.read1(LONGEST_BODY + 1 - len(body), decode_content=False) -> "

@@ -209,9 +209,19 @@ async def test_a_pass_that_no_worker_takes_is_given_up_loudly(
         restrictions=SandboxRestrictions.default.with_passthrough_modules("workflows.all_jobs")
     )
     queue = f"queue-{uuid.uuid4()}"
-    async with Worker(temporal, task_queue=queue, workflows=[LookAfterJobsWorkflow], workflow_runner=runner):
+    address = f"127.0.0.1:{unused_port()}"
+    client = await Client.connect(
+        temporal.service_client.config.target_host,
+        data_converter=pydantic_data_converter,
+        runtime=Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address))),
+    )
+    async with Worker(client, task_queue=queue, workflows=[LookAfterJobsWorkflow], workflow_runner=runner):
         with pytest.raises(WorkflowFailureError):
-            await (await start_pass(temporal, queue)).result()
+            await (await start_pass(client, queue)).result()
+        async with aiohttp.ClientSession() as session, session.get(f"http://{address}/metrics") as response:
+            shown = await response.text()
+    [counted] = [line for line in shown.splitlines() if line.startswith("backup_scheduler_failed_passes{")]
+    assert counted.endswith(" 1")
     [line] = [record for record in caplog.records if "pass over all jobs given up" in record.getMessage()]
     assert line.levelno == logging.ERROR
 
