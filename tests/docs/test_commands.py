@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -89,39 +88,6 @@ def test_the_nameko_shell_calls_the_service(
     )
     assert lines
     assert ran.stdout.count("'code': 200") == len(lines)
-
-
-@pytest.fixture(scope="module")
-def workflow_id(call: Caller, environ: dict[str, str]) -> Iterator[str]:
-    """The id of a finished run of a job of the documentation."""
-    job(call(ADD, JOB, "documents", 1, "02:01", 1, 3600))
-    trigger = ["temporal", "schedule", "trigger", "--schedule-id", JOB]
-    subprocess.run(trigger, env=environ, check=True, capture_output=True)
-    finished = ["temporal", "workflow", "list", "--output=json", f"--query=BackupSchedulerId='{JOB}' AND CloseTime > 0"]
-
-    def ended() -> str | None:
-        ran = subprocess.run(finished, env=environ, check=True, capture_output=True, text=True)
-        runs = json.loads(ran.stdout or "[]")
-        return runs[0]["execution"]["workflowId"] if runs else None
-
-    yield eventually(ended) or ""
-    call(REMOVE, JOB)
-
-
-@pytest.mark.parametrize("page", [page for page in PAGES if commands(page, "temporal")])
-def test_temporal_commands_work(
-    page: str, stack: StackInfo, call: Caller, workflow_id: str, environ: dict[str, str]
-) -> None:
-    for command in commands(page, "temporal"):
-        call(ADD, JOB, "documents", 1, "02:01", 1, 3600)  # where the command before has removed it
-        line = command.replace("WORKFLOW_ID", workflow_id).replace("JOB", JOB).replace(NAMED, JOB)
-        words = shlex.split(re.sub(r"127\.0\.0\.1:\d+", stack.temporal_address, line))
-        words[0] = Path(words[0]).name
-
-        def works(words: list[str] = words) -> bool:  # a namespace that was just made takes a moment
-            return subprocess.run(words, env=environ, capture_output=True, timeout=60, check=False).returncode == 0
-
-        eventually(works)
 
 
 def listed(kind: str, query: str, environ: dict[str, str]) -> list[str]:
