@@ -73,6 +73,10 @@ class SturdyRpc(Rpc):  # type: ignore[misc]  # nameko has no type information
 
     rpc_consumer = SturdyRpcConsumer()
 
+    def handle_message(self, body: Any, message: Message) -> None:
+        """Hand the arguments on; one without any, whatever it is, is refused in the same way."""
+        super().handle_message(body if isinstance(body, dict) else {}, message)
+
     def check_signature(self, args: Any, kwargs: Any) -> None:
         """Refuse only a message that is no call; the caller gets MalformedRequest."""
         if not isinstance(args, list) or not isinstance(kwargs, dict):

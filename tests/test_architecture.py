@@ -47,7 +47,9 @@ ENGINE_PACKAGES = {path.parent.name for path in (ROOT / "activities").glob("*/__
 
 def modules_of(part: str) -> list[Path]:
     path = ROOT / part
-    return sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+    modules = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+    assert modules, f"{part} has no modules"
+    return modules
 
 
 def imports_of(path: Path) -> set[str]:
@@ -73,9 +75,7 @@ def members_of(path: Path, package: str) -> set[str]:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_imports_point_inwards(part: str) -> None:
-    modules = modules_of(part)
-    assert modules
-    for module in modules:
+    for module in modules_of(part):
         others = roots_of(module) & set(PARTS) - {part}
         assert others <= PARTS[part], f"{module.relative_to(ROOT)} imports {others - PARTS[part]}"
 

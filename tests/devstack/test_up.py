@@ -127,6 +127,7 @@ def test_a_stack_listens_on_the_loopback_interface_only(pair: tuple[Up, Up]) -> 
         for connection in process.net_connections(kind="tcp")
         if connection.status == psutil.CONN_LISTEN
     }
+    assert "127.0.0.1" in listening
     assert listening <= {"127.0.0.1", "::1"}
 
 

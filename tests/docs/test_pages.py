@@ -30,6 +30,7 @@ def test_every_anchor_that_code_names_exists() -> None:
         if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
         for page, anchor in re.findall(r"\b([\w.-]+\.md)#([\w-]+)", path.read_text(encoding="utf-8"))
     }
+    assert named
     for page, anchor, path in named:
         places = [ROOT / name for name in PAGES if name in (page, f"docs/{page}")]
         assert any(anchor in anchors(place) for place in places), f"{path.relative_to(ROOT)}: {page}#{anchor}"
@@ -38,7 +39,9 @@ def test_every_anchor_that_code_names_exists() -> None:
 def test_code_cites_a_fact_or_a_rule_by_its_anchor() -> None:
     bare = re.compile(r"\((?:Temporal fact|contract)\)")
     for part in ("backup_scheduler", "activities", "workflows", "rpc_service", "devstack", "lab"):
-        for path in (ROOT / part).rglob("*.py"):
+        modules = [*(ROOT / part).rglob("*.py")]
+        assert modules, part
+        for path in modules:
             assert not bare.search(path.read_text(encoding="utf-8")), path
 
 
@@ -60,7 +63,7 @@ def _codes(content: str) -> set[str]:
 def test_both_interface_pages_give_a_method_the_same_arguments_and_codes(method: str) -> None:
     english, chinese = section(ENGLISH, method), section(CHINESE, method)
     assert _arguments(english) == _arguments(chinese)
-    assert _codes(english) == _codes(chinese)
+    assert _codes(english) == _codes(chinese) >= {"200", "503", "504"}
     assert bool(_arguments(english)) == (method not in (GET_ALL, MODIFY))
 
 
@@ -76,7 +79,7 @@ def test_both_interface_pages_name_the_same_settings() -> None:
 
 
 def test_both_interface_pages_have_the_same_words_of_code() -> None:
-    assert code_spans(prose(ENGLISH)) ^ code_spans(prose(CHINESE)) == set()
+    assert code_spans(prose(ENGLISH)) == code_spans(prose(CHINESE)) != set()
 
 
 def test_both_interface_pages_show_the_same_examples() -> None:
@@ -90,7 +93,7 @@ def test_both_interface_pages_have_the_same_sections() -> None:
     def levels(page: str) -> list[str]:
         return re.findall(r"^(##+) (?!索引)", prose(page), re.MULTILINE)
 
-    assert levels(ENGLISH) == levels(CHINESE)
+    assert levels(ENGLISH) == levels(CHINESE) != []
 
 
 def test_the_index_lists_every_page() -> None:

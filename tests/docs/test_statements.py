@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -49,19 +50,37 @@ def test_every_link_leads_somewhere(page: str) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def paths_named(page: str) -> list[str]:
+    """Return the paths of the project that a page names."""
+    top = "|".join(re.escape(path.name) for path in ROOT.iterdir() if not path.name.startswith((".", "_")))
+    return re.findall(rf"`((?:\./)?(?:{top})(?:/[\w./-]*)?)`", prose(page))
+
+
+def targets_named(page: str) -> set[str]:
+    """Return the targets of make that a page names."""
+    return set(re.findall(r"(?:`|^)make ([a-z-]+)", text(page), re.MULTILINE))
+
+
+def variables_named(page: str) -> set[str]:
+    """Return the variables of this project that a page names."""
+    return set(re.findall(rf"{PREFIX}[A-Z_]*[A-Z]", text(page)))
+
+
+@pytest.mark.parametrize("named", [links, paths_named, targets_named, variables_named])
+def test_the_pages_have_what_is_looked_for_in_each(named: Callable[[str], Collection[str]]) -> None:
+    assert min(len(named(page)) for page in ("README.md", "docs/operations.md")) > 0
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_path_of_the_project_that_is_named_exists(page: str) -> None:
-    top = "|".join(re.escape(path.name) for path in ROOT.iterdir() if not path.name.startswith((".", "_")))
-    named = re.findall(rf"`((?:\./)?(?:{top})(?:/[\w./-]*)?)`", prose(page))
-    for path in named:
+    for path in paths_named(page):
         assert (ROOT / path).exists(), path
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_make_target_that_is_named_exists(page: str) -> None:
     targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", text(page), re.MULTILINE))
-    assert named <= targets
+    assert targets_named(page) <= targets
 
 
 def test_the_readme_lists_every_setting_with_its_default() -> None:
@@ -85,7 +104,7 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_variable_of_ours_that_is_named_exists(page: str) -> None:
     known = {*VARIABLES.values(), f"{PREFIX}STATE_DIR"}
-    assert set(re.findall(rf"{PREFIX}[A-Z_]*[A-Z]", text(page))) <= known | {f"{PREFIX}LOG"}  # SCHEDULER_LOG_*
+    assert variables_named(page) <= known | {f"{PREFIX}LOG"}  # SCHEDULER_LOG_*
 
 
 def test_every_variable_of_temporal_that_is_listed_is_read_by_its_client(tmp_path: Path) -> None:

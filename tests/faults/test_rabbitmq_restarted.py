@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 import uuid
+from collections import Counter
 
 from temporalio.client import Client
 
@@ -49,7 +50,9 @@ async def test_it_reconnects_idle_and_under_load_and_what_it_answers_is_true(
             callers.make(3 * CALLERS)
         assert all(each.process.poll() is None for each in services)
     answered = [call for call in callers.calls if call.reply is not None]
-    assert {call.code for call in answered} <= {200, 404, 409, 504}
+    codes = Counter(call.code for call in answered)
+    assert set(codes) <= {200, 404, 409, 504}, codes
+    assert codes[200] > codes[504], codes  # only those that outlast the outage may be given up
     counted, unexplained = await count_calls(temporal, callers.calls)
     print_calls_row("RabbitMQ restarted, idle", 1, [], Counted(), recovery=idle)
     broken = len(callers.calls) - len(answered)

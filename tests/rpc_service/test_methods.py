@@ -230,7 +230,16 @@ async def test_schedules_of_others_are_not_jobs(
             assert_fails(call(method, scheduler_id), 404)
         for method in (ADD, MODIFY):
             assert_fails(call(method, scheduler_id, *TERMS), 404)
-        assert scheduler_id not in {each["job_id"] for each in call(GET_ALL)["description"]}
+        # Temporal's list of schedules lags behind; ours was made later.
+        ours = f"{scheduler_id}-ours"
+        job(call(ADD, ours, *TERMS))
+
+        def listed() -> set[str] | None:
+            ids = {each["job_id"] for each in call(GET_ALL)["description"]}
+            return ids if ours in ids else None
+
+        assert scheduler_id not in eventually(listed)
+        job(call(REMOVE, ours))
         assert (await schedule.describe()).schedule == before
     finally:
         await schedule.delete()

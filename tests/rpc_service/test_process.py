@@ -8,8 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -81,6 +83,7 @@ def test_it_serves_and_leaves_without_a_warning_or_a_traceback(
         process.send_signal(ending)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
+    assert "call answered" in output
     assert "Warning" not in output
     assert "Traceback" not in output
 
@@ -92,29 +95,41 @@ def test_calls_in_flight_are_answered_before_it_leaves(stack: StackInfo, private
         calling(private_broker) as call,
     ):
         assert_fails(call(GET, "nobody"), 404)
-        replies = []
         door.hold()
-        waiting = threading.Thread(target=lambda: replies.append(call(GET, "nobody")))
-        waiting.start()
-        eventually(lambda: door.held)
-        process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
-        assert process.poll() is None
-        door.let_through()
-        waiting.join(60)
+        with ThreadPoolExecutor(1) as pool:
+            began = time.monotonic()
+            waiting = pool.submit(call, GET, "nobody")
+            eventually(lambda: door.held)
+            process.send_signal(signal.SIGTERM)
+            eventually(lambda: queue_of_calls(private_broker).consumer_count == 0)  # it is leaving
+            assert process.poll() is None
+            door.let_through()
+            reply = waiting.result(60)
+        took = time.monotonic() - began
         assert process.wait(60) == 0
-    # On a busy machine the time for the answer may be up by then.
-    assert (replies[0]["status"], replies[0]["code"]) in {("fail", 404), ("fail", 504)}
+    timed_out = reply["code"] == 504
+    assert_fails(reply, 504 if timed_out else 404)
+    assert took > 4.5 or not timed_out  # on a busy machine the time for an answer may be up
+
+
+IN_TIME = 5.0
+"""Seconds within which calls are answered."""
+
+SLOW = 5.0
+"""Further seconds that a call may take on a busy machine."""
 
 
 def fails_in_time(call: Caller, method: str, arguments: tuple[object, ...], code: int, text: str) -> None:
-    """Make a call that fails within five seconds; on a busy machine it may need another chance."""
-    for _ in range(3):
+    """Make a call that fails in time; on a busy machine it may need another chance, and no call may be far too late."""
+    seconds: list[float] = []
+    while len(seconds) < 3:
         began = time.monotonic()
         assert_fails(call(method, *arguments), code, text)
-        if time.monotonic() - began < 5:
+        seconds.append(time.monotonic() - began)
+        assert seconds[-1] < IN_TIME + SLOW
+        if seconds[-1] < IN_TIME:
             return
-    raise AssertionError("none of three calls was answered within five seconds")
+    raise AssertionError(f"none of three calls was answered within {IN_TIME} s: {seconds}")
 
 
 def test_it_starts_without_temporal_answers_503_and_recovers_by_itself(stack: StackInfo, private_broker: str) -> None:
@@ -210,17 +225,17 @@ def test_a_process_carries_out_as_many_calls_at_once_as_its_setting_says(
         assert_fails(cluster.scheduler.get_job("nobody"), 404)
         door.hold()
         asked = [cluster.scheduler.get_job.call_async("nobody") for _ in range(5)]
-        eventually(lambda: calls_waiting(private_broker) == 3)
+        eventually(lambda: queue_of_calls(private_broker).message_count == 3)
         door.let_through()
         replies = [each.result() for each in asked]
     # Two of them waited with the door, on a busy machine until their time was up.
     assert [reply["code"] for reply in replies].count(404) >= 3
 
 
-def calls_waiting(amqp_uri: str) -> int:
-    """Return how many calls no process has taken yet."""
+def queue_of_calls(amqp_uri: str) -> Any:
+    """Return what the broker says of the queue: how many calls no process has taken, how many processes there are."""
     with Connection(amqp_uri) as connection:
-        return int(connection.default_channel.queue_declare("rpc-scheduler", passive=True).message_count)
+        return connection.default_channel.queue_declare("rpc-scheduler", passive=True)
 
 
 def test_the_log_has_no_lines_below_the_level_of_the_setting(

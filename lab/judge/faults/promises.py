@@ -2,6 +2,7 @@
 
 from lab.judge.planted import Planted, planted, tests
 
+_COMMANDS = "tests/docs/test_operations.py::test_a_command_does_what_the_page_says"
 _COUNTS = "tests/faults/test_counts.py"
 _CATCHING_UP = (
     "tests/faults/test_catching_up.py::test_after_an_outage_of_temporal_the_runs_of_the_grace_time_are_made_up_for"
@@ -215,5 +216,78 @@ PLANTED: tuple[Planted, ...] = (
         '"-" if number is None else str(number)',
         "str(number or 0)",
         tests(f"{_COUNTS}::test_a_row_shows_a_dash_for_what_nobody_counted"),
+    ),
+    planted(
+        "calls that wait for Temporal are given up after 0.2 s",
+        "rpc_service/gateway/faults.py",
+        "DEADLINE: Final = 4.5",
+        "DEADLINE: Final = 0.2",
+        tests(f"{_RPC_PROCESS}::test_calls_in_flight_are_answered_before_it_leaves"),
+    ),
+    planted(
+        "every other call is answered after eleven seconds",
+        "rpc_service/calls.py",
+        "        began = time.monotonic()\n",
+        "        began = time.monotonic()\n"
+        '        Call.number = getattr(Call, "number", 0) + 1\n'
+        "        time.sleep(11 * (Call.number % 2))\n",
+        tests(f"{_RPC_PROCESS}::test_it_starts_without_temporal_answers_503_and_recovers_by_itself"),
+    ),
+    planted(
+        "two of three calls are answered 504, though they were carried out",
+        "rpc_service/calls.py",
+        'self._log_fields = {"code": reply["code"]',
+        'reply = fail(504, "late") if reply["code"] == 200 and uuid.uuid4().int % 3 else reply\n'
+        '        self._log_fields = {"code": reply["code"]',
+        tests(
+            "tests/faults/test_rabbitmq_restarted.py"
+            "::test_it_reconnects_idle_and_under_load_and_what_it_answers_is_true"
+        ),
+    ),
+    planted(
+        "a message that is no call is answered with an error of Python's",
+        "rpc_service/entrypoint.py",
+        "super().handle_message(body if isinstance(body, dict) else {}, message)",
+        "super().handle_message(body, message)",
+        tests(
+            "tests/rpc_service/test_bad_calls.py::test_a_message_that_is_no_call_is_answered_with_what_is_wrong",
+        ),
+    ),
+    planted(
+        "a process of the service takes another one for a foreign service",
+        "rpc_service/presence.py",
+        "others = self._consumers(self._queue) - self._consumers(self._ours)",
+        "others = self._consumers(self._queue) - 1",
+        tests(
+            "tests/rpc_service/test_broker.py::test_another_service_that_takes_calls_from_the_queue_is_reported_loudly"
+        ),
+    ),
+    planted(
+        "a job that was paused with Temporal's own command counts as one that runs",
+        "backup_scheduler/jobs/from_schedule.py",
+        "return self.description.schedule.state.paused",
+        'return self.description.schedule.state.paused and "pause_job" in self.description.schedule.state.notes',
+        tests(_COMMANDS),
+    ),
+    planted(
+        "the page's command for missed runs names a time in which none is due",
+        "docs/operations.md",
+        "--start-time 2026-01-30T00:00:00Z",
+        "--start-time 2026-01-30T12:00:00Z",
+        tests(_COMMANDS),
+    ),
+    planted(
+        "a run that is cancelled as the page says closes as failed",
+        "workflows/backup.py",
+        "                _raise_if_cancelled(error)\n",
+        "",
+        tests(_COMMANDS),
+    ),
+    planted(
+        "the page's query for failed runs finds none",
+        "docs/operations.md",
+        'temporal workflow list --query \'BackupOutcome="failed"',
+        'temporal workflow list --query \'BackupOutcome="failure"',
+        tests("tests/docs/test_operations.py::test_a_command_shows_what_there_is"),
     ),
 )

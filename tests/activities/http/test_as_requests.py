@@ -229,7 +229,7 @@ async def test_an_odd_answer_has_the_same_effect_as_with_requests(service: OddSe
     service.answers = {"/start": case.first, **case.then}
     succeeded, asked = await by_requests(service, service.url)
     ours, asked_by_us = await by_the_activity(service, service.url)
-    assert without_key(asked_by_us) == asked
+    assert without_key(asked_by_us) == asked != []
     assert (succeeded, ours) == ((False, True) if case.better else (ours, ours)), case.better
 
 

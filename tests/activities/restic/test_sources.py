@@ -129,6 +129,7 @@ async def test_a_folder_that_the_worker_may_not_read_is_named(
     (closed / "file").write_text("x")
     report = await made(restic.policy(paths=[restic.source, closed]))
     assert report.outcome is Outcome.COMPLETED_WITH_WARNINGS
+    assert report.warnings
     assert all(str(closed) in warning for warning in report.warnings)
     assert all(warning.endswith(("permission denied", "could not be read")) for warning in report.warnings)  # of 0.14
     error = await refused(restic.policy(paths=[closed]), a_task("next"))
