@@ -9,14 +9,23 @@ from lab.soak.repository import Snapshot
 from lab.soak.runs import BACKUP, Run, Wanted, by_schedule
 from lab.soak.target import PLACE, Request
 
-Removals = Mapping[str, Sequence[tuple[float, float]]]
-"""Beginnings and ends (of the epoch) of the calls that removed a job, or may have."""
+Spans = Sequence[tuple[float, float]]
+"""Beginnings and ends, of the epoch."""
+
+Removals = Mapping[str, Spans]
+"""The calls that removed a job, or may have."""
+
+_TASK = 10
+"""Seconds after which a server tries again what it was doing for a schedule when it was killed."""
+
+_TAKEN_UP = 60
+"""Seconds after a server is back within which it does so, on a loaded machine."""
 
 
-def runs_tally(runs: Iterable[Run], wanted: Mapping[str, Wanted]) -> Tally:
+def runs_tally(runs: Iterable[Run], wanted: Mapping[str, Wanted], outages: Spans) -> Tally:
     """Every run that is certain is there, none is there twice, there are no others, and each made a backup.
 
-    `runs` are all runs of the schedules of which `wanted` are the runs by workflow id.
+    `runs` are all runs of the schedules of which `wanted` are the runs by workflow id. `outages` are those of Temporal.
     """
     found = list(runs)
     there = Counter(run.workflow_id for run in found)
@@ -29,8 +38,29 @@ def runs_tally(runs: Iterable[Run], wanted: Mapping[str, Wanted]) -> Tally:
             tally.doubled.append(f"{run.key} is a run of {run.schedule} that nobody asked for")
         if run.fault:
             tally.wrong.append(run.fault)
-    tally.doubled += [f"{id_} has {number} runs" for id_, number in sorted(there.items()) if number > 1]
+    for id_, number in sorted(there.items()):
+        if number > 1:
+            of_server = started_twice_by_server([run for run in found if run.workflow_id == id_], outages)
+            (tally.doubled_by_server if of_server else tally.doubled).append(f"{id_} has {number} runs")
     return tally
+
+
+def started_twice_by_server(runs: Sequence[Run], outages: Spans) -> bool:
+    """Whether a killed server may have started these runs of one id, as it can do without any fault of the product.
+
+    It was killed as it had started the first one and not yet noted that. When it was back it started the second one,
+    because the first one had ended (docs/temporal-facts.md#a-killed-server-can-start-a-run-twice).
+    """
+    if len(runs) != 2:
+        return False
+    first, second = sorted(runs, key=lambda run: run.start)
+    return any(
+        began - _TASK <= first.start.timestamp() <= ended
+        and began <= second.start.timestamp() <= ended + _TAKEN_UP
+        and first.close is not None
+        and first.close <= second.start
+        for began, ended in outages
+    )
 
 
 def strays(runs: Iterable[Run], schedules: set[str]) -> list[str]:
@@ -60,7 +90,7 @@ def at_once(runs: Iterable[Run], removals: Removals) -> list[str]:
     return pairs
 
 
-def _removed(removals: Iterable[tuple[float, float]], one: Run, next_: Run) -> bool:
+def _removed(removals: Spans, one: Run, next_: Run) -> bool:
     """Whether the job may have been removed between the starts of two runs."""
     return any(one.start.timestamp() <= ended and began <= next_.start.timestamp() for began, ended in removals)
 

@@ -44,6 +44,9 @@ class Tally(BaseModel):
     lost: list[str] = Field(default_factory=list)
     doubled: list[str] = Field(default_factory=list)
     """Things that are there twice, and things that nobody asked for."""
+    doubled_by_server: list[str] = Field(default_factory=list)
+    """Runs that a killed Temporal started twice, in the one way that is not prevented
+    (docs/temporal-facts.md#a-killed-server-can-start-a-run-twice)."""
     wrong: list[str] = Field(default_factory=list)
     """Things that are there, but not as they should be."""
 

@@ -44,6 +44,8 @@ class Evidence:
     jobs: list[Job]
     restic_jobs: list[Job]
     """Those of the jobs that make backups with restic."""
+    outages: list[tuple[float, float]]
+    """Beginnings and ends (of the epoch) of Temporal's outages."""
 
 
 @dataclass
@@ -82,8 +84,8 @@ async def audited(evidence: Evidence) -> Findings:
     broken = await repository.check()
     return Findings(
         jobs=audit_jobs.jobs_tally(evidence.jobs, stored, evidence.task_queue),
-        timed_runs=audit.runs_tally([run for run in runs if run.schedule in of_timed], due),
-        triggered_runs=audit.runs_tally([run for run in runs if run.schedule in of_jobs], triggered),
+        timed_runs=audit.runs_tally([run for run in runs if run.schedule in of_timed], due, evidence.outages),
+        triggered_runs=audit.runs_tally([run for run in runs if run.schedule in of_jobs], triggered, evidence.outages),
         http_backups=audit.requests_tally(by_http, wanted, evidence.target.requests),
         restic_snapshots=audit.snapshots_tally(by_restic, snapshots),
         snapshots_restored=len(chosen),

@@ -126,7 +126,8 @@ class Soak:
         await timed.end()
         rpc = Rpc(info.amqp_uri, self._log)
         patience = 2 * self._plan.slowest  # the last run may come due as late as the soak ends, and wait for others
-        evidence = Evidence(client, rpc, target, repository, _TASK_QUEUE, patience, timed.all, jobs, restic)
+        outages = [(kill.at, kill.end) for kill in killer.kills if kill.part == "temporal"]
+        evidence = Evidence(client, rpc, target, repository, _TASK_QUEUE, patience, timed.all, jobs, restic, outages)
         return self._figures(seconds, interrupted, killer, evidence, await audited(evidence))
 
     def _caller(

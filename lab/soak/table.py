@@ -20,6 +20,9 @@ def show(figures: Figures, console: Console) -> None:
         f"({figures.slowest_allowed:g} s allowed). {figures.snapshots_restored} snapshots were restored and compared. "
         f"Stale restic locks: {figures.stale_locks}."
     )
+    for tally in figures.tallies.values():
+        for each in tally.doubled_by_server:
+            console.print(f"{each}: Temporal was killed as it started it, and started it again", markup=False)
     for kind, faults in figures.faults.items():
         for fault in faults[:_MOST]:
             console.print(f"{kind}: {fault}" if kind else fault, style="bold red", markup=False)
@@ -62,9 +65,9 @@ def _calls(figures: Figures) -> Table:
 
 
 def _tallies(figures: Figures) -> Table:
-    names = ("", "certain", "open", "of which there", "lost", "doubled", "wrong")
+    names = ("", "certain", "open", "of which there", "lost", "doubled", "doubled by a killed server", "wrong")
     table = Table(*names, title="Audit", title_justify="left")
     for name, tally in figures.tallies.items():
-        faults = (len(tally.lost), len(tally.doubled), len(tally.wrong))
+        faults = (len(tally.lost), len(tally.doubled), len(tally.doubled_by_server), len(tally.wrong))
         table.add_row(name, *map(str, (tally.certain, tally.open, tally.open_found, *faults)))
     return table

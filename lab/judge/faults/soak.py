@@ -141,6 +141,13 @@ _OF_THE_JUDGES: tuple[Planted, ...] = (
         tests(f"{_TESTS}/test_audit.py::test_a_trigger_is_certain_only_if_temporal_took_it"),
     ),
     planted(
+        "any outage of the server excuses two runs of one id",
+        "lab/soak/audit.py",
+        "        and first.close is not None\n        and first.close <= second.start\n",
+        "",
+        tests(f"{_TESTS}/test_audit.py::test_a_killed_server_can_start_a_run_twice_in_one_way"),
+    ),
+    planted(
         "two triggers of a job may name one second",
         "lab/soak/job.py",
         "            second = max(second, self.triggers[-1].moment + timedelta(seconds=1))\n",

@@ -59,7 +59,7 @@ def numbers(tally: Tally) -> tuple[int, int, int]:
     ],
 )
 def test_runs_are_compared_one_by_one(there: list[Run], faults: tuple[int, int, int]) -> None:
-    tally = audit.runs_tally(there, wanted(A, B))
+    tally = audit.runs_tally(there, wanted(A, B), [])
     assert numbers(tally) == faults
     assert (tally.certain, tally.open) == (2, 0)
 
@@ -70,14 +70,35 @@ def test_a_backup_with_warnings_is_a_backup() -> None:
 
 @pytest.mark.parametrize(("there", "found"), [([run(A)], 0), ([run(A), run(B)], 1)])
 def test_an_open_run_may_be_there(there: list[Run], found: int) -> None:
-    tally = audit.runs_tally(there, wanted(A, maybe=[B]))
+    tally = audit.runs_tally(there, wanted(A, maybe=[B]), [])
     assert (tally.certain, tally.open, tally.open_found) == (1, 1, found)
     assert numbers(tally) == (0, 0, 0)
 
 
 def test_what_is_expected_does_not_grow_with_what_is_there() -> None:
-    tally = audit.runs_tally([run(A), run(B), run(C)], wanted(A))
+    tally = audit.runs_tally([run(A), run(B), run(C)], wanted(A), [])
     assert (tally.certain, tally.open, numbers(tally)) == (1, 0, (0, 2, 0))
+
+
+@pytest.mark.parametrize(
+    ("there", "of_server"),
+    [
+        ([run(A, seconds=8), run(A, "2", start=10)], True),
+        ([run(A, "2", start=10), run(A, seconds=8)], True),
+        ([run(A, start=-12), run(A, "2", start=10)], False),
+        ([run(A, start=9), run(A, "2", start=11)], False),
+        ([run(A), run(A, "2", start=1.5)], False),
+        ([run(A), run(A, "2", start=70)], False),
+        ([run(A, seconds=11), run(A, "2", start=10)], False),
+        ([run(A, close=None), run(A, "2", start=10)], False),
+        ([run(A), run(A, "2", start=10), run(A, "3", start=20)], False),
+    ],
+)
+def test_a_killed_server_can_start_a_run_twice_in_one_way(there: list[Run], of_server: bool) -> None:
+    outage = (FIRST.timestamp() + 2, FIRST.timestamp() + 8)
+    tally = audit.runs_tally(there, wanted(A), [outage])
+    assert (len(tally.doubled_by_server), len(tally.doubled)) == ((1, 0) if of_server else (0, 1))
+    assert len(audit.runs_tally(there, wanted(A), []).doubled) == 1
 
 
 def timed(end: float, settled: float | None = None) -> TimedSchedule:

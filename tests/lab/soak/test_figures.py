@@ -104,10 +104,17 @@ def test_a_few_calls_without_a_result_may_be_the_machines_load() -> None:
 
 def test_certain_open_lost_doubled_and_wrong_are_shown_by_themselves() -> None:
     tally = Tally(certain=71, open=28, open_found=15, lost=["a"], doubled=["b", "c"], wrong=["d", "e", "f"])
+    tally.doubled_by_server = ["a run"] * 4
     [row] = [line for line in printed(figures(jobs=tally)).splitlines() if line.startswith("│ jobs ")]
-    assert [cell.strip() for cell in row.strip("│").split("│")] == ["jobs", "71", "28", "15", "1", "2", "3"]
+    assert [cell.strip() for cell in row.strip("│").split("│")] == ["jobs", "71", "28", "15", "1", "2", "4", "3"]
+
+
+def test_runs_that_a_killed_server_started_twice_are_named_and_no_fault() -> None:
+    found = figures(timed_runs=Tally(certain=10, doubled_by_server=["a run has 2 runs"]))
+    assert found.passed
+    assert "a run has 2 runs: Temporal was killed" in printed(found)
 
 
 def test_the_file_of_figures_has_no_count_of_what_was_found_as_what_was_expected() -> None:
     written = Tally(certain=1).model_dump()
-    assert set(written) == {"certain", "open", "open_found", "lost", "doubled", "wrong"}
+    assert set(written) == {"certain", "open", "open_found", "lost", "doubled", "doubled_by_server", "wrong"}
