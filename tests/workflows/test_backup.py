@@ -245,7 +245,7 @@ async def test_progress_of_restic_shows_while_it_runs(
     temporal: Client, restic: Restic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", restic.slow_path())
-    restic.fill(30)
+    restic.fill(12)
     async with worker_with(temporal, {"nightly": restic.policy()}) as runs:
         handle = await runs.start(a_request())
 

@@ -259,7 +259,7 @@ PLANTED: tuple[Planted, ...] = (
         "others = self._consumers(self._queue) - self._consumers(self._ours)",
         "others = self._consumers(self._queue) - 1",
         tests(
-            "tests/rpc_service/test_broker.py::test_another_service_that_takes_calls_from_the_queue_is_reported_loudly"
+            "tests/rpc_service/test_broker.py::test_another_service_that_takes_calls_is_reported_loudly_and_a_process_of_ours_is_not"
         ),
     ),
     planted(
