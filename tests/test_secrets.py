@@ -4,6 +4,7 @@ Every setting that can hold a secret has a marked one; everything that was writt
 """
 
 import asyncio
+import base64
 import subprocess
 import sys
 import uuid
@@ -143,3 +144,12 @@ async def test_no_secret_of_any_setting_is_written_anywhere(
     assert "POST /start" in texts["runs"]
     found = written.found()
     assert not found, "\n".join(f"{place}: {line[:300]}" for place, lines in found.items() for line in lines[:3])
+
+
+def test_a_marked_secret_is_found_wherever_and_however_it_is_written() -> None:
+    written, token = Written(), secret("token")
+    encoded = base64.b64encode(f"user:{token}".encode()).decode()
+    for place, text in {"log": f"one\n{token}\n", "header": f"Basic {encoded}", "file": token.swapcase()}.items():
+        written.add(place, text)
+    written.add("elsewhere", "nothing")
+    assert written.found() == {"log": [token], "header": [f"Basic {encoded}"], "file": [token.swapcase()]}

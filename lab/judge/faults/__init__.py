@@ -1,10 +1,11 @@
 """The planted faults, a file for each group of judges."""
 
-from lab.judge.faults import calls, mutants, outages, promises, soak
+from lab.judge.faults import calls, counting, mutants, outages, promises, soak
 from lab.judge.planted import Planted
 
 PLANTED: tuple[Planted, ...] = (
     *calls.PLANTED,
+    *counting.PLANTED,
     *mutants.PLANTED,
     *outages.PLANTED,
     *promises.PLANTED,

@@ -1,9 +1,8 @@
-"""Faults in what is promised of runs, pauses, settings and rights, and in what the tests themselves count."""
+"""Faults in what is promised of runs, pauses, settings, rights, answers and commands."""
 
 from lab.judge.planted import Planted, planted, tests
 
 _COMMANDS = "tests/docs/test_operations.py::test_a_command_does_what_the_page_says"
-_COUNTS = "tests/faults/test_counts.py"
 _CATCHING_UP = (
     "tests/faults/test_catching_up.py::test_after_an_outage_of_temporal_the_runs_of_the_grace_time_are_made_up_for"
 )
@@ -193,29 +192,6 @@ PLANTED: tuple[Planted, ...] = (
         "reply = success(self._wait_for(act(self._gateway, arguments)))",
         "reply = fail(503, f'no {success} of {act}')",
         tests("tests/faults/test_bad_input.py::test_generated_calls_are_answered_and_memory_stays"),
-    ),
-    planted(
-        "schedules that were made again are not counted after a fault",
-        "tests/support/counts.py",
-        "return Counted(len(lost), sum(max(0, times - 1) for times in made.values()))",
-        "return Counted(len(lost), 0)",
-        tests(
-            f"{_COUNTS}::test_jobs_that_are_not_as_expected_and_schedules_made_again_are_counted",
-        ),
-    ),
-    planted(
-        "runs that never started are not counted after a fault",
-        "tests/support/counts.py",
-        "lost = sum(len(set(times) - {run.nominal for run in each}) for times, each in zip(due, runs, strict=True))",
-        "lost = 0",
-        tests(f"{_COUNTS}::test_due_times_without_a_run_and_what_there_is_once_too_often_are_counted"),
-    ),
-    planted(
-        "a row of docs/reliability.md shows 0 for what nobody counted",
-        "tests/support/figures.py",
-        '"-" if number is None else str(number)',
-        "str(number or 0)",
-        tests(f"{_COUNTS}::test_a_row_shows_a_dash_for_what_nobody_counted"),
     ),
     planted(
         "calls that wait for Temporal are given up after 0.2 s",
