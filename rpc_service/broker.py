@@ -173,7 +173,12 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
             self._presences = [Presence(provider.queue.name) for provider in self._providers]
             for presence in self._presences:
                 presence.announce(connection)
-            yield connection
+            transport = connection.connection
+            try:
+                yield connection
+            except connection.connection_errors:
+                transport.collect()  # a close in good order would wait for a broker that may be out of reach
+                raise
 
     def handle_message(self, provider: Any, body: Any, message: Message) -> None:
         """Hand the message on, and remember it until it is settled."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import structlog
 from eventlet.semaphore import Semaphore
+from eventlet.timeout import Timeout
 from kombu import Connection, Consumer, Queue
 from kombu.exceptions import ChannelError
 
@@ -13,6 +14,9 @@ _log = structlog.stdlib.get_logger(__name__)
 _FIRST_PAUSE: Final = 2.0
 _LONGEST_PAUSE: Final = 60.0
 """Seconds between two looks: short at first, because an old service may still run when this one replaces it."""
+
+_LONGEST_ANSWER: Final = 30
+"""Seconds in which the broker has to answer; on a connection that is dead unnoticed no answer comes."""
 
 
 class Presence:
@@ -44,11 +48,14 @@ class Presence:
             self._give_up(error)
 
     def look(self, writing: Semaphore) -> None:
-        """Compare the counts if a look is due, and log other services; `writing` guards the connection's socket."""
+        """Compare the counts if a look is due, and log other services; `writing` guards the connection's socket.
+
+        Raises OSError when the broker does not answer: the connection is lost.
+        """
         if self._channel is None or time.monotonic() < self._next_look:
             return
         try:
-            with writing:
+            with writing, Timeout(_LONGEST_ANSWER, OSError(f"the broker did not answer within {_LONGEST_ANSWER} s")):
                 others = self._consumers(self._queue) - self._consumers(self._ours)
         except ChannelError as error:
             self._give_up(error)

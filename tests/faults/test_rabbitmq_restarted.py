@@ -9,6 +9,7 @@ from collections import Counter
 from temporalio.client import Client
 
 from backup_scheduler.contract.methods import ADD, MODIFY, PAUSE, REMOVE, RESUME
+from lab.parts.relay import relay
 from lab.parts.waiting import eventually
 from tests.support.callers import FIRST, SECOND, RpcClient, crowd
 from tests.support.counts import NONE, Counted, count_calls
@@ -71,6 +72,16 @@ def recovery_of(servers: Servers) -> float:
     back = time.monotonic()
     serving(servers, 2)
     return time.monotonic() - back
+
+
+async def test_it_connects_anew_when_its_connection_is_dead_though_nobody_ended_it(servers: Servers) -> None:
+    host = servers.amqp_uri.partition("@")[2].rstrip("/")
+    async with relay(host) as way:
+        with RpcProcess(servers, amqp_uri=servers.amqp_uri.replace(host, way.address)) as rpc:
+            await asyncio.to_thread(serving, servers, 1)
+            way.lose()
+            await asyncio.to_thread(serving, servers, 2)  # RabbitMQ still counts the dead connection
+            assert await asyncio.to_thread(rpc.leave) == 0
 
 
 def test_it_leaves_while_rabbitmq_is_down(servers: Servers) -> None:
