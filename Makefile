@@ -30,7 +30,7 @@ test-restic: setup ## run the tests of the restic engine with newer releases of 
 compose-test: ## run temporal-dev.yml in containers of an engine of its own, as root; ten minutes the first time
 	@devstack/compose-test.sh
 
-soak: setup ## kill parts of a stack under load for MINUTES (10), then look for what was lost or doubled; SEED repeats one
+soak: setup ## kill, freeze and cut off parts of a stack under load for MINUTES (10), then look for what was lost or doubled; SEED repeats one
 	@$(PYTHON_IN_VENV) -m lab.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: setup ## measure beside the bare SDK and the replaced service, in under 15 minutes (ARGS= picks benchmarks)

@@ -16,7 +16,8 @@ from devstack.compose import FILE
 from devstack.errors import StackError
 
 _PATIENCE = 120
-_LOG = "devstack.log"
+LOG = "devstack.log"
+"""Name of the file in the state folder that has the output of a running stack."""
 
 
 class StackInfo(BaseModel):
@@ -65,7 +66,7 @@ def running_stack(
     with the end of that output if the stack does not come up or does not end with 0.
     """
     state_dir.mkdir(parents=True, exist_ok=True)
-    log = state_dir / _LOG
+    log = state_dir / LOG
     command = [sys.executable, "-m", "devstack", "up"]
     if keep_alive is not None:
         command.append(f"--keep-alive={keep_alive}")
@@ -94,7 +95,7 @@ def _wait(stack: subprocess.Popen[bytes], state_dir: Path) -> StackInfo:
         if (info := StackInfo.read(state_dir)) and info.pid == stack.pid:
             return info
         time.sleep(0.05)
-    raise StackError(f"The stack did not come up.{_end_of(state_dir / _LOG)}")
+    raise StackError(f"The stack did not come up.{_end_of(state_dir / LOG)}")
 
 
 def _end_of(log: Path) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-_SHORT = ("--minutes=0.4", "--kills=0", "--seed=1", "--callers=5", "--pause=0.2", "--slowness=0.2")
+_SHORT = ("--minutes=0.4", "--faults=0", "--seed=1", "--callers=5", "--pause=0.2", "--slowness=0.2")
 
 
 class UnfitChange(Exception):

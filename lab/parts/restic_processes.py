@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +15,19 @@ _PAUSE = 0.1
 """Seconds between two looks."""
 
 
-def backing_up() -> dict[str, set[int]]:
-    """Return the process ids of those that are at work, by the occurrence (workflow id and run id)."""
+def backing_up(environ: Mapping[str, str] | None = None) -> dict[str, set[int]]:
+    """Return the process ids of those that are at work, by the occurrence (workflow id and run id).
+
+    With `environ` only those that have these variables.
+    """
     found: dict[str, set[int]] = defaultdict(set)
     for process in psutil.process_iter():
         try:
             words = process.cmdline()
             # The process between worker and restic has the same words behind its own.
-            if words and Path(words[0]).name == "restic" and "backup" in words and process.is_running():
+            if not words or Path(words[0]).name != "restic" or "backup" not in words or not process.is_running():
+                continue
+            if environ is None or environ.items() <= process.environ().items():
                 for word in words:
                     if word.startswith(_TAG):
                         found[unquote(word.removeprefix(_TAG))].add(process.pid)
@@ -42,13 +47,13 @@ class Seen:
 
 
 @asynccontextmanager
-async def watching() -> AsyncIterator[Seen]:
-    """Look at them all the time during the block."""
+async def watching(environ: Mapping[str, str] | None = None) -> AsyncIterator[Seen]:
+    """Look at them all the time during the block; with `environ` only at those that have these variables."""
     seen, over = Seen(), asyncio.Event()
 
     async def watch() -> None:
         while not over.is_set():
-            for occurrence, pids in (await asyncio.to_thread(backing_up)).items():
+            for occurrence, pids in (await asyncio.to_thread(backing_up, environ)).items():
                 seen.processes[occurrence] |= pids
                 if len(pids) > 1:
                     seen.at_once.add(occurrence)

@@ -6,60 +6,70 @@ import os
 import signal
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 from random import SystemRandom
 
 from rich.console import Console
 
 from devstack.errors import StackError
+from lab.soak.faults import steps
 from lab.soak.session import Plan, Soak
 from lab.soak.table import show
 
 _LONGEST = 150
 """Minutes; a window of a caller's job opens three hours ahead at the earliest."""
 
-_SLOWEST = 120.0
+_MANY = 1000
+"""Steps among which every fault is."""
+
+_SLOWEST = 240.0
 """Seconds from when a run comes due to its end, at most: a lost worker is noticed after 30 s, and then the next attempt
-of restic waits for 15 s; a second kill may come meanwhile, and the runs of a job wait for one another."""
+of restic waits for 15 s; it may be handed to a worker that is cut off, or another fault may come meanwhile; and the
+runs of a job wait for one another."""
 
 _SLOWEST_UNDISTURBED = 30.0
-"""The same where nothing is killed: a backup that was refused is tried again within seconds."""
+"""The same without faults: a backup that was refused is tried again within seconds."""
 
 
 def main() -> int:
     """Run a soak; returns 0 when it has found nothing wrong."""
     parser = argparse.ArgumentParser(prog="python -m lab.soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10, help="how long to call and to kill (default: 10)")
-    parser.add_argument("--seed", type=int, help="repeats the calls and kills of another soak (default: a random one)")
-    parser.add_argument("--every", type=float, default=20, help="seconds from one kill to the next (default: 20)")
-    parser.add_argument("--kills", type=int, default=1_000_000, help="end the kills after so many")
+    parser.add_argument("--minutes", type=float, default=10, help="how long to call and to make faults (default: 10)")
+    parser.add_argument("--seed", type=int, help="repeats the calls and faults of another soak (default: a random one)")
+    parser.add_argument("--every", type=float, default=20, help="seconds from one fault to the next (default: 20)")
+    parser.add_argument("--faults", type=int, default=1_000_000, help="make no more than so many")
+    parser.add_argument("--only", default="", help="only faults that have this in their names, which the soak prints")
     parser.add_argument("--callers", type=int, default=5, help="callers at once (default: 5)")
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between two calls of a caller (default: 0.5)")
     parser.add_argument("--down", type=float, default=4, help="seconds before a killed part is started again (4)")
     parser.add_argument("--slowness", type=float, default=1.5, help="seconds that most backups take at most (1.5)")
     parser.add_argument(
-        "--slowest", type=float, help="seconds that a run may take from when it comes due (120, without kills 30)"
+        "--slowest", type=float, help="seconds that a run may take from when it comes due (240, without faults 30)"
     )
     arguments = parser.parse_args()
     if arguments.minutes > _LONGEST:
         parser.error(f"at most {_LONGEST} minutes: later the jobs of the callers would come due by themselves")
+    if not any(arguments.only in str(step) for step in islice(steps(SystemRandom()), _MANY)):
+        parser.error(f"no fault has {arguments.only!r} in its name")
     seed = SystemRandom().randrange(10_000) if arguments.seed is None else arguments.seed
     plan = Plan(
         seed=seed,
         seconds=60 * arguments.minutes,
         every=arguments.every,
-        kills=arguments.kills,
+        faults=arguments.faults,
+        only=arguments.only,
         callers=arguments.callers,
         pause=arguments.pause,
         down=arguments.down,
         slowness=arguments.slowness,
-        slowest=arguments.slowest or (_SLOWEST if arguments.kills else _SLOWEST_UNDISTURBED),
+        slowest=arguments.slowest or (_SLOWEST if arguments.faults else _SLOWEST_UNDISTURBED),
     )
     console = Console(highlight=False, soft_wrap=True)
     place = Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state")
     folder = place.absolute() / "soak" / f"{time.strftime('%Y%m%d-%H%M%S')}-seed-{seed}"
     folder.mkdir(parents=True)
-    console.print(f"SEED={seed} repeats the calls and kills of this soak. Logs and figures: {folder}", markup=False)
+    console.print(f"SEED={seed} repeats the calls and faults of this soak. Logs and figures: {folder}", markup=False)
     return asyncio.run(_run(plan, folder, console))
 
 

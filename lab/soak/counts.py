@@ -1,33 +1,41 @@
-"""Kills and calls of a soak, counted."""
+"""Faults and calls of a soak, counted."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 from backup_scheduler.contract.methods import GET, GET_ALL
-from devstack.running import StackInfo
+from lab.soak.faults import PARTS, Kind
 from lab.soak.figures import CallFigures, PartFigures
-from lab.soak.killer import PARTS, Kill
+from lab.soak.outages import Outage
 from lab.soak.rpc import CallLog
 from lab.soak.timed import TimedSchedule
 
 
 def part_figures(
-    all_kills: list[Kill], info: StackInfo | None, log: CallLog, timed: list[TimedSchedule]
+    outages: list[Outage], restarts: Mapping[str, int], log: CallLog, timed: list[TimedSchedule]
 ) -> dict[str, PartFigures]:
-    """Count the kills of each part, and the calls and runs that they disturbed."""
+    """Count the faults of each part, and the calls and runs that they disturbed.
+
+    `restarts` says how often each process was started again; empty when nobody knows.
+    """
     parts = {}
     due = [(time.timestamp(), time.timestamp()) for each in timed for time in each.times()]
     for name in PARTS:
-        kills = [kill for kill in all_kills if kill.part == name]
-        signals = Counter(kill.signal for kill in kills)
-        restarts = info.restarts[name] if info else len(kills)
+        its = [outage for outage in outages if any(fault.part == name for fault in outage.step.faults)]
+        faults = [fault for outage in its for fault in outage.step.faults if fault.part == name]
+        kinds = Counter(fault.kind for fault in faults)
+        started = sum(number for process, number in restarts.items() if process.removesuffix("-2") == name)
+        killed = sum(fault.is_kill for fault in faults)
         parts[name] = PartFigures(
-            killed=signals["SIGKILL"],
-            terminated=signals["SIGTERM"],
-            longest_recovery=max((kill.seconds for kill in kills if kill.seconds is not None), default=None),
-            not_recovered=sum(kill.seconds is None for kill in kills),
-            calls=sum(kill.meanwhile(log.spans) for kill in kills),
-            runs=sum(kill.meanwhile(due) for kill in kills),
-            ended_by_itself=restarts - len(kills),
+            killed=kinds[Kind.KILL],
+            terminated=kinds[Kind.TERMINATE],
+            frozen=kinds[Kind.FREEZE],
+            cut_off=kinds[Kind.CUT],
+            longest_recovery=max((outage.seconds for outage in its if outage.seconds is not None), default=None),
+            not_recovered=sum(outage.seconds is None for outage in its),
+            calls=sum(outage.meanwhile(log.spans) for outage in its),
+            runs=sum(outage.meanwhile(due) for outage in its),
+            ended_by_itself=started - killed if restarts else 0,
         )
     return parts
 

@@ -6,28 +6,31 @@ from pydantic import BaseModel, Field
 
 
 class PartFigures(BaseModel):
-    """Kills of a part, and the longest time until everything worked again."""
+    """Faults of a part, and the longest time until everything worked again."""
 
     killed: int = 0
     """By SIGKILL."""
     terminated: int = 0
     """By SIGTERM."""
+    frozen: int = 0
+    """By SIGSTOP, until SIGCONT."""
+    cut_off: int = 0
+    """From Temporal or RabbitMQ, with open connections."""
     longest_recovery: float | None = None
-    """Seconds, the start of the new process included."""
+    """Seconds: from a kill on, or from when a frozen process went on or a link was mended."""
     not_recovered: int = 0
     calls: int = 0
-    """Calls under way, or made, between its death and the recovery."""
+    """Calls under way, or made, between the fault and the recovery."""
     runs: int = 0
     """Runs that came due meanwhile."""
     ended_by_itself: int = 0
     """Ends without a kill of the soak."""
 
 
-class KillFigures(BaseModel):
-    """One kill."""
+class OutageFigures(BaseModel):
+    """Faults that were made at one moment."""
 
-    part: str
-    signal: str
+    what: str
     seconds: float | None
     """Until everything worked again; None when it did not."""
 
@@ -82,7 +85,7 @@ class Figures(BaseModel):
     """From the first call to the last; start and audit not included."""
     interrupted: bool
     parts: dict[str, PartFigures]
-    kills: list[KillFigures]
+    outages: list[OutageFigures]
     calls: CallFigures
     jobs: Tally
     timed_runs: Tally
@@ -133,7 +136,7 @@ class Figures(BaseModel):
     def _bad_news(self) -> Iterator[str]:
         for name, part in self.parts.items():
             if part.not_recovered:
-                yield f"{name}: the stack did not recover from {part.not_recovered} kills"
+                yield f"{name}: the stack did not recover ({part.not_recovered})"
             if part.ended_by_itself > 0:
                 yield f"{name}: ended without a kill ({part.ended_by_itself})"
         if self.stale_locks:

@@ -45,7 +45,7 @@ class Evidence:
     restic_jobs: list[Job]
     """Those of the jobs that make backups with restic."""
     outages: list[tuple[float, float]]
-    """Beginnings and ends (of the epoch) of Temporal's outages."""
+    """Beginnings and ends (of the epoch) of the outages in which Temporal was killed."""
 
 
 @dataclass

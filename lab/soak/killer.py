@@ -1,62 +1,27 @@
-"""Kills of the parts of a running stack, one after the other, each timed until everything works again."""
+"""Faults of the parts of a running stack, one step after the other, each timed until everything works again."""
 
 import asyncio
-import math
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from random import Random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 
 import psutil
 
 from backup_scheduler.contract.methods import GET
-from devstack.running import StackInfo
 from lab.parts.answers import Reply
+from lab.parts.restic_processes import Seen, watching
+from lab.soak.faults import Kind, Step
+from lab.soak.outages import Outage
+from lab.soak.processes import Processes
 from lab.soak.rpc import Rpc
+from lab.soak.slow_restic import SlowRestic
 from lab.soak.target import Target
-
-PARTS = ("rpc", "worker", "temporal", "rabbitmq")
-
-_TERM_SHARE = 0.25
-"""Share of kills by SIGTERM; the others are kill -9."""
 
 _PAUSE = 0.1
 _PATIENCE = 120
 """Seconds in which a stack has to recover."""
-
-
-@dataclass
-class Kill:
-    """One part killed; times of the epoch."""
-
-    part: str
-    signal: str
-    at: float
-    recovered: float | None = None
-    """Moment by which a later call had been answered with 200, and a run that came due later had reached its target."""
-    given_up: float | None = None
-    """Moment at which the soak stopped waiting for that."""
-
-    @property
-    def end(self) -> float:
-        """Moment since which the stack counts as whole again; infinite while the soak waits for that.
-
-        A stack that has not recovered in time has failed, and is no excuse for what comes later.
-        """
-        return next((moment for moment in (self.recovered, self.given_up) if moment is not None), math.inf)
-
-    def meanwhile(self, spans: Iterable[tuple[float, float]]) -> int:
-        """Return the number of these spans of time that overlap the outage."""
-        return sum(began <= self.end and ended >= self.at for began, ended in spans)
-
-    @property
-    def seconds(self) -> float | None:
-        """Time to recover, the start of the new process included."""
-        return None if self.recovered is None else self.recovered - self.at
 
 
 class Prober:
@@ -78,73 +43,135 @@ class Prober:
             await asyncio.sleep(0.25)
         await self._rpc.close()
 
-    def answered(self, gone: float) -> float | None:
-        """Return the moment of the first answer 200 to a call that was sent after the part was gone."""
-        return min((ended for began, ended in self._answered[-1000:] if began > gone), default=None)
+    def answered(self, over: float) -> float | None:
+        """Return the moment of the first answer 200 to a call that was sent after the faults were over."""
+        return min((ended for began, ended in self._answered[-1000:] if began > over), default=None)
 
 
 class Killer:
-    """Draws parts from a shuffled deck, so that each gets its share even in a short soak."""
+    """Makes faults step by step, and watches the stack until it has recovered from each."""
 
     def __init__(
-        self, state_dir: Path, random: Random, prober: Prober, target: Target, say: Callable[[str], None]
+        self,
+        processes: Processes,
+        steps: Iterator[Step],
+        prober: Prober,
+        target: Target,
+        restic: SlowRestic,
+        say: Callable[[str], None],
     ) -> None:
-        self.kills: list[Kill] = []
-        self._state_dir = state_dir
-        self._random = random
+        self.outages: list[Outage] = []
+        self.complaints: list[str] = []
+        self._processes = processes
+        self._steps = steps
         self._prober = prober
         self._target = target
+        self._restic = restic
         self._say = say
 
     def disturbed(self, since: float) -> bool:
         """Whether the stack was in trouble at any time since that moment."""
-        return any(kill.end >= since for kill in self.kills)
+        return any(outage.end >= since for outage in self.outages)
 
     async def work(self, stop: asyncio.Event, every: float, most: int) -> None:
-        """Kill a part every `every` seconds, later where the stack has not recovered by then."""
-        deck: list[str] = []
+        """Make a step every `every` seconds, later where the stack has not recovered by then."""
         following = time.time()
-        while not stop.is_set() and len(self.kills) < most:
+        while not self._processes.all_worked(0) and not await _stopped(stop, _PAUSE):
+            if time.time() > following + _PATIENCE:
+                self.complaints.append(f"never seen at work: {', '.join(self._processes.idle(0))}")
+                return
+        while not stop.is_set() and len(self.outages) < most:
             following = max(following + every, time.time())
             if await _stopped(stop, following - time.time()):
                 return
-            if not deck:
-                deck = self._random.sample(PARTS, len(PARTS))
-            await self._kill(deck.pop(), signal.SIGTERM if self._random.random() < _TERM_SHARE else signal.SIGKILL)
+            await self._make(next(self._steps), stop)
 
-    async def _kill(self, part: str, number: signal.Signals) -> None:
-        info = StackInfo.read(self._state_dir)
-        if info is None:
-            raise RuntimeError("the stack is gone")
-        pid = info.pids[part]
-        kill = Kill(part, number.name, time.time())
-        self.kills.append(kill)
-        os.kill(pid, number)
-        while _alive(pid):  # the process is devstack's child, not ours
-            await asyncio.sleep(_PAUSE)
-        gone = time.time()
-        while (answered := self._prober.answered(gone)) is None or (reached := self._reached(gone)) is None:
-            if time.time() > kill.at + _PATIENCE:
-                kill.given_up = time.time()
-                self._say(f"{part} {number.name}: the stack did not recover within {_PATIENCE} s")
+    async def _make(self, step: Step, stop: asyncio.Event) -> None:
+        if step.amid and not await self._backup_under_way(step.amid, stop):
+            return
+        # Two restics of one run would begin while an attempt is lost, so the others need no look.
+        async with watching(self._restic.mark) if step.amid else nullcontext(Seen()) as seen:
+            outage = Outage(step, time.time())
+            self.outages.append(outage)
+            with struck(step, self._processes) as killed:
+                while any(map(_alive, killed.values())):  # devstack waits for its own processes, not we
+                    await asyncio.sleep(_PAUSE)
+                await _stopped(stop, outage.at + max(fault.seconds for fault in step.faults) - time.time())
+            outage.over = time.time()
+            await self.recovery(outage, outage.over)
+        self.complaints += [f"{step}: two restics at once for {each}" for each in sorted(seen.at_once)]
+        await self._back(killed)
+
+    async def _backup_under_way(self, whose: str, stop: asyncio.Event) -> bool:
+        """Wait until a worker has a slow restic at work; return False when the soak ends meanwhile."""
+        deadline = time.time() + _PATIENCE
+        with self._restic.slow(whose):
+            while not await asyncio.to_thread(self._restic.slow_ones, whose):
+                if time.time() > deadline:
+                    self.complaints.append(f"no backup of {whose} was under way within {_PATIENCE} s")
+                    return False
+                if await _stopped(stop, _PAUSE):
+                    return False
+        return True
+
+    async def recovery(self, outage: Outage, over: float) -> None:
+        """Wait until everything works again; `over` is the moment since which no fault lasts."""
+        while True:
+            signs = (self._prober.answered(over), self._reached(over), self._processes.all_worked(over))
+            moments = [moment for moment in signs if moment is not None]
+            if len(moments) == len(signs):
+                break
+            if time.time() > over + _PATIENCE:
+                outage.given_up = time.time()
+                idle = ", ".join(self._processes.idle(over))
+                self._say(f"{outage.step}: the stack did not recover within {_PATIENCE} s; idle: {idle}")
                 return
             await asyncio.sleep(_PAUSE)
-        kill.recovered = max(answered, reached)
-        self._say(f"{part} {number.name}: all works again after {kill.seconds:.1f} s")
-        await self._healthy(part, pid)
+        outage.recovered = max(moments)
+        self._say(f"{outage.step}: all works again after {outage.seconds:.1f} s")
 
-    def _reached(self, gone: float) -> float | None:
-        """Return the moment at which the first run due after the part was gone reached its target."""
-        times = [arrived for arrived, due in self._target.arrivals[-500:] if due > gone and arrived > gone]
+    def _reached(self, over: float) -> float | None:
+        """Return the moment at which the first run due after the faults were over reached its target."""
+        times = [arrived for arrived, due in self._target.arrivals[-500:] if due > over and arrived > over]
         return min(times, default=None)
 
-    async def _healthy(self, part: str, old_pid: int) -> None:
-        """Wait until devstack names the new process, so that it can be killed too."""
+    async def _back(self, killed: dict[str, int]) -> None:
+        """Wait until the processes that took the places of killed ones are known, so that they can be struck, too."""
         deadline = time.time() + _PATIENCE
-        while (info := StackInfo.read(self._state_dir)) is not None and info.pids.get(part) == old_pid:
+        while any(self._processes.pid(name) in (None, pid) for name, pid in killed.items()):
             if time.time() > deadline:
-                raise RuntimeError(f"{part} did not come back")
+                raise RuntimeError(f"{', '.join(killed)} did not come back")
             await asyncio.sleep(_PAUSE)
+
+
+@contextmanager
+def struck(step: Step, processes: Processes) -> Iterator[dict[str, int]]:
+    """Make the faults of a step; at the end of the block let frozen processes go on, and mend links.
+
+    Yields the killed processes. Raises RuntimeError when the stack is gone.
+    """
+    killed = {}
+    with ExitStack() as undone:
+        for fault in step.faults:
+            if fault.kind is Kind.CUT:
+                link = processes.link(fault.where)
+                link.cut()
+                undone.callback(link.mend)
+                continue
+            pid = processes.pid(fault.where)
+            if pid is None:
+                raise RuntimeError(f"{fault.where} is away")
+            os.kill(pid, signal.Signals[fault.kind])
+            if fault.is_kill:
+                killed[fault.where] = pid
+            else:
+                undone.callback(_go_on, pid)
+        yield killed
+
+
+def _go_on(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
 
 
 def _alive(pid: int) -> bool:

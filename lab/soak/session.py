@@ -1,4 +1,4 @@
-"""A soak from its beginning to its figures: a stack, load on it, kills, and the audit."""
+"""A soak from its beginning to its figures: a stack, load on it, faults, and the audit."""
 
 import asyncio
 import os
@@ -21,15 +21,19 @@ from devstack.running import StackInfo, running_stack
 from lab.parts.answers import Reply
 from lab.soak.caller import Caller
 from lab.soak.counts import call_figures, part_figures
-from lab.soak.figures import Figures, KillFigures
+from lab.soak.faults import BROKER_HEARTBEAT, steps
+from lab.soak.figures import Figures, OutageFigures, PartFigures
 from lab.soak.findings import Evidence, Findings, audited
 from lab.soak.job import Job
 from lab.soak.killer import Killer, Prober
+from lab.soak.processes import Processes
 from lab.soak.repository import POLICY, Repository
 from lab.soak.rpc import CallLog, Rpc
+from lab.soak.slow_restic import SlowRestic
 from lab.soak.target import Target, backup_target
 from lab.soak.timed import TimedSchedules
 from lab.soak.trigger import Triggers
+from lab.soak.twins import Twins
 
 _TASK_QUEUE = "soak"
 _INTERVALS = [4, 5, 6, 7, 8, 10]
@@ -48,9 +52,11 @@ class Plan:
     seed: int
     seconds: float
     every: float
-    """Seconds from one kill to the next."""
-    kills: int
-    """Largest number of kills."""
+    """Seconds from one fault to the next."""
+    faults: int
+    """Largest number of moments at which there are faults."""
+    only: str
+    """A part of the text of the faults that are made; empty: all are."""
     callers: int
     pause: float
     """Seconds between two calls of a caller."""
@@ -78,21 +84,29 @@ class Soak:
         repository = Repository(self._state_dir / "restic")
         repository.make()
         async with backup_target(self._random("target"), self._plan.slowness) as target:
-            environ = _environ(os.environ, target, repository)
+            restic = SlowRestic(self._state_dir / "restic")
+            _configure_broker(self._state_dir / "stack" / "rabbitmq" / "conf.d")
+            environ = _environ(os.environ, target, repository) | restic.environ(os.environ["PATH"])
             stack = running_stack(self._state_dir / "stack", environ, keep_alive=self._plan.down)
             self._say("Starting the stack: Temporal, RabbitMQ, RPC service, worker.")
             info = await asyncio.to_thread(stack.__enter__)
             try:
-                return await self._soak(info, target, repository)
+                self._say("Starting a second RPC service and a second worker.")
+                async with Twins.beside(info, self._state_dir / "stack", self._plan.down) as twins:
+                    processes = Processes(self._state_dir / "stack", twins)
+                    return await self._soak(info, target, repository, processes, restic)
             finally:
                 self._say("Ending the stack.")
                 await asyncio.to_thread(stack.__exit__, None, None, None)
 
-    async def _soak(self, info: StackInfo, target: Target, repository: Repository) -> Figures:
+    async def _soak(
+        self, info: StackInfo, target: Target, repository: Repository, processes: Processes, slow: SlowRestic
+    ) -> Figures:
         client = await _connected(info)
         triggers, timed = Triggers(client), TimedSchedules(client, _TASK_QUEUE)
         prober = Prober(Rpc(info.amqp_uri, self._log, _PROBER_TIMEOUT), "soak-steady-probe")
-        killer = Killer(self._state_dir / "stack", self._random("killer"), prober, target, self._say)
+        chosen = (step for step in steps(self._random("killer")) if self._plan.only in str(step))
+        killer = Killer(processes, chosen, prober, target, slow, self._say)
         steady = self._caller("steady", "steady", info, triggers, bool)
         callers = [
             self._caller(str(number), f"caller-{number}", info, triggers, killer.disturbed)
@@ -103,14 +117,14 @@ class Soak:
         await timed.start(_INTERVALS)
 
         began = time.time()
-        self._say(f"Calls and kills for {self._plan.seconds:.0f} s. Ctrl-C ends them early; the audit follows.")
+        self._say(f"Calls and faults for {self._plan.seconds:.0f} s. Ctrl-C ends them early; the audit follows.")
         over = asyncio.Event()
         working = [
             *(asyncio.create_task(caller.work(over, self._plan.pause)) for caller in callers),
             asyncio.create_task(_run_by_turns(restic, triggers, repository, over)),
         ]
         probing = asyncio.create_task(prober.work(over, lambda began, reply: self._judge(probed, killer, began, reply)))
-        killing = asyncio.create_task(killer.work(self._stop, self._plan.every, self._plan.kills))
+        killing = asyncio.create_task(killer.work(self._stop, self._plan.every, self._plan.faults))
         await self._until_end(killing, working)
         interrupted = self._stop.is_set()
         self._stop.set()
@@ -126,9 +140,14 @@ class Soak:
         await timed.end()
         rpc = Rpc(info.amqp_uri, self._log)
         patience = 2 * self._plan.slowest  # the last run may come due as late as the soak ends, and wait for others
-        outages = [(kill.at, kill.end) for kill in killer.kills if kill.part == "temporal"]
-        evidence = Evidence(client, rpc, target, repository, _TASK_QUEUE, patience, timed.all, jobs, restic, outages)
-        return self._figures(seconds, interrupted, killer, evidence, await audited(evidence))
+        killed = [
+            (outage.at, outage.end)
+            for outage in killer.outages
+            if any(fault.is_kill and fault.part == "temporal" for fault in outage.step.faults)
+        ]
+        evidence = Evidence(client, rpc, target, repository, _TASK_QUEUE, patience, timed.all, jobs, restic, killed)
+        parts = part_figures(killer.outages, processes.restarts(), self._log, evidence.timed)
+        return self._figures(seconds, interrupted, killer, parts, evidence, await audited(evidence))
 
     def _caller(
         self, name: str, actor: str, info: StackInfo, triggers: Triggers, disturbed: Callable[[float], bool]
@@ -136,14 +155,20 @@ class Soak:
         return Caller(name, self._random(actor), Rpc(info.amqp_uri, self._log), self._log, triggers, disturbed)
 
     def _figures(
-        self, seconds: float, interrupted: bool, killer: Killer, evidence: Evidence, findings: Findings
+        self,
+        seconds: float,
+        interrupted: bool,
+        killer: Killer,
+        parts: dict[str, PartFigures],
+        evidence: Evidence,
+        findings: Findings,
     ) -> Figures:
         return Figures(
             seed=self._plan.seed,
             seconds=seconds,
             interrupted=interrupted,
-            parts=part_figures(killer.kills, StackInfo.read(self._state_dir / "stack"), self._log, evidence.timed),
-            kills=[KillFigures(part=kill.part, signal=kill.signal, seconds=kill.seconds) for kill in killer.kills],
+            parts=parts,
+            outages=[OutageFigures(what=str(each.step), seconds=each.seconds) for each in killer.outages],
             calls=call_figures(self._log),
             jobs=findings.jobs,
             timed_runs=findings.timed_runs,
@@ -156,7 +181,7 @@ class Soak:
             slowest_run=findings.slowest_run,
             slowest_allowed=self._plan.slowest,
             stale_locks=findings.stale_locks,
-            complaints=[*self._complaints, *findings.complaints],
+            complaints=[*self._complaints, *killer.complaints, *findings.complaints],
         )
 
     async def _until_end(self, killing: asyncio.Task[None], working: list[asyncio.Task[None]]) -> None:
@@ -173,7 +198,7 @@ class Soak:
         for task in pending:
             task.cancel()
         if pending:
-            self._complaints.append(f"{len(pending)} callers were still waiting {_LAST_CALL} s after the last kill")
+            self._complaints.append(f"{len(pending)} callers were still waiting {_LAST_CALL} s after the last fault")
         self._complaints += [f"the soak itself failed: {task.exception()!r}" for task in done if task.exception()]
 
     async def _steady_job(self, caller: Caller, scheduler_id: str, policy_name: str) -> Job:
@@ -204,6 +229,12 @@ async def _run_by_turns(jobs: list[Job], triggers: Triggers, repository: Reposit
         number += 1
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _RESTIC_PAUSE)
+
+
+def _configure_broker(folder: Path) -> None:
+    """Write what devstack's RabbitMQ reads beside its own settings."""
+    folder.mkdir(parents=True)
+    (folder / "soak.conf").write_text(f"heartbeat = {BROKER_HEARTBEAT}\n")
 
 
 def _environ(environ: Mapping[str, str], target: Target, repository: Repository) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The figures as tables for people."""
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from lab.soak.figures import Figures
 
@@ -33,16 +33,14 @@ def show(figures: Figures, console: Console) -> None:
 
 
 def _parts(figures: Figures) -> Table:
-    table = Table(
-        "part", "kill -9", "SIGTERM", "longest to recover", "calls", "runs due", "ended by itself", title_justify="left"
-    )
-    table.title = f"Killed in {figures.seconds / 60:.1f} minutes, seed {figures.seed}"
+    names = ("kill -9", "SIGTERM", "SIGSTOP", "cut off", "longest to recover", "calls", "runs due", "ended by itself")
+    table = Table(Column("part", no_wrap=True), *names, title_justify="left")
+    table.title = f"{len(figures.outages)} outages in {figures.seconds / 60:.1f} minutes, seed {figures.seed}"
     for name, part in figures.parts.items():
         longest = "-" if part.longest_recovery is None else f"{part.longest_recovery:.1f} s"
         table.add_row(
             name,
-            str(part.killed),
-            str(part.terminated),
+            *map(str, (part.killed, part.terminated, part.frozen, part.cut_off)),
             longest,
             *map(str, (part.calls, part.runs, part.ended_by_itself)),
         )

@@ -251,7 +251,7 @@ _OF_THE_JUDGES: tuple[Planted, ...] = (
     ),
     planted(
         "a stack that never recovered excuses everything that comes later",
-        "lab/soak/killer.py",
+        "lab/soak/outages.py",
         "        return next((moment for moment in (self.recovered, self.given_up) if moment is not None), math.inf)\n",
         "        return math.inf if self.recovered is None else self.recovered\n",
         tests(f"{_TESTS}/test_outages.py"),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lab.soak.figures import CallFigures, Figures, KillFigures, PartFigures, Tally
+from lab.soak.figures import CallFigures, Figures, OutageFigures, PartFigures, Tally
 from lab.soak.table import show
 
 PASSED = "Nothing was lost, nothing ran twice, every answer was true."
@@ -18,7 +18,7 @@ def figures(**changes: Any) -> Figures:
         "seconds": 60,
         "interrupted": False,
         "parts": {"worker": PartFigures(killed=2, longest_recovery=7)},
-        "kills": [KillFigures(part="worker", signal="SIGKILL", seconds=7)],
+        "outages": [OutageFigures(what="worker SIGKILL", seconds=7)],
         "calls": CallFigures(made=120, answered={"200": 120}, longest={"200": 1}, undisturbed=100),
         "jobs": Tally(certain=10),
         "timed_runs": Tally(certain=10),

@@ -1,0 +1,133 @@
+"""The faults that a soak makes, and their order: pure, so that a seed repeats them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations
+from random import Random
+from typing import Final
+
+PARTS: Final = ("rpc", "worker", "temporal", "rabbitmq")
+
+LINKS: Final = ("worker-2|temporal", "rpc-2|temporal", "rpc-2|rabbitmq")
+"""Connections that can be cut: those of the soak's own processes."""
+
+_PROCESSES: Final = {"rpc": ("rpc", "rpc-2"), "worker": ("worker", "worker-2")}
+"""Processes of a part; the second one is the soak's own, the first one is devstack's."""
+
+_TERM_SHARE = 0.25
+"""Share of kills by SIGTERM; the others are kill -9."""
+
+_FROZEN = (3.0, 12.0)
+"""Seconds, from shortest to longest; callers wait for 15."""
+
+_CUT = (5.0, 15.0)
+"""Seconds, from shortest to longest."""
+
+_LOST: Final = 45.0
+"""Seconds after which a lost attempt (30 s without a heartbeat) of restic has been followed by the next one (15 s)."""
+
+BROKER_HEARTBEAT: Final = 15
+"""Seconds that the RabbitMQ of a soak has as its heartbeat time-out, instead of 60: within three times as long it gives
+a silent connection up and hands the calls of that connection to others."""
+
+_GIVEN_UP: Final = 50.0
+"""Seconds in which it does."""
+
+
+class Kind(StrEnum):
+    """A way to strike."""
+
+    KILL = "SIGKILL"
+    TERMINATE = "SIGTERM"
+    FREEZE = "SIGSTOP"
+    CUT = "partition"
+    """Nothing passes between two parts, and no connection ends."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault."""
+
+    kind: Kind
+    where: str
+    """A process, or a link."""
+    seconds: float = 0
+    """Time until a frozen process goes on, or a link is mended."""
+
+    @property
+    def part(self) -> str:
+        """The part that has the fault."""
+        return self.where.partition("|")[0].removesuffix("-2")
+
+    @property
+    def is_kill(self) -> bool:
+        """Whether the process ends."""
+        return self.kind in (Kind.KILL, Kind.TERMINATE)
+
+    def __str__(self) -> str:
+        """Return it for a person to read."""
+        return f"{self.where} {self.kind}" if self.is_kill else f"{self.where} {self.kind} for {self.seconds:g} s"
+
+
+@dataclass(frozen=True)
+class Step:
+    """Faults that are made at one moment."""
+
+    faults: tuple[Fault, ...]
+    amid: str | None = None
+    """A process, or `any`: the step waits until a worker has a restic under way that lasts longer than the faults."""
+
+    def __str__(self) -> str:
+        """Return it for a person to read."""
+        amid = " amid a restic backup" if self.amid else ""
+        return " and ".join(map(str, self.faults)) + amid
+
+
+def steps(random: Random) -> Iterator[Step]:
+    """Yield the steps of a soak without end; each 20 have every fault, the first 6 a kill of each part, too."""
+    while True:
+        frozen = [_freeze(random, part) for part in random.sample(PARTS, len(PARTS))]
+        cut = [Fault(Kind.CUT, link, _seconds(random, _CUT)) for link in random.sample(LINKS, len(LINKS))]
+        pairs = random.sample(list(combinations(PARTS, 2)), 2)
+        yield from _shuffled(random, [*_kills(random), frozen[0], cut[0]])
+        yield from _shuffled(
+            random,
+            [*_kills(random), *frozen[1:], *cut[1:]],
+            [
+                Step((Fault(Kind.FREEZE, "temporal", _LOST),), amid="any"),
+                Step((Fault(Kind.CUT, "worker-2|temporal", _LOST),), amid="worker-2"),
+                Step((Fault(Kind.CUT, "rpc-2|rabbitmq", _GIVEN_UP),)),
+                *(Step((_any(random, one), _any(random, other))) for one, other in pairs),
+            ],
+        )
+
+
+def _shuffled(random: Random, faults: list[Fault], more: list[Step] | None = None) -> list[Step]:
+    made = [*(Step((fault,)) for fault in faults), *(more or [])]
+    return random.sample(made, len(made))
+
+
+def _kills(random: Random) -> list[Fault]:
+    return [_kill(random, part) for part in PARTS]
+
+
+def _kill(random: Random, part: str) -> Fault:
+    kind = Kind.TERMINATE if random.random() < _TERM_SHARE else Kind.KILL
+    return Fault(kind, _process(random, part))
+
+
+def _freeze(random: Random, part: str) -> Fault:
+    return Fault(Kind.FREEZE, _process(random, part), _seconds(random, _FROZEN))
+
+
+def _any(random: Random, part: str) -> Fault:
+    return _freeze(random, part) if random.random() < 1 / 3 else _kill(random, part)
+
+
+def _process(random: Random, part: str) -> str:
+    return random.choice(_PROCESSES.get(part, (part,)))
+
+
+def _seconds(random: Random, between: tuple[float, float]) -> float:
+    return round(random.uniform(*between), 1)

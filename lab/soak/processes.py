@@ -1,0 +1,50 @@
+"""The processes of a soak by their names: those of its stack, and those beside them."""
+
+import time
+from pathlib import Path
+
+from devstack.running import LOG, StackInfo
+from lab.parts.relay import Relay
+from lab.soak.signs import LogFile
+from lab.soak.twins import Twins
+
+
+class Processes:
+    """Finds processes, links and signs of work."""
+
+    def __init__(self, state_dir: Path, twins: Twins) -> None:
+        self._state_dir = state_dir
+        self._twins = twins
+        log = state_dir / LOG
+        self._logs = {
+            **{name: LogFile(log, name) for name in ("rpc", "worker")},
+            **{name: LogFile(twin.log) for name, twin in twins.by_name.items()},
+        }
+
+    def pid(self, name: str) -> int | None:
+        """Return the id of a process; None while it is away. Raises RuntimeError when the stack is gone."""
+        if name in self._twins.by_name:
+            return self._twins.by_name[name].pid
+        info = StackInfo.read(self._state_dir)
+        if info is None:
+            raise RuntimeError("the stack is gone")
+        return info.pids.get(name)
+
+    def link(self, name: str) -> Relay:
+        """Return what a link leads through."""
+        return self._twins.links[name]
+
+    def restarts(self) -> dict[str, int]:
+        """Return how often each process was started again; empty when the stack is gone."""
+        info = StackInfo.read(self._state_dir)
+        own = {name: twin.restarts for name, twin in self._twins.by_name.items()}
+        return {**info.restarts, **own} if info else {}
+
+    def all_worked(self, since: float) -> float | None:
+        """Return a moment by which each RPC process and each worker has done its work since then; None before."""
+        latest = [log.worked() for log in self._logs.values()]
+        return time.time() if min(latest) > since else None
+
+    def idle(self, since: float) -> list[str]:
+        """Return the names of those that have not."""
+        return [name for name, log in self._logs.items() if log.worked() <= since]

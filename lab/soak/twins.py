@@ -1,0 +1,94 @@
+"""Second processes of parts of a stack: like the stack's own, but their ways to the servers can be cut."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from devstack import processes
+from devstack.running import StackInfo
+from lab.parts.relay import Relay, relay
+from lab.soak.slow_restic import PROCESS
+
+_PAUSE = 0.1
+_GRACE = 30
+"""Seconds to end."""
+
+
+class Twin:
+    """A process with the command and the environment of another one, but for some variables; it is kept alive."""
+
+    def __init__(self, original: int, changes: Mapping[str, str], log: Path, down: float) -> None:
+        like = psutil.Process(original)
+        self._command, self._cwd, self._environ = like.cmdline(), like.cwd(), like.environ() | dict(changes)
+        self.log = log
+        self._down = down
+        self.restarts = 0
+        self.process = self._start()
+
+    def _start(self) -> psutil.Popen:
+        with self.log.open("a") as output:
+            return psutil.Popen(
+                self._command,
+                cwd=self._cwd,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None while it is away."""
+        return int(self.process.pid) if self.process.poll() is None else None
+
+    async def keep(self) -> None:
+        """Start it again some seconds after it died, however often, until cancelled."""
+        while True:
+            while self.process.poll() is None:
+                await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(self._down)
+            self.restarts += 1
+            self.process = self._start()
+
+
+@dataclass
+class Twins:
+    """An RPC process and a worker beside those of a stack."""
+
+    by_name: dict[str, Twin]
+    links: dict[str, Relay]
+
+    @classmethod
+    @asynccontextmanager
+    async def beside(cls, info: StackInfo, folder: Path, down: float) -> AsyncIterator[Self]:
+        """Run them for the block; `down` is the time in seconds that one stays away when it died."""
+        async with AsyncExitStack() as stack:
+            host, broker = info.temporal_address, info.amqp_uri.rpartition("@")[2].rstrip("/")
+            links = {
+                name: await stack.enter_async_context(relay(to))
+                for name, to in (("worker-2|temporal", host), ("rpc-2|temporal", host), ("rpc-2|rabbitmq", broker))
+            }
+            amqp_uri = info.amqp_uri.replace(broker, links["rpc-2|rabbitmq"].address)
+            changes = {
+                "rpc": {"TEMPORAL_ADDRESS": links["rpc-2|temporal"].address, "AMQP_URI": amqp_uri},
+                "worker": {"TEMPORAL_ADDRESS": links["worker-2|temporal"].address},
+            }
+            by_name = {
+                f"{name}-2": Twin(info.pids[name], changed | {PROCESS: f"{name}-2"}, folder / f"{name}-2.log", down)
+                for name, changed in changes.items()
+            }
+            twins = cls(by_name, links)
+            keeping = [asyncio.create_task(twin.keep()) for twin in by_name.values()]
+            try:
+                yield twins
+            finally:
+                for task in keeping:
+                    task.cancel()
+                await asyncio.to_thread(processes.end, [twin.process for twin in by_name.values()], _GRACE)

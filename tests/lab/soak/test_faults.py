@@ -1,0 +1,57 @@
+"""The steps of a soak: each fault has its turn, and a seed repeats them."""
+
+from collections import Counter
+from itertools import islice
+from random import Random
+
+import pytest
+
+from lab.soak.faults import BROKER_HEARTBEAT, LINKS, PARTS, Kind, Step, steps
+from workflows.engines import HEARTBEAT_TIMEOUT, RESTIC_RETRIES
+
+ROUND = 20
+SEEDS = range(20)
+
+
+def drawn(seed: int, count: int = ROUND) -> list[Step]:
+    return list(islice(steps(Random(seed)), count))
+
+
+def test_a_seed_repeats_the_steps() -> None:
+    assert drawn(1, 100) == drawn(1, 100) != drawn(2, 100)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_first_steps_kill_each_part_freeze_one_and_cut_one_off(seed: int) -> None:
+    first = [fault for step in drawn(seed, 6) for fault in step.faults]
+    assert len(first) == 6
+    assert {fault.part for fault in first if fault.is_kill} == set(PARTS)
+    assert [fault.kind for fault in first if not fault.is_kill].count(Kind.FREEZE) == 1
+    assert sum(fault.seconds for fault in first) < HEARTBEAT_TIMEOUT.total_seconds()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_each_round_has_every_fault(seed: int) -> None:
+    for start in (0, ROUND):
+        made = drawn(seed, start + ROUND)[start:]
+        single = [step.faults[0] for step in made if len(step.faults) == 1 and not step.amid]
+        assert Counter(fault.part for fault in single if fault.is_kill) == dict.fromkeys(PARTS, 2)
+        assert Counter(fault.part for fault in single if fault.kind is Kind.FREEZE) == dict.fromkeys(PARTS, 1)
+        assert {fault.where for fault in single if fault.kind is Kind.CUT} == set(LINKS)
+        assert any(fault.kind is Kind.CUT and fault.seconds > 3 * BROKER_HEARTBEAT for fault in single)
+        pairs = [{fault.part for fault in step.faults} for step in made if len(step.faults) == 2]
+        assert [len(parts) for parts in pairs] == [2, 2]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_each_round_outlasts_an_attempt_at_a_backup_by_an_outage_and_by_a_partition(seed: int) -> None:
+    lost = HEARTBEAT_TIMEOUT + RESTIC_RETRIES.initial_interval
+    amid = {step.faults[0].where: step for step in drawn(seed) if step.amid}
+    assert set(amid) == {"temporal", "worker-2|temporal"}
+    assert all(step.faults[0].seconds >= lost.total_seconds() for step in amid.values())
+    assert amid["worker-2|temporal"].amid == "worker-2"
+
+
+def test_both_processes_of_a_part_are_struck() -> None:
+    struck = {fault.where for step in drawn(1, 200) for fault in step.faults if fault.kind is not Kind.CUT}
+    assert struck == {"rpc", "rpc-2", "worker", "worker-2", "temporal", "rabbitmq"}
