@@ -102,6 +102,7 @@ def test_calls_in_flight_are_answered_before_it_leaves(stack: StackInfo, private
             eventually(lambda: door.held)
             process.send_signal(signal.SIGTERM)
             eventually(lambda: queue_of_calls(private_broker).consumer_count == 0)  # it is leaving
+            time.sleep(1.5)  # one that does not wait for its calls would have closed its connection by now
             assert process.poll() is None
             door.let_through()
             reply = waiting.result(60)

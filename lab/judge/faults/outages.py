@@ -1,8 +1,13 @@
 """Faults that show when a part dies, freezes or is cut off."""
 
-from lab.judge.planted import Planted, planted, tests
+from lab.judge.planted import BySoak, Change, Planted, planted, tests
 
 _GIVEN_UP = "tests/activities/restic/test_given_up.py"
+_RPC_KILLED = "tests/faults/test_rpc_killed.py"
+_DELIVERED_AGAIN = "test_a_call_that_was_carried_out_but_not_answered_is_delivered_again_and_answered_rightly"
+_RABBITMQ = "tests/faults/test_rabbitmq_restarted.py"
+_DEAD_CONNECTION = "test_it_connects_anew_when_its_connection_is_dead_though_nobody_ended_it"
+_BROKER = "rpc_service/broker.py"
 _SESSION = "activities/restic/session.py"
 
 PLANTED: tuple[Planted, ...] = (
@@ -61,5 +66,129 @@ PLANTED: tuple[Planted, ...] = (
         "            heartbeat_timeout=HEARTBEAT_TIMEOUT,",
         "            heartbeat_timeout=timedelta(hours=1),",
         tests("tests/faults/test_worker_killed.py"),
+    ),
+    Planted(
+        "a call is acknowledged before it is carried out",
+        (
+            Change(
+                "rpc_service/entrypoint.py",
+                "        super().handle_message(body, message)\n\n    def handle_result",
+                "        self.queue_consumer.ack_message(message)\n"
+                "        super().handle_message(body, message)\n\n    def handle_result",
+            ),
+            Change(
+                _BROKER, "                self._consumer.ack_message(self._message)\n        except", "        except"
+            ),
+        ),
+        tests(f"{_RPC_KILLED}::test_killing_rpc_services_under_load_loses_and_doubles_nothing"),
+    ),
+    planted(
+        "a call that is delivered again is taken for a new one",
+        "rpc_service/entrypoint.py",
+        "            context[AMQP_REQUEST_ID] = ",
+        "            context[REDELIVERED] = ",
+        tests(f"{_RPC_KILLED}::{_DELIVERED_AGAIN}"),
+    ),
+    planted(
+        "nobody says that a call was delivered before",
+        "rpc_service/entrypoint.py",
+        'context[REDELIVERED] = bool(message.delivery_info.get("redelivered"))',
+        "context[REDELIVERED] = False",
+        tests(f"{_RPC_KILLED}::{_DELIVERED_AGAIN}"),
+    ),
+    planted(
+        "an RPC process leaves before the calls that it has are answered",
+        _BROKER,
+        "        if not self._consumers and not self._unsettled:\n",
+        "        if not self._consumers:\n",
+        tests("tests/rpc_service/test_process.py::test_calls_in_flight_are_answered_before_it_leaves"),
+    ),
+    planted(
+        "an RPC process without a broker does not leave",
+        _BROKER,
+        "            raise QueueConsumerStopped\n",
+        "            pass\n",
+        tests(f"{_RABBITMQ}::test_it_leaves_while_rabbitmq_is_down"),
+    ),
+    planted(
+        "a call whose answers the broker does not take comes again for ever",
+        _BROKER,
+        "return self._replies.get(request_id, 0) >= MOST_REPLIES",
+        "return False",
+        tests("tests/rpc_service/test_broker.py::test_a_call_whose_answers_all_come_to_nothing_is_dropped"),
+    ),
+    planted(
+        "a call whose greenlet was killed goes on",
+        "rpc_service/bridge.py",
+        "            loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])\n",
+        "",
+        tests("tests/rpc_service/test_bridge.py::test_a_greenlet_that_is_killed_cancels_its_coroutine"),
+    ),
+    planted(
+        "a worker that is stopped hands its backups to nobody",
+        "activities/attempts.py",
+        "            if details is None or not details.worker_shutdown:\n",
+        "            if True:\n",
+        tests(
+            "tests/worker/test_process.py::test_a_worker_that_is_stopped_hands_its_backup_over_and_leaves_with_code_0"
+        ),
+    ),
+    planted(
+        "an RPC process waits for ever for a broker that says nothing on a dead connection",
+        "rpc_service/presence.py",
+        "with writing, Timeout(_LONGEST_ANSWER, ",
+        "with writing, Timeout(None, ",
+        tests(f"{_RABBITMQ}::{_DEAD_CONNECTION}"),
+    ),
+    planted(
+        "an RPC process waits for ever for the end of a dead connection",
+        _BROKER,
+        "                transport.collect()",
+        "                pass",
+        tests(f"{_RABBITMQ}::{_DEAD_CONNECTION}"),
+    ),
+    Planted(
+        "an RPC process that Temporal did not answer once never asks it again, while another one works on",
+        (
+            Change(
+                "rpc_service/calls.py",
+                "            reply = success(self._wait_for(act(self._gateway, arguments)))\n",
+                '            if getattr(Call, "lost", None):\n'
+                "                raise Call.lost\n"
+                "            reply = success(self._wait_for(act(self._gateway, arguments)))\n",
+            ),
+            Change(
+                "rpc_service/calls.py",
+                "            reply = fail(error.code, str(error))\n",
+                "            reply = fail(error.code, str(error))\n"
+                "            if error.code in (503, 504):\n"
+                "                Call.lost = error\n",
+            ),
+        ),
+        BySoak(
+            "rpc: the stack did not recover",
+            ("--minutes=3", "--seed=1", "--every=5", "--faults=1", "--only=rpc-2|temporal partition", "--slowness=0.2"),
+        ),
+    ),
+    planted(
+        "a soak takes a stack for recovered though one of its processes is idle",
+        "lab/soak/processes.py",
+        "min(latest) > since",
+        "max(latest) > since",
+        tests("tests/lab/soak/test_killer.py"),
+    ),
+    planted(
+        "a soak freezes nothing any more",
+        "lab/soak/faults.py",
+        "[*_kills(random), *frozen[1:], *cut[1:]]",
+        "[*_kills(random), *cut[1:]]",
+        tests("tests/lab/soak/test_faults.py"),
+    ),
+    planted(
+        "what a soak cuts off is not cut off",
+        "lab/parts/relay.py",
+        "        self._passing.clear()\n\n    def lose",
+        "        pass\n\n    def lose",
+        tests("tests/lab/soak/test_relay.py"),
     ),
 )
