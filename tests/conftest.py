@@ -29,7 +29,8 @@ from tests.support.restic_repository import Restic
 from tests.support.rpc_processes import ZONE
 
 FAULTS = "tests/faults/"
-hypothesis.settings.register_profile("check", max_examples=10)
+hypothesis.settings.register_profile("any machine", deadline=None)  # a slow machine is no fault
+hypothesis.settings.register_profile("check", max_examples=10, deadline=None)
 
 PROGRAMS = frozenset({"stack", "servers", "temporal_server", "made_repository", "new_restic"})
 """Fixtures that start servers or restic; a test that starts a program without them carries the marker `programs`."""
@@ -57,6 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    hypothesis.settings.load_profile("any machine")
     if config.getoption("--no-programs"):
         hypothesis.settings.load_profile("check")
         sys.addaudithook(refuse_programs)

@@ -68,7 +68,6 @@ def generated_calls(amqp_uri: str, count: int) -> Counter[int]:
 
         @settings(
             max_examples=-(-count // len(METHODS)),
-            deadline=None,
             database=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),

@@ -71,7 +71,8 @@ async def test_no_restic_runs_beside_that_of_a_lost_attempt(
             async with asyncio.timeout(120):
                 results = [await under_way.result(), await late.result()]
     assert [result.outcome for result in results] == [Outcome.COMPLETED] * 2
-    assert seen.at_once == set()
+    ours = {_occurrence(each) for each in (under_way, late)}
+    assert ours.isdisjoint(seen.at_once)  # other tests run restic on this machine, too
     assert [len(seen.processes[_occurrence(each)]) for each in (under_way, late)] == [2, 1]
     found = [json.loads(await each("snapshots", "--json", "--no-lock")) for each in (restic, other)]
     assert [[one["short_id"] for one in each] for each in found] == [[result.snapshot_id] for result in results]

@@ -138,7 +138,7 @@ def test_a_uuid_is_the_same_id_as_its_text(call: Caller) -> None:
     assert job(call(GET, str(scheduler_id)))["job_id"] == str(scheduler_id)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from([MODIFY, *ONE_ID, GET_ALL]),
     st.lists(odd_values, max_size=8),
