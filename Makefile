@@ -33,7 +33,7 @@ compose-test: ## run temporal-dev.yml in containers of an engine of its own, as 
 soak: setup ## kill, freeze and cut off parts of a stack under load for MINUTES (10), then look for what was lost or doubled; SEED repeats one
 	@$(PYTHON_IN_VENV) -m lab.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench: setup ## measure beside the bare SDK and the replaced service, in under 15 minutes (ARGS= picks benchmarks)
+bench: setup ## measure beside the bare SDK and the replaced service, in about twenty minutes (ARGS= picks benchmarks)
 	@$(PYTHON_IN_VENV) -m lab.bench $(ARGS)
 
 judge: setup ## plant faults in copies of the project, and see that a test or the soak catches each (ARGS= picks them)

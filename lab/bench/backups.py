@@ -1,11 +1,13 @@
 """Backups: restic run by the worker beside restic alone, on the same data."""
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ from temporalio.client import Client
 
 from backup_scheduler.jobs.names import schedule_id
 from lab.bench import charts, figures, jobs, ours
-from lab.bench.figures import Spread
-from lab.bench.plan import Plan, rotated
+from lab.bench.figures import Spread, spread_text
+from lab.bench.plan import Plan
 from lab.bench.results import Table
+from lab.bench.turns import System, in_turns, no_processes
 
 _KIB = 1024
+OURS, ALONE = "ours", "restic alone"
 DATA = {"many small files": (5000, 8 * _KIB), "few large files": (3, 100 * _KIB * _KIB)}
 """Number of files, and the bytes of each."""
 
@@ -47,8 +51,7 @@ class Measured(BaseModel):
 def measure(plan: Plan) -> Measured:
     """Back the same data up in turns, each time into an empty repository."""
     with tempfile.TemporaryDirectory(prefix="bench-backups-") as name, asyncio.Runner() as runner:
-        folder = Path(name)
-        return runner.run(_measure(plan, Places(folder)))
+        return _measure(plan, Places(Path(name)), runner)
 
 
 class Places:
@@ -73,6 +76,14 @@ class Places:
         """Return the folder that is backed up."""
         return self.folder / "data" / data.replace(" ", "-")
 
+    def bytes_of(self, data: str) -> int:
+        """Return the size of what is backed up."""
+        return sum(file.stat().st_size for file in self.data(data).rglob("*.bin"))
+
+    def cache(self, policy: str) -> Path:
+        """Return restic's cache for a policy."""
+        return self.folder / "cache" / policy
+
     def repository(self, policy: str) -> Path:
         """Return an empty repository, made now."""
         place = self.folder / "repositories" / policy
@@ -86,50 +97,59 @@ class Places:
         sections = [
             f'[policies.{name}]\ntype = "restic"\npaths = ["{self.data(data)}"]\n'
             f'repository = "{self.repository(name)}"\npassword_file = "{self.password}"\n'
-            f'cache_dir = "{self.folder / "cache" / name}"\n'
+            f'cache_dir = "{self.cache(name)}"\n'
             for name, data in names.items()
         ]
         file.write_text("\n".join(sections))
         return file
 
-    def restic(self, *arguments: str, repository: Path, cache: Path) -> None:
-        """Run restic alone."""
+    def restic(self, *arguments: str, repository: Path, cache: Path) -> str:
+        """Run restic alone and return what it prints."""
         environ = {
             **os.environ,
             "RESTIC_REPOSITORY": str(repository),
             "RESTIC_PASSWORD_FILE": str(self.password),
             "RESTIC_CACHE_DIR": str(cache),
         }
-        subprocess.run(["restic", *arguments], env=environ, check=True, capture_output=True)
+        return subprocess.run(["restic", *arguments], env=environ, check=True, capture_output=True, text=True).stdout
 
 
-async def _measure(plan: Plan, places: Places) -> Measured:
+def _measure(plan: Plan, places: Places, runner: asyncio.Runner) -> Measured:
     places.make_data(plan)
-    names = {f"data{place}-round{number}": data for number in range(plan.rounds) for place, data in enumerate(DATA)}
-    measured = Measured()
+    names = {_policy(data, number): data for number in range(plan.rounds) for data in DATA}
     with ours.ours(places.folder / "state", policies=places.policies(names)) as stack:
-        client = await ours.connected(stack)
-        for number in plan.each_round():
-            for place, data in enumerate(DATA):
-                policy = f"data{place}-round{number}"
-                for system in rotated(["ours", "restic alone"], number):
-                    began = time.monotonic()
-                    if system == "ours":
-                        began = await _by_worker(client, policy)
-                    else:
-                        alone = f"alone-{policy}"
-                        places.repository(alone)
-                        began = time.monotonic()
-                        places.restic(
-                            "backup",
-                            "--json",
-                            str(places.data(data)),
-                            repository=places.repository(alone),
-                            cache=places.folder / "cache" / alone,
-                        )
-                    seconds = round(time.monotonic() - began, 2)
-                    measured.backups.append(Backup(data=data, system=system, round=number, seconds=seconds))
-    return measured
+        client = runner.run(ours.connected(stack))
+
+        def by_worker(number: int) -> Iterator[Backup]:
+            for data in DATA:
+                policy = _policy(data, number)
+                began = runner.run(_by_worker(client, policy))
+                yield measured(places, data, OURS, number, policy, began)
+
+        def alone(number: int) -> Iterator[Backup]:
+            for data in DATA:
+                policy = f"alone-{_policy(data, number)}"
+                repository, cache = places.repository(policy), places.cache(policy)
+                began = time.monotonic()
+                places.restic("backup", "--json", str(places.data(data)), repository=repository, cache=cache)
+                yield measured(places, data, ALONE, number, policy, began)
+
+        systems = [System(OURS, by_worker, processes=lambda: ours.processes(stack)), System(ALONE, alone, no_processes)]
+        return Measured(backups=list(in_turns(plan, systems)))
+
+
+def _policy(data: str, number: int) -> str:
+    return f"{data.replace(' ', '-')}-{number}"
+
+
+def measured(places: Places, data: str, system: str, number: int, policy: str, began: float) -> Backup:
+    """Sum up a backup that has ended now. Raises RuntimeError if it has not all the files."""
+    seconds = round(time.monotonic() - began, 2)
+    stats = places.restic("stats", "latest", "--json", repository=places.repository(policy), cache=places.cache(policy))
+    saved = json.loads(stats)["total_size"]
+    if saved != places.bytes_of(data):
+        raise RuntimeError(f"{system} saved {saved} bytes of {data}, which has {places.bytes_of(data)}")
+    return Backup(data=data, system=system, round=number, seconds=seconds)
 
 
 async def _by_worker(client: Client, policy: str) -> float:
@@ -146,21 +166,19 @@ async def _by_worker(client: Client, policy: str) -> float:
     return began
 
 
+def over(measured: Measured, data: str) -> dict[int, float]:
+    """Return the seconds of ours above 1.05 times restic alone, by round."""
+    mine, alone = measured.rounds(data, OURS), measured.rounds(data, ALONE)
+    return {number: mine[number] - 1.05 * alone[number] for number in mine.keys() & alone.keys()}
+
+
 def tables(measured: Measured) -> list[Table]:
     """Wall time and its ratio, and the seconds above 1.05 times restic alone."""
     rows = []
     for data in DATA:
-        mine, alone = measured.rounds(data, "ours"), measured.rounds(data, "restic alone")
-        against = figures.ratio(mine, alone)
-        over = Spread.of(mine[number] - 1.05 * alone[number] for number in mine.keys() & alone.keys())
-        rows.append(
-            [
-                data,
-                *(Spread.of(seconds.values()).text(2) for seconds in (mine, alone)),
-                against.text(2) if against else "",
-                over.text(2),
-            ]
-        )
+        mine, alone = measured.rounds(data, OURS), measured.rounds(data, ALONE)
+        figures_of_data = (mine, alone, figures.ratios(mine, alone), over(measured, data))
+        rows.append([data, *(spread_text(each.values(), 2) for each in figures_of_data)])
     return [
         Table(
             name="backups",
@@ -174,7 +192,6 @@ def tables(measured: Measured) -> list[Table]:
 def draw(measured: Measured) -> dict[str, Any]:
     """Draw both wall times."""
     series: dict[str, list[float | None]] = {
-        system: [Spread.of(measured.rounds(data, system).values()).median for data in DATA]
-        for system in ("ours", "restic alone")
+        system: [Spread.of(measured.rounds(data, system).values()).median for data in DATA] for system in (OURS, ALONE)
     }
     return {"backups": charts.bars("A backup by restic", "seconds", list(DATA), series)}

@@ -1,10 +1,10 @@
-"""Bursts: 200 and 1,000 jobs due at one moment; the target takes a second for each backup."""
+"""Bursts: 1,000 jobs due at one moment; the target takes a second for each backup."""
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,119 +12,119 @@ from pydantic import BaseModel
 
 from devstack.running import StackInfo
 from lab.bench import charts, figures, ours
-from lab.bench.due_at_once import OurBursts, Outcome, peers, wait_until_done
-from lab.bench.figures import Spread
+from lab.bench.due_at_once import OURS, THREADS, OurBursts, Outcome, peer, peer_with, wait_until_done
+from lab.bench.figures import NOT_SHOWN, Spread, spread_text, total
 from lab.bench.jobs import sleep_until
 from lab.bench.plan import Plan
 from lab.bench.processes import cpu_seconds, used_since
 from lab.bench.results import Table
 from lab.bench.target import Target, target
+from lab.bench.turns import System, in_turns, no_processes
 
 SECONDS = 1.0
 """Seconds that the target takes for a backup."""
-SIZES = (200, 1000)
+SIZE = 1000
+SYSTEMS = (OURS, *(peer_with(threads) for threads in THREADS))
 
 
 class Measured(BaseModel):
-    """All rounds."""
+    """All rounds, in the order in which they were measured."""
 
     outcomes: list[Outcome] = []
 
-    def of(self, system: str, jobs: int) -> list[Outcome]:
+    def of(self, system: str) -> list[Outcome]:
         """Return the rounds of one system."""
-        return [outcome for outcome in self.outcomes if (outcome.system, outcome.jobs) == (system, jobs)]
+        return [outcome for outcome in self.outcomes if outcome.system == system]
 
-    def sizes(self) -> list[int]:
-        """Return the sizes that were measured."""
-        return sorted({outcome.jobs for outcome in self.outcomes})
+    def times(self, system: str) -> dict[int, float]:
+        """Return the seconds until the last was done, by round."""
+        return figures.by_round(self.of(system), lambda each: each.round, lambda each: each.last_done)
 
 
 def measure(plan: Plan) -> Measured:
-    """Run our bursts one after the other, and the peer's side by side, as they hardly use the machine."""
-    measured = Measured()
-    sizes = (20,) if plan.tiny else SIZES
+    """Run a burst of each system in turns. The peer with few threads takes 100 s by arithmetic: once is enough."""
     with tempfile.TemporaryDirectory(prefix="bench-burst-") as name, target(SECONDS) as goal:
-        folder = Path(name)
+        folder, size = Path(name), plan.size(SIZE, 20)
         with ours.ours(folder / "state", goal.url) as stack, asyncio.Runner() as runner:
             bursts = OurBursts(runner.run(ours.connected(stack)), runner)
-            rounds = 0
-            for number in plan.each_round():
-                measured.outcomes += [_ours(bursts, stack, goal, size, number) for size in sizes]
-                rounds += 1
-            measured.outcomes += _peers(folder, stack.amqp_uri, sizes, rounds)
-    return measured
+            our_burst = partial(_ours, bursts, stack, goal, size)
+            systems = [System(OURS, our_burst, processes=lambda: ours.processes(stack))]
+            for threads in THREADS:
+                burst = partial(_peer, folder, stack, goal, size, threads)
+                once = threads == min(THREADS) and not plan.has_time
+                systems.append(System(peer_with(threads), burst, no_processes, once=once))
+            return Measured(outcomes=list(in_turns(plan, systems)))
 
 
-def _ours(bursts: OurBursts, stack: StackInfo, goal: Target, size: int, number: int) -> Outcome:
-    burst = bursts.make(size)
-    sleep_until(burst.due, timedelta(seconds=0.5))
+def _ours(bursts: OurBursts, stack: StackInfo, goal: Target, size: int, number: int) -> Iterator[Outcome]:
+    batch = bursts.make(size)
+    sleep_until(batch.due, timedelta(seconds=0.5))
     before = cpu_seconds(stack.pids)
-    wait_until_done(goal, burst.ids)
-    bursts.runner.run(ours.all_closed(bursts.client))
-    outcome = Outcome.read("ours", number, burst.ids, burst.due, goal.seen())
+    wait_until_done(goal, batch)
+    outcome = bursts.outcome(number, batch, goal)
     outcome.cpu = used_since(before, stack.pids)
-    return outcome
+    yield outcome
 
 
-def _peers(folder: Path, amqp_uri: str, sizes: Sequence[int], rounds: int) -> list[Outcome]:
-    outcomes = []
-    with ExitStack() as stack:
-        started = []
-        for size in sorted(
-            sizes, reverse=True
-        ):  # the larger ones take longer, and have begun by the time of the others
-            for number, run in enumerate(stack.enter_context(peers(folder, amqp_uri, size, rounds, SECONDS, lead=8))):
-                pids = {"peer": run.process.pid} if run.process else {}
-                started.append((number, run, pids, cpu_seconds(pids)))
-        for number, run, pids, before in started:
-            wait_until_done(run.goal, run.ids)
-            outcome = run.outcome(number)
-            outcome.cpu = used_since(before, pids)
-            outcomes.append(outcome)
-    return outcomes
+def _peer(folder: Path, stack: StackInfo, goal: Target, size: int, threads: int, number: int) -> Iterator[Outcome]:
+    with peer(folder, stack.amqp_uri, goal, size, threads) as run:
+        pids = {**stack.pids, **({"peer": run.process.pid} if run.process else {})}
+        before = cpu_seconds(pids)
+        wait_until_done(goal, run.batch)
+        outcome = run.outcome(number)
+        outcome.cpu = used_since(before, pids)
+        yield outcome
+
+
+def against_ours(measured: Measured, system: str) -> dict[int, float]:
+    """Return the time of a system divided by ours, by round: how many times as fast ours is."""
+    return figures.ratios(measured.times(system), measured.times(OURS))
 
 
 def tables(measured: Measured) -> list[Table]:
     """Time, losses and CPU."""
-    rows, usage = [], []
-    for size in measured.sizes():
-        mine, others = measured.of("ours", size), measured.of("peer", size)
-        times = [{each.round: each.last_done for each in system} for system in (mine, others)]
-        faster = figures.ratio(times[1], times[0])
+    rows = []
+    for system in SYSTEMS:
+        outcomes = measured.of(system)
         rows.append(
             [
-                f"{size:,} jobs",
-                *(Spread.of(system.values()).text(1) for system in times),
-                faster.text(2) if faster else "",
-                *(str(sum(each.lost for each in system)) for system in (mine, others)),
+                system,
+                str(sum(each.jobs for each in outcomes)),
+                spread_text(measured.times(system).values(), 1),
+                "" if system == OURS else spread_text(against_ours(measured, system).values(), 2),
+                str(sum(each.lost for each in outcomes)),
+                str(sum(each.repeated for each in outcomes)),
+                total(each.started_twice for each in outcomes),
             ]
         )
-        names = ["temporal", "worker", "rpc", "rabbitmq"]
-        per_run = [Spread.of([each.cpu.get(name, 0) * 1000 / size for each in mine]) for name in names]
-        peer = Spread.of([each.cpu["peer"] * 1000 / size for each in others])
-        usage.append([f"{size:,} jobs", *(value.text(1) for value in [*per_run, peer])])
     return [
         Table(
             name="burst",
-            title="Jobs due at one moment, the target takes 1 s: seconds until the last is done",
-            columns=["", "ours", "peer", "peer / ours", "lost by ours", "lost by the peer"],
+            title=f"{SIZE:,} jobs due at one moment, the target takes 1 s: seconds until the last is done",
+            columns=["", "jobs due", "seconds", "its time / ours", "lost", "backed up twice", "runs started twice"],
             rows=rows,
         ),
-        Table(
-            name="burst-cpu",
-            title="CPU time per run, in ms",
-            columns=["", "Temporal", "worker", "RPC service", "RabbitMQ", "peer"],
-            rows=usage,
-        ),
+        _cpu(measured),
     ]
 
 
+def _cpu(measured: Measured) -> Table:
+    columns = {"Temporal": "temporal", "worker": "worker", "RPC service": "rpc", "RabbitMQ": "rabbitmq"}
+    row = ["CPU time"]
+    for system, names in ((OURS, list(columns.values())), *((each, ["peer"]) for each in SYSTEMS[1:])):
+        for name in names:
+            per_run = [each.cpu.get(name, 0) * 1000 / each.jobs for each in measured.of(system)]
+            row.append(Spread.of(per_run).text(1) if per_run else NOT_SHOWN)
+    return Table(
+        name="burst-cpu", title="CPU time per run, in ms", columns=["ms for a run", *columns, *SYSTEMS[1:]], rows=[row]
+    )
+
+
 def draw(measured: Measured) -> dict[str, Any]:
-    """Draw the progress of the largest burst, in the median round of each system."""
-    size = measured.sizes()[-1]
+    """Draw the progress of the burst, in the median round of each system."""
     series = {}
-    for system in ("ours", "peer"):
-        outcomes = sorted(measured.of(system, size), key=lambda each: each.last_done)
-        curve = outcomes[len(outcomes) // 2].curve
-        series[system] = [(0.0, 0.0), *((at, size * part / len(curve)) for part, at in enumerate(curve, 1))]
+    for system in SYSTEMS:
+        outcomes = sorted(measured.of(system), key=lambda each: each.last_done)
+        series[system] = outcomes[len(outcomes) // 2].points()
+    size = max(each.jobs for each in measured.outcomes)
     return {"burst": charts.curves(f"{size:,} jobs due at one moment", "seconds", "backups done", series)}

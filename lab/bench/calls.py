@@ -1,88 +1,63 @@
-"""RPC calls: ours, the same Schedule calls straight through the SDK, a nameko method that does nothing, the peer."""
+"""RPC calls: ours, the same requests straight through the SDK, a nameko method that does nothing, the peer."""
 
 import asyncio
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import count, cycle
+from math import ceil
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
-from lab.bench import charts, figures, one_call, ours
-from lab.bench.callers import OPERATIONS, Timing, carry_out_bare, rpc_callers
-from lab.bench.figures import Spread
-from lab.bench.plan import Plan, rotated
-from lab.bench.processes import apart, child, cpu_seconds, used_since
+from lab.bench import bare, calls_tables, figures, jobs, one_call, ours
+from lab.bench.callers import OPERATIONS, rpc_callers
+from lab.bench.calls_tables import (
+    AT_LEAST,
+    EMPTY,
+    HERE,
+    OURS,
+    OURS_APART,
+    PEER,
+    SDK,
+    SDK_APART,
+    Cell,
+    Latencies,
+    Measured,
+)
+from lab.bench.due_at_once import THREADS
+from lab.bench.plan import Plan
+from lab.bench.processes import apart, child, cpu_seconds, family, used_since
 from lab.bench.results import Table
+from lab.bench.supply import Least, Supply, Timing
+from lab.bench.turns import System, always, in_turns
 
-CALLERS = {1: 15, 10: 100, 50: 100}
-"""Number of jobs for each number of callers at once; each job is made, read, changed and removed."""
+AT_ONCE = 10
+"""Callers."""
+OPERATIONS_APART = ("add", "get")
+"""A change and a read stand for the others where Temporal has a core for itself, as on a machine of its own."""
+_ONE_CALL = "one call at a time"
 
-_GETS = 4
-"""Gets of each job; a get is much faster than a change."""
-
-_OURS, _SDK, _PEER, _EMPTY = "ours", "bare SDK", "peer", "empty method"
-_OURS_APART, _SDK_APART = "ours, Temporal apart", "bare SDK, Temporal apart"
-"""Measured only at the middle number of callers: Temporal has a core for itself, as on a machine of its own."""
-
-_HERE = "callers"
-"""This process: its threads call by RPC, and its asyncio loop calls through the SDK."""
-_GOAL = 0.95
-"""Share of the bare SDK's throughput that a service should reach."""
-
-Carry = Callable[[str, list[str], int], Timing]
-
-
-class Cell(BaseModel):
-    """One operation of one system in one round."""
-
-    system: str
-    operation: str
-    callers: int
-    round: int
-    per_second: float
-    p50: float
-    p95: float
-    p99: float
-    """Milliseconds."""
-    cpu_ms: dict[str, float]
-    """CPU time per operation of each process, in milliseconds."""
-
-
-class Measured(BaseModel):
-    """All rounds."""
-
-    cells: list[Cell] = []
-    singles: list[one_call.Median] = []
-
-    def of(self, system: str, operation: str, callers: int) -> list[Cell]:
-        """Return the rounds of one cell of the table."""
-        return [
-            cell for cell in self.cells if (cell.system, cell.operation, cell.callers) == (system, operation, callers)
-        ]
-
-    def rounds(self, system: str, operation: str, callers: int, value: Callable[[Cell], float]) -> dict[int, float]:
-        """Return a figure of each round."""
-        return figures.by_round(self.of(system, operation, callers), lambda cell: cell.round, value)
-
-    def sizes(self) -> list[int]:
-        """Return the numbers of callers."""
-        return sorted({cell.callers for cell in self.cells})
+Carry = Callable[[str, Supply, int], Timing]
+"""Carries an operation out, as long as there is supply, for so many callers."""
 
 
 @dataclass(frozen=True)
-class _System:
+class _Subject:
+    """A system that is called."""
+
     name: str
-    carry: Carry
-    operations: tuple[str, ...] = OPERATIONS
-    apart: bool = False
+    operations: tuple[str, ...]
+    connect: Callable[[], AbstractContextManager[Carry]]
+    prepare: Callable[[list[str]], object]
+    """Makes jobs, without being measured."""
+    surroundings: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def measure(plan: Plan) -> Measured:
-    """Run all systems on one server and one broker, in turns."""
+    """Measure all systems on one server and one broker in turns; who has no part in a turn is frozen."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-calls-") as folder,
         asyncio.Runner() as runner,
@@ -90,182 +65,165 @@ def measure(plan: Plan) -> Measured:
     ):
         broker = {"AMQP_URI": stack.amqp_uri, "PEER_BACKUP_URL": ""}
         database = str(Path(folder) / "peer.db")
-        sizes = {1: 2, 3: 6} if plan.tiny else CALLERS
         with (
             child("lab.bench.empty_service", environ=broker) as empty,
-            child("lab.bench.peer", database, _PEER, environ=broker) as the_peer,
-            rpc_callers(stack.amqp_uri, max(sizes)) as callers,
+            child("lab.bench.peer", database, PEER, str(min(THREADS)), environ=broker) as the_peer,
         ):
             client = runner.run(ours.connected(stack))
 
-            def bare(operation: str, ids: list[str], at_once: int) -> Timing:
-                return runner.run(carry_out_bare(client, operation, ids, at_once))
+            @contextmanager
+            def by_sdk() -> Iterator[Carry]:
+                yield lambda operation, supply, at_once: runner.run(bare.carry_out(client, operation, supply, at_once))
 
-            def by_rpc(service: str) -> Carry:
-                return lambda operation, ids, at_once: callers.carry_out(service, operation, ids, at_once)
+            def by_rpc(service: str) -> Callable[[], AbstractContextManager[Carry]]:
+                @contextmanager
+                def connect() -> Iterator[Carry]:  # anew in each turn: a broker ends connections that are silent
+                    with rpc_callers(stack.amqp_uri, AT_ONCE) as callers:
+                        yield lambda operation, supply, at_once: callers.carry_out(service, operation, supply, at_once)
 
-            systems = [
-                _System(_OURS, by_rpc("scheduler")),
-                _System(_SDK, bare),
-                _System(_PEER, by_rpc(_PEER)),
-                _System(_EMPTY, by_rpc("empty"), ("nothing",)),
-                _System(_OURS_APART, by_rpc("scheduler"), apart=True),
-                _System(_SDK_APART, bare, apart=True),
+                return connect
+
+            def make_ours(ids: list[str]) -> None:
+                runner.run(jobs.create_all(client, [jobs.alignment(each) for each in ids]))
+
+            def make_peers(ids: list[str]) -> None:
+                with by_rpc(PEER)() as carry:
+                    carry("add", Supply(ids), AT_ONCE)
+
+            def temporal_apart() -> AbstractContextManager[None]:
+                return apart(stack.pids["temporal"])
+
+            services = ours.processes(stack)
+            to_temporal = services - family(stack.pids["rpc"])
+            by_ours = by_rpc("scheduler")
+            subjects: list[tuple[_Subject, set[int]]] = [
+                (_Subject(OURS, OPERATIONS, by_ours, make_ours), services),
+                (_Subject(SDK, (*OPERATIONS[:2], bare.CONVERTED, *OPERATIONS[2:]), by_sdk, make_ours), to_temporal),
+                (_Subject(PEER, OPERATIONS, by_rpc(PEER), make_peers), {the_peer.pid}),
+                (_Subject(EMPTY, ("nothing",), by_rpc("empty"), lambda _: None), {empty.pid}),
+                (_Subject(OURS_APART, OPERATIONS_APART, by_ours, make_ours, temporal_apart), services),
+                (_Subject(SDK_APART, OPERATIONS_APART, by_sdk, make_ours, temporal_apart), to_temporal),
             ]
-            pids = {**stack.pids, "empty service": empty.pid, "peer": the_peer.pid, _HERE: os.getpid()}
-            for system in systems:  # the first calls of a process are slow
-                for operation in system.operations:
-                    system.carry(operation, ["warm-up"], 1)
-            measured = Measured()
-            for number in plan.each_round():
-                for at_once, count in sizes.items():
-                    for system in rotated(systems, number):
-                        if not system.apart:
-                            measured.cells += _cells(system, at_once, count, number, pids)
-                        elif at_once == _middle(sizes):
-                            with apart(stack.pids["temporal"]):
-                                measured.cells += _cells(system, at_once, count, number, pids)
-                measured.singles += one_call.measure(plan, number, callers, client, runner)
-            return measured
+            pids = {**stack.pids, "empty service": empty.pid, "peer": the_peer.pid, HERE: os.getpid()}
+            cells = _Cells(_least(plan), pids)
+            systems: list[System[Cell | one_call.Median]] = [
+                System(subject.name, cells.of(subject), processes=always(of)) for subject, of in subjects
+            ]
+
+            def single_calls(number: int) -> Iterator[one_call.Median]:
+                with rpc_callers(stack.amqp_uri, 1) as callers:
+                    yield from one_call.measure(plan, number, callers, client, runner)
+
+            systems.append(System(_ONE_CALL, single_calls, processes=always(services | {empty.pid})))
+            found = list(in_turns(plan, systems))
+            return Measured(
+                cores=len(os.sched_getaffinity(0)),
+                callers=AT_ONCE,
+                cells=[each for each in found if isinstance(each, Cell)],
+                latencies=cells.latencies(OURS),
+                singles=[each for each in found if isinstance(each, one_call.Median)],
+            )
 
 
-def _cells(system: _System, at_once: int, count: int, number: int, pids: dict[str, int]) -> Iterator[Cell]:
-    ids = [f"{system.name[:3]}-{uuid.uuid4().hex}" for _ in range(count)]
-    for operation in system.operations:
-        jobs = ids * _GETS if operation == "get" else ids
-        before = cpu_seconds(pids)
-        timing = system.carry(operation, jobs, at_once)
-        used = used_since(before, pids)
-        yield Cell(
-            system=system.name,
+def _least(plan: Plan) -> Least:
+    """Return what a round has to measure of a cell."""
+    return Least(0.2, 6) if plan.tiny else Least(AT_LEAST.seconds, ceil(AT_LEAST.operations / plan.rounds))
+
+
+class _Cells:
+    """Measures cells, and keeps their latencies until all rounds are over."""
+
+    def __init__(self, least: Least, pids: dict[str, int]) -> None:
+        self._least = least
+        self._pids = pids
+        self._taken: dict[tuple[str, str], list[float]] = {}
+
+    def of(self, subject: _Subject) -> Callable[[int], Iterator[Cell]]:
+        """Return what measures a system in a round."""
+
+        def measure(number: int) -> Iterator[Cell]:
+            with subject.connect() as carry, subject.surroundings():
+                self._warm_up(subject, carry)
+                ids: list[str] = []
+                for operation in subject.operations:
+                    yield self._cell(subject, carry, operation, ids, number)
+                if ids:  # as many jobs are there for the next system
+                    carry("remove", Supply(ids), AT_ONCE)
+
+        return measure
+
+    def _warm_up(self, subject: _Subject, carry: Carry) -> None:
+        """Carry each operation out once: the first calls of a connection, or after a pause, are slow."""
+        warm_up = _new_id()
+        for operation in subject.operations:
+            carry(operation, Supply([warm_up]), 1)
+
+    def _cell(self, subject: _Subject, carry: Carry, operation: str, ids: list[str], number: int) -> Cell:
+        timing, used = Timing(), dict.fromkeys(self._pids, 0.0)
+        while not self._least.is_reached(timing.seconds, timing.operations):
+            rest = self._least.after(timing)
+            if not ids and operation == "remove":  # faster than what made them
+                ids += [_new_id() for _ in range(_needed(timing, rest))]
+                subject.prepare(ids)
+            supply = Supply(_source(operation, ids), rest)
+            before = cpu_seconds(self._pids)
+            timing += carry(operation, supply, AT_ONCE)
+            for name, seconds in used_since(before, self._pids).items():
+                used[name] += seconds
+            if operation == "add":
+                ids += supply.taken
+            if operation == "remove":
+                del ids[: len(supply.taken)]
+        self._taken.setdefault((subject.name, operation), []).extend(timing.latencies)
+        return Cell(
+            system=subject.name,
             operation=operation,
-            callers=at_once,
             round=number,
-            per_second=round(timing.per_second, 1),
-            p50=round(timing.milliseconds(0.5), 2),
-            p95=round(timing.milliseconds(0.95), 2),
-            p99=round(timing.milliseconds(0.99), 2),
-            cpu_ms={name: round(seconds * 1000 / len(jobs), 2) for name, seconds in used.items()},
+            seconds=round(timing.seconds, 3),
+            operations=timing.operations,
+            cpu_ms={name: round(seconds * 1000 / timing.operations, 3) for name, seconds in used.items()},
         )
 
+    def latencies(self, system: str) -> list[Latencies]:
+        """Return the percentiles of each operation, of all rounds together."""
+        return [
+            Latencies(
+                operation=operation,
+                samples=len(taken),
+                **{f"p{share}": _milliseconds(taken, share / 100) for share in (50, 95, 99)},
+            )
+            for (name, operation), taken in self._taken.items()
+            if name == system
+        ]
 
-def _middle(sizes: Collection[int]) -> int:
-    return sorted(sizes)[min(1, len(sizes) - 1)]
+
+def _source(operation: str, ids: list[str]) -> Iterable[str]:
+    """Return the jobs of an operation: new ones, those that are left, or the same ones again and again."""
+    if operation in ("add", "nothing"):
+        return (_new_id() for _ in count())
+    return list(ids) if operation == "remove" else cycle(list(ids))
+
+
+def _needed(timing: Timing, rest: Least) -> int:
+    """Estimate how many operations are still needed, by the pace up to now, and a tenth more."""
+    pace = timing.operations / timing.seconds if timing.seconds else 0.0
+    return AT_ONCE + ceil(1.1 * max(rest.operations, rest.seconds * pace))
+
+
+def _new_id() -> str:
+    return f"call-{uuid.uuid4().hex}"
+
+
+def _milliseconds(taken: Collection[float], share: float) -> float | None:
+    seconds = figures.percentile_or_none(list(taken), share)
+    return None if seconds is None else round(seconds * 1000, 2)
 
 
 def tables(measured: Measured) -> list[Table]:
-    """Throughput and latency for each number of callers, and the time that RPC adds to one call."""
-    sizes = measured.sizes()
-    return [
-        *(_throughput(measured, callers) for callers in sizes),
-        _apart(measured, _middle(sizes)),
-        one_call.added(measured.singles),
-        _cpu(measured, _middle(sizes)),
-    ]
-
-
-def _throughput(measured: Measured, callers: int) -> Table:
-    rows = []
-    nothing = measured.rounds(_EMPTY, "nothing", callers, lambda cell: cell.per_second)
-    for operation in OPERATIONS:
-        mine, sdk, peer = (
-            measured.rounds(system, operation, callers, lambda cell: cell.per_second) for system in (_OURS, _SDK, _PEER)
-        )
-        against = [figures.ratio(mine, other) for other in (sdk, _with_empty_calls(sdk, nothing, operation), peer)]
-        to_sdk, to_both, to_peer = (each.text(2) if each else "" for each in against)
-        rates = [Spread.of(each.values()).text(0) for each in (mine, sdk, peer)]
-        latency = [
-            f"{Spread.of([getattr(cell, share) for cell in measured.of(_OURS, operation, callers)]).median:.0f}"
-            for share in ("p50", "p95", "p99")
-        ]
-        rows.append([operation, *rates[:2], to_sdk, to_both, rates[2], to_peer, " / ".join(latency)])
-    rows.append(["empty method", Spread.of(nothing.values()).text(0), "", "", "", "", "", ""])
-    who = "1 caller" if callers == 1 else f"{callers} callers"
-    return Table(
-        name=f"calls-{callers}",
-        title=f"Operations per second, {who}",
-        columns=[
-            "",
-            "ours",
-            "bare SDK",
-            "ours / SDK",
-            "ours / (SDK + empty)",
-            "peer",
-            "ours / peer",
-            "ours p50 / p95 / p99 (ms)",
-        ],
-        rows=rows,
-    )
-
-
-def _with_empty_calls(sdk: dict[int, float], nothing: dict[int, float], operation: str) -> dict[int, float]:
-    """Return the SDK's rates less the cost of as many calls of an empty method."""
-    calls = len(operation.split("+"))
-    return {number: 1 / (1 / sdk[number] + calls / nothing[number]) for number in sdk.keys() & nothing.keys()}
-
-
-def _apart(measured: Measured, callers: int) -> Table:
-    rows = []
-    for operation in OPERATIONS:
-        rates = [
-            measured.rounds(system, operation, callers, lambda cell: cell.per_second)
-            for system in (_OURS_APART, _SDK_APART)
-        ]
-        against = figures.ratio(*rates)
-        rows.append(
-            [
-                operation,
-                *(Spread.of(rate.values()).text(0) for rate in rates),
-                against.text(2) if against else "",
-            ]
-        )
-    return Table(
-        name="calls-apart",
-        title=f"Operations per second, {callers} callers, Temporal on a core of its own",
-        columns=["", "ours", "bare SDK", "ours / SDK"],
-        rows=rows,
-    )
-
-
-def _cpu(measured: Measured, callers: int) -> Table:
-    def used(system: str, operation: str, *parts: str) -> list[float]:
-        cells = measured.of(system, operation, callers)
-        return [Spread.of([cell.cpu_ms[part] for cell in cells]).median for part in parts]
-
-    rows = []
-    for operation in OPERATIONS:
-        around = used(_OURS, operation, "temporal", "rabbitmq", _HERE)
-        [service] = used(_OURS, operation, "rpc")
-        bare = used(_SDK, operation, "temporal", _HERE)
-        shown = [*around, service, sum(around) + service, *bare, sum(bare), sum(bare) / _GOAL - sum(around)]
-        rows.append([operation, *(f"{value:.1f}" for value in shown)])
-    return Table(
-        name="calls-cpu",
-        title=f"CPU time per operation in ms, {callers} callers",
-        columns=[
-            "",
-            "ours: Temporal",
-            "RabbitMQ",
-            "callers",
-            "RPC service",
-            "all",
-            "bare SDK: Temporal",
-            "SDK",
-            "all",
-            f"left for a service at {_GOAL}",
-        ],
-        rows=rows,
-    )
+    """Throughput and latency, the time that RPC adds to one call, and CPU time."""
+    return calls_tables.tables(measured)
 
 
 def draw(measured: Measured) -> dict[str, Any]:
-    """Draw throughput at the middle number of callers."""
-    callers = _middle(measured.sizes())
-    series: dict[str, list[float | None]] = {
-        system: [
-            Spread.of(measured.rounds(system, operation, callers, lambda cell: cell.per_second).values()).median
-            for operation in OPERATIONS
-        ]
-        for system in (_OURS, _SDK, _PEER)
-    }
-    return {"calls": charts.bars(f"Operations per second, {callers} callers", "per second", list(OPERATIONS), series)}
+    """Draw throughput."""
+    return calls_tables.draw(measured)

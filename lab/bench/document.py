@@ -1,13 +1,20 @@
-"""Puts the tables of lab/bench/results/ into docs/performance.md."""
+"""Puts the tables of lab/bench/results/ into the pages that have a place for them."""
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
-from lab.bench.results import Table, tables
+from lab.bench import goals
+from lab.bench.results import FOLDER, Table, tables
 from lab.parts.places import ROOT
 
-PAGE = ROOT / "docs/performance.md"
+PAGES = (ROOT / "docs/performance.md", ROOT / "README.md")
 _PLACE = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def all_tables(folder: Path = FOLDER) -> list[Table]:
+    """Return the tables of all results, and those that they make together."""
+    return [*tables(folder), *goals.tables(folder)]
 
 
 def with_tables(page: str, measured: Iterable[Table]) -> str:
@@ -21,6 +28,13 @@ def with_tables(page: str, measured: Iterable[Table]) -> str:
     return _PLACE.sub(fill, page)
 
 
+def places(page: str) -> list[str]:
+    """Return the names of the tables that a page has a place for."""
+    return [place[2] for place in _PLACE.finditer(page)]
+
+
 def document() -> None:
-    """Bring the page up to date."""
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), tables()), encoding="utf-8")
+    """Bring the pages up to date."""
+    measured = all_tables()
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text(encoding="utf-8"), measured), encoding="utf-8")

@@ -4,27 +4,54 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import BaseModel
 from temporalio.client import Client
+from temporalio.service import RPCError
 
-from lab.bench import jobs
+from lab.bench import jobs, ours
 from lab.bench.peer.scheduler import seed
 from lab.bench.processes import Child
-from lab.bench.target import Target, target
+from lab.bench.target import Target
+from lab.parts.waiting import eventually
 
+OURS = "ours"
+THREADS = (10, 100)
+"""Of the peer: what APScheduler has by itself, and as many as one worker of ours makes backups at once by itself."""
 _PATIENCE = 240
 _PATIENCE_EACH = 0.1
 """Seconds that a burst may take, and those for each of its jobs."""
 _STANDSTILL = 75
 """Seconds without an answer after which missing backups are lost: twice the time to notice a lost attempt."""
+_FIRST = 60
+"""Jobs that tell how fast they are made."""
 _POINTS = 40
 _SEEDING = 0.008
 """Seconds that a peer's job takes to be made, at most."""
+
+
+def peer_with(threads: int) -> str:
+    """Return the name of the peer with so many threads, as the tables have it."""
+    return f"peer, {threads} threads"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Jobs that are due at one moment."""
+
+    name: str
+    ids: list[str]
+    due: datetime
+
+    @classmethod
+    def of(cls, count: int, due: datetime) -> "Batch":
+        """Give jobs their ids."""
+        name = f"burst-{uuid.uuid4().hex}"
+        return cls(name, [f"{name}-{number:05}" for number in range(count)], due)
 
 
 class Outcome(BaseModel):
@@ -35,36 +62,39 @@ class Outcome(BaseModel):
     round: int
     last_done: float
     lost: int
+    """Jobs without a backup."""
     repeated: int
-    """Backups made again for a run that had one."""
+    """Backups made again for a job that had one."""
+    started_twice: int | None
+    """Runs of ours above one for each job, by Temporal's own list; the peer keeps no record of its runs."""
     curve: list[float]
     """Seconds until each fortieth part of the jobs was done."""
     cpu: dict[str, float] = {}
     """CPU seconds of each process from the due moment on."""
 
     @classmethod
-    def read(cls, system: str, number: int, ids: list[str], due: datetime, seen: dict[str, list[float]]) -> "Outcome":
-        """Sum up these jobs' backups at the target."""
-        firsts = sorted(min(seen[each]) - due.timestamp() for each in ids if each in seen)
-        total = sum(len(seen.get(each, [])) for each in ids)
+    def read(
+        cls, system: str, number: int, batch: Batch, seen: dict[str, list[float]], runs: int | None = None
+    ) -> "Outcome":
+        """Sum up what the target has seen of these jobs, and how many runs Temporal has of them."""
+        firsts = sorted(min(seen[each]) - batch.due.timestamp() for each in batch.ids if seen.get(each))
+        total = sum(len(seen.get(each, [])) for each in batch.ids)
         places = {max(0, len(firsts) * part // _POINTS - 1) for part in range(1, _POINTS + 1)} if firsts else set()
         return cls(
             system=system,
-            jobs=len(ids),
+            jobs=len(batch.ids),
             round=number,
             last_done=round(firsts[-1], 2) if firsts else 0.0,
-            lost=len(ids) - len(firsts),
+            lost=len(batch.ids) - len(firsts),
             repeated=total - len(firsts),
+            started_twice=None if runs is None else max(0, runs - len(batch.ids)),
             curve=[round(firsts[place], 2) for place in sorted(places)],
         )
 
-
-@dataclass
-class Burst:
-    """Jobs that are made, and the moment at which they are due."""
-
-    ids: list[str]
-    due: datetime
+    def points(self) -> list[tuple[float, float]]:
+        """Return the curve: seconds, and the backups done by then."""
+        done = self.jobs - self.lost
+        return [(0.0, 0.0), *((at, done * part / len(self.curve)) for part, at in enumerate(self.curve, 1))]
 
 
 @dataclass
@@ -73,49 +103,68 @@ class OurBursts:
 
     client: Client
     runner: asyncio.Runner
-    per_second: float = 65.0
+    per_second: float = 0.0
+    """Jobs that are surely made in a second; none is known before the first ones."""
 
-    def make(self, count: int, spare: float = 3.0) -> Burst:
+    def make(self, count: int, spare: float = 3.0) -> Batch:
         """Make jobs that are due soon after the last one is made."""
+        if not self.per_second:  # jobs that come due while others are being made would hold those up
+            tomorrow = datetime.now(UTC) + timedelta(days=1)
+            eventually(lambda: self._is_made(Batch.of(1, tomorrow)))
+            self._make(Batch.of(min(count, _FIRST), tomorrow))
         while True:
-            ids = [f"burst-{uuid.uuid4().hex}" for _ in range(count)]
-            due = jobs.moment_in(count / self.per_second + spare)
-            began = time.monotonic()
-            self.runner.run(jobs.create_all(self.client, [jobs.alignment(each, due) for each in ids]))
-            took = time.monotonic() - began
-            self.per_second = min(count / took * 0.75, 100.0)
-            if datetime.now(UTC) < due:
-                return Burst(ids, due)
+            batch = Batch.of(count, jobs.moment_in(count / self.per_second + spare))
+            self._make(batch)
+            if datetime.now(UTC) < batch.due:
+                return batch
+
+    def _is_made(self, batch: Batch) -> bool:
+        """Make jobs; False if a server that has just started is not up to it yet."""
+        with suppress(RPCError):
+            self._make(batch)
+            return True
+        return False
+
+    def _make(self, batch: Batch) -> None:
+        began = time.monotonic()
+        self.runner.run(jobs.create_all(self.client, [jobs.alignment(each, batch.due) for each in batch.ids]))
+        self.per_second = min(len(batch.ids) / (time.monotonic() - began) * 0.75, 100.0)
+
+    def outcome(self, number: int, batch: Batch, goal: Target) -> Outcome:
+        """Wait until no run is open, and sum up."""
+        self.runner.run(ours.all_closed(self.client))
+        runs = self.runner.run(ours.runs_of(self.client, batch.name, len(batch.ids)))
+        return Outcome.read(OURS, number, batch, goal.seen(batch.name), runs)
 
 
 def wait_until_done(
     goal: Target,
-    ids: list[str],
+    batch: Batch,
     meanwhile: Callable[[int], None] = lambda _: None,
     standstill: float = _STANDSTILL,
 ) -> None:
     """Wait until every job is backed up, or nothing has happened for `standstill` seconds."""
-    wanted = set(ids)
+    wanted = set(batch.ids)
     deadline = time.monotonic() + _PATIENCE + _PATIENCE_EACH * len(wanted)
-    last, count = time.monotonic(), goal.count()
+    last, count = time.monotonic(), goal.count(batch.name)
     while time.monotonic() < deadline and time.monotonic() - last < standstill:
-        now = goal.count()
+        now = goal.count(batch.name)
         if now != count:
             last, count = time.monotonic(), now
         meanwhile(now)
-        if now >= len(wanted) and wanted <= goal.seen().keys():
+        if now >= len(wanted) and wanted <= goal.seen(batch.name).keys():
             return
         time.sleep(0.1)
 
 
 @dataclass
 class PeerRun:
-    """One peer with jobs of its own in a database of its own, and a target of its own."""
+    """A peer with a database of its own, in which the jobs of a batch are."""
 
     name: str
+    threads: int
     database: Path
-    ids: list[str]
-    due: datetime
+    batch: Batch
     goal: Target
     amqp_uri: str
     process: Child | None = None
@@ -126,7 +175,7 @@ class PeerRun:
         """Start the peer, without waiting until it is ready."""
         self.started_at = time.time()
         environ = {"AMQP_URI": self.amqp_uri, "PEER_BACKUP_URL": self.goal.url}
-        self.process = Child("lab.bench.peer", str(self.database), self.name, environ=environ)
+        self.process = Child("lab.bench.peer", str(self.database), self.name, str(self.threads), environ=environ)
 
     def kill_and_start_again(self) -> None:
         """End it as a power cut does (kill -9), and start it at once."""
@@ -137,52 +186,36 @@ class PeerRun:
 
     def outcome(self, number: int) -> Outcome:
         """Sum up."""
-        return Outcome.read("peer", number, self.ids, self.due, self.goal.seen())
+        return Outcome.read(peer_with(self.threads), number, self.batch, self.goal.seen(self.batch.name))
 
 
 @contextmanager
-def peers(
-    folder: Path, amqp_uri: str, count: int, many: int, delay: float, lead: float | None
-) -> Iterator[list[PeerRun]]:
-    """Run so many peers side by side, each with `count` jobs due at one moment.
+def peer(
+    folder: Path, amqp_uri: str, goal: Target, count: int, threads: int, *, is_up: bool = True
+) -> Iterator[PeerRun]:
+    """Run the peer with `count` jobs due at one moment.
 
-    The moment is about `lead` seconds ahead, later where the peers are not ready by then; without `lead` it passes
-    before they start. Each peer uses a twentieth of a core in a burst, so they do not disturb each other. One after
-    the other they would take too long.
+    It `is_up` when the moment comes, which is some seconds after the jobs are made; else it starts only afterwards.
     """
+    spare = 3.0
     while True:
-        with ExitStack() as stack:
-            runs = _seeded(stack, folder, amqp_uri, count, many, delay, lead or 2)
-            if lead is None:
-                jobs.sleep_until(runs[0].due)
+        batch = Batch.of(count, jobs.moment_in(spare + count * _SEEDING))
+        database = folder / f"{batch.name}.db"
+        seed(database, [jobs.arguments(each, duration=0) for each in batch.ids], batch.due)
+        run = PeerRun(f"peer-{batch.name}", threads, database, batch, goal, amqp_uri)
+        is_in_time = datetime.now(UTC) < batch.due
+        try:
+            if is_in_time and not is_up:
+                jobs.sleep_until(batch.due)
                 time.sleep(1)
-            stack.callback(_end, runs)
-            for run in runs:
+            if is_in_time:
                 run.start()
-            for run in runs:
                 if run.process:
                     run.process.first_line()
-            if lead is None or datetime.now(UTC) < runs[0].due:
-                yield runs
-                return
-            lead *= 2
-
-
-def _seeded(
-    stack: ExitStack, folder: Path, amqp_uri: str, count: int, many: int, delay: float, lead: float
-) -> list[PeerRun]:
-    ids = [f"burst-{uuid.uuid4().hex}" for _ in range(count)]
-    terms = [jobs.arguments(each, duration=0) for each in ids]
-    due = jobs.moment_in(lead + count * many * _SEEDING)
-    runs = []
-    for database in (folder / f"peer-{uuid.uuid4().hex}.db" for _ in range(many)):
-        seed(database, terms, due)
-        goal = stack.enter_context(target(delay))
-        runs.append(PeerRun(f"peer-{database.stem}", database, ids, due, goal, amqp_uri))
-    return runs
-
-
-def _end(runs: list[PeerRun]) -> None:
-    for run in runs:
-        if run.process:
-            run.process.end()
+                if not is_up or datetime.now(UTC) < batch.due:
+                    yield run
+                    return
+        finally:
+            if run.process:
+                run.process.end()
+        spare *= 2

@@ -1,69 +1,79 @@
-"""Growth: memory, add, get and the list of all jobs, with 10 to 10,000 jobs."""
+"""Growth: memory, add, get and the list of all jobs, with 100 to 10,000 jobs."""
 
 import asyncio
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from lab.bench import charts, jobs, ours
+from lab.bench import charts, figures, jobs, ours
 from lab.bench.callers import RpcCallers, rpc_callers
-from lab.bench.figures import Spread
+from lab.bench.due_at_once import THREADS
+from lab.bench.figures import Spread, percentile, spread_text
 from lab.bench.peer.scheduler import seed
-from lab.bench.plan import Plan, rotated
+from lab.bench.plan import Plan
 from lab.bench.processes import child, memory_mib
 from lab.bench.results import Table
+from lab.bench.supply import Supply
+from lab.bench.turns import System, always, in_turns
+from lab.parts.waiting import eventually
 
-LEVELS = (10, 100, 1_000, 10_000)
-_FEW = 100
+LEVELS = (100, 1_000, 10_000)
+FEW_JOBS = 100
 """Jobs of the installation that stays small: each level is compared with it, round by round."""
-_CALLS = 10
+MANY, FEW = "many", "few"
+_PARTS = ("rpc", "worker", "temporal")
+_CALLS = 50
+"""Calls of each kind that a latency is the median of."""
 _LIST_PATIENCE = 300
+_OURS, _PEER = "ours", "peer"
 
 
 class Sample(BaseModel):
-    """Latencies of one round, in milliseconds: with many jobs, and at the same time with few."""
+    """One round of an installation; latencies in milliseconds, the medians of a number of calls."""
 
     system: str
+    installation: str
+    """Many or few."""
     jobs: int
+    """Jobs of the installation that grows."""
     round: int
     add: float
     get: float
-    add_few: float
-    get_few: float
+    list_seconds: float | None
+    """Of the installation that grows; measured only if the list had all jobs."""
 
 
 class Size(BaseModel):
-    """Figures that are measured once at each level."""
+    """Memory, measured once for each number of jobs."""
 
     system: str
     jobs: int
-    list_seconds: float
-    listed: int
     memory_mib: dict[str, float]
 
 
 class Measured(BaseModel):
-    """All levels."""
+    """All levels, in the order in which they were measured."""
 
     samples: list[Sample] = []
     sizes: list[Size] = []
 
-    def median(self, system: str, level: int, field: str) -> float:
-        """Return the median of a latency over the rounds."""
-        found = [each for each in self.samples if (each.system, each.jobs) == (system, level)]
-        return Spread.of(getattr(each, field) for each in found).median
+    def rounds(self, system: str, installation: str, level: int, field: str) -> dict[int, float]:
+        """Return a figure of each round."""
+        wanted = (system, installation, level)
+        found = [each for each in self.samples if (each.system, each.installation, each.jobs) == wanted]
+        return figures.by_round(found, lambda each: each.round, lambda each: getattr(each, field))
 
-    def against_few(self, system: str, level: int, field: str) -> Spread:
-        """Return a latency with many jobs divided by the one with few."""
-        found = [each for each in self.samples if (each.system, each.jobs) == (system, level)]
-        return Spread.of(getattr(each, field) / getattr(each, f"{field}_few") for each in found)
+    def against_few(self, system: str, level: int, field: str) -> dict[int, float]:
+        """Return a latency with many jobs divided by the one with few, by round."""
+        return figures.ratios(self.rounds(system, MANY, level, field), self.rounds(system, FEW, level, field))
 
     def levels(self) -> list[int]:
         """Return the levels that were measured."""
@@ -72,64 +82,81 @@ class Measured(BaseModel):
 
 @dataclass(frozen=True)
 class _Installation:
-    callers: RpcCallers
+    system: str
+    name: str
+    """Many or few."""
+    amqp_uri: str
     service: str
+    processes: Callable[[], Collection[int]]
 
-    def latencies(self) -> tuple[float, float]:
-        """Return the medians of add and get in milliseconds; leaves as many jobs as there were."""
+    def sample(self, level: int, number: int) -> Iterator[Sample]:
+        """Measure it; leaves as many jobs as there were."""
         ids = [f"growth-{uuid.uuid4().hex}" for _ in range(_CALLS)]
-        add, get, _ = (
-            self.callers.carry_out(self.service, operation, ids, 1) for operation in ("add", "get", "remove")
-        )
-        return add.milliseconds(0.5), get.milliseconds(0.5)
+        with rpc_callers(self.amqp_uri, 1, _LIST_PATIENCE) as callers:
+
+            def median_of(operation: str, of: list[str]) -> float:
+                return round(percentile(callers.carry_out(self.service, operation, Supply(of), 1).latencies, 0.5), 5)
+
+            for operation in ("add", "get", "remove"):  # the first calls of a connection, or after a pause, are slow
+                callers.call(self.service, operation, "warm-up")
+            add, get, _ = (median_of(operation, ids) for operation in ("add", "get", "remove"))
+            yield Sample(
+                system=self.system,
+                installation=self.name,
+                jobs=level,
+                round=number,
+                add=add * 1000,
+                get=get * 1000,
+                list_seconds=list_all(callers, self.service, level) if self.name == MANY else None,
+            )
+
+
+def list_all(callers: RpcCallers, service: str, expected: int, patience: float = 60) -> float:
+    """Return the seconds that a list of all jobs takes; only one that has them all counts.
+
+    The index that it is made from lags, so it is asked for again; raises AssertionError after `patience` seconds.
+    """
+
+    def complete() -> float | None:
+        seconds, listed = callers.get_jobs(service)
+        return seconds if listed == expected else None
+
+    return round(eventually(complete, patience), 3)
 
 
 def measure(plan: Plan) -> Measured:
-    """Let an installation grow beside one that stays small, ours and the peer's."""
+    """Let an installation grow beside one that stays small, ours and the peer's, in turns."""
     levels = plan.up_to_most_jobs((5, 10) if plan.tiny else LEVELS)
+    few_jobs = plan.size(FEW_JOBS, 5)
     measured = Measured()
-    with tempfile.TemporaryDirectory(prefix="bench-growth-") as folder, asyncio.Runner() as runner:
-        _measure_ours(plan, Path(folder), runner, levels, measured)
-        _measure_peer(plan, Path(folder), levels, measured)
-    return measured
-
-
-def _measure_ours(plan: Plan, folder: Path, runner: asyncio.Runner, levels: list[int], measured: Measured) -> None:
     with (
-        ours.ours(folder / "few") as few,
-        ours.ours(folder / "many") as many,
-        rpc_callers(few.amqp_uri, 1) as few_callers,
-        rpc_callers(many.amqp_uri, 1, _LIST_PATIENCE) as many_callers,
+        tempfile.TemporaryDirectory(prefix="bench-growth-") as name,
+        asyncio.Runner() as runner,
+        ours.ours(Path(name) / "few") as few,
+        ours.ours(Path(name) / "many") as many,
+        _peer(Path(name), few.amqp_uri, "peer-few", few_jobs) as peer_few,
     ):
-        small, growing = _Installation(few_callers, "scheduler"), _Installation(many_callers, "scheduler")
-        small.latencies()  # the first calls of a process are slow
         alignments = [jobs.alignment(f"job-{number:05}") for number in range(max(levels))]
-        runner.run(jobs.create_all(runner.run(ours.connected(few)), alignments[: plan.size(_FEW, 5)]))
+        runner.run(jobs.create_all(runner.run(ours.connected(few)), alignments[:few_jobs]))
         client, made = runner.run(ours.connected(many)), 0
-        pids = {name: many.pids[name] for name in ("temporal", "rpc", "worker")}
         for level in levels:
             runner.run(jobs.create_all(client, alignments[made:level]))
             made = level
-            _sample(plan, "ours", level, growing, small, measured)
-            seconds, listed = many_callers.get_jobs("scheduler")
-            measured.sizes.append(_size("ours", level, seconds, listed, pids))
-
-
-def _measure_peer(plan: Plan, folder: Path, levels: list[int], measured: Measured) -> None:
-    with (
-        ours.ours(folder / "broker") as stack,
-        rpc_callers(stack.amqp_uri, 1, _LIST_PATIENCE) as callers,
-        _peer(folder, stack.amqp_uri, "peer-few", plan.size(_FEW, 5)),
-    ):
-        for level in levels:
-            name = f"peer-{level}"
-            with _peer(folder, stack.amqp_uri, name, level) as pid:
-                small, growing = _Installation(callers, "peer-few"), _Installation(callers, name)
-                for each in (small, growing):
-                    each.latencies()
-                _sample(plan, "peer", level, growing, small, measured)
-                seconds, listed = callers.get_jobs(name)
-                measured.sizes.append(_size("peer", level, seconds, listed, {"peer": pid}))
+            with _peer(Path(name), few.amqp_uri, f"peer-{level}", level) as peer_many:
+                installations = [
+                    _Installation(_OURS, MANY, many.amqp_uri, "scheduler", lambda: ours.processes(many)),
+                    _Installation(_OURS, FEW, few.amqp_uri, "scheduler", lambda: ours.processes(few)),
+                    _Installation(_PEER, MANY, few.amqp_uri, f"peer-{level}", always({peer_many})),
+                    _Installation(_PEER, FEW, few.amqp_uri, "peer-few", always({peer_few})),
+                ]
+                systems = [
+                    System(f"{each.system}, {each.name}", partial(each.sample, level), each.processes)
+                    for each in installations
+                ]
+                measured.samples += in_turns(plan, systems)
+                for system, pids in ((_OURS, {name: many.pids[name] for name in _PARTS}), (_PEER, {"peer": peer_many})):
+                    measured.sizes.append(Size(system=system, jobs=level, memory_mib=memory_mib(pids)))
+    return measured
 
 
 @contextmanager
@@ -137,31 +164,9 @@ def _peer(folder: Path, amqp_uri: str, name: str, count: int) -> Iterator[int]:
     database = folder / f"{name}.db"
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     seed(database, [jobs.arguments(f"job-{number:05}") for number in range(count)], tomorrow)
-    with child("lab.bench.peer", str(database), name, environ={"AMQP_URI": amqp_uri, "PEER_BACKUP_URL": ""}) as process:
+    environ = {"AMQP_URI": amqp_uri, "PEER_BACKUP_URL": ""}
+    with child("lab.bench.peer", str(database), name, str(min(THREADS)), environ=environ) as process:
         yield process.pid
-
-
-def _sample(
-    plan: Plan, system: str, level: int, growing: _Installation, small: _Installation, measured: Measured
-) -> None:
-    for number in plan.each_round():
-        found = {each: each.latencies() for each in rotated([growing, small], number)}
-        (add, get), (add_few, get_few) = found[growing], found[small]
-        measured.samples.append(
-            Sample(
-                system=system,
-                jobs=level,
-                round=number,
-                add=round(add, 2),
-                get=round(get, 2),
-                add_few=round(add_few, 2),
-                get_few=round(get_few, 2),
-            )
-        )
-
-
-def _size(system: str, level: int, seconds: float, listed: int, pids: dict[str, int]) -> Size:
-    return Size(system=system, jobs=level, list_seconds=round(seconds, 3), listed=listed, memory_mib=memory_mib(pids))
 
 
 def tables(measured: Measured) -> list[Table]:
@@ -169,20 +174,20 @@ def tables(measured: Measured) -> list[Table]:
     latencies, sizes = [], []
     for level in measured.levels():
         cells = []
-        for system in ("ours", "peer"):
+        for system in (_OURS, _PEER):
             for field in ("add", "get"):
-                against = measured.against_few(system, level, field)
-                cells.append(f"{measured.median(system, level, field):.1f} · {against.text(2)}")
+                latency = Spread.of(measured.rounds(system, MANY, level, field).values()).median
+                against = spread_text(measured.against_few(system, level, field).values(), 2)
+                cells.append(f"{latency:.1f} · {against}")
         latencies.append([f"{level:,}", *cells])
-        at_level = {size.system: size for size in measured.sizes if size.jobs == level}
-        mine, other = at_level["ours"], at_level["peer"]
-        memory = [f"{mine.memory_mib[name]:.0f}" for name in ("rpc", "worker", "temporal")]
-        listed = [f"{size.list_seconds:.2f}" for size in (mine, other)]
-        sizes.append([f"{level:,}", *listed, *memory, f"{other.memory_mib['peer']:.0f}"])
+        listed = [measured.rounds(system, MANY, level, "list_seconds").values() for system in (_OURS, _PEER)]
+        memory = {name: mib for size in measured.sizes if size.jobs == level for name, mib in size.memory_mib.items()}
+        mib = [f"{memory[name]:,.0f}" for name in (*_PARTS, "peer")]
+        sizes.append([f"{level:,}", *(spread_text(seconds, 2) for seconds in listed), *mib])
     return [
         Table(
             name="growth",
-            title=f"Latency in ms with one caller · divided by the latency with {_FEW} jobs at the same time",
+            title=f"Latency in ms with one caller · divided by the latency with {FEW_JOBS} jobs in the same round",
             columns=["jobs", "add, ours", "get, ours", "add, peer", "get, peer"],
             rows=latencies,
         ),
@@ -201,10 +206,14 @@ def draw(measured: Measured) -> dict[str, Any]:
     labels = [f"{level:,}" for level in levels]
     times: dict[str, list[float | None]] = {}
     memory: dict[str, list[float | None]] = {}
-    for system in ("ours", "peer"):
+    for system in (_OURS, _PEER):
+
+        def medians(field: str, system: str = system) -> list[float]:
+            return [Spread.of(measured.rounds(system, MANY, level, field).values()).median for level in levels]
+
+        times[f"list, {system}"] = [*medians("list_seconds")]
+        times[f"add one, {system}"] = [seconds / 1000 for seconds in medians("add")]
         sizes = {size.jobs: size for size in measured.sizes if size.system == system}
-        times[f"list, {system}"] = [sizes[level].list_seconds for level in levels]
-        times[f"add one, {system}"] = [measured.median(system, level, "add") / 1000 for level in levels]
         for name in sizes[levels[0]].memory_mib:
             memory[name] = [sizes[level].memory_mib[name] for level in levels]
     return {

@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from temporalio.api.workflowservice.v1 import DescribeScheduleRequest, DescribeScheduleResponse
 from temporalio.client import Client
 
 from backup_scheduler.jobs.names import schedule_id
@@ -31,24 +33,31 @@ def arguments(scheduler_id: str, *, start_time: str = "02:01", duration: int = 1
     }
 
 
-def alignment(scheduler_id: str, first_run: datetime | None = None) -> Alignment:
+def alignment(scheduler_id: str, first_run: datetime | None = None, *, start_time: str = "02:01") -> Alignment:
     """Return a job's alignment to its start_time, or to a moment of any second; RPC knows only minutes."""
     if first_run is None:
-        return Alignment.at(datetime.now(UTC), BackupJob.from_call((), arguments(scheduler_id)), "UTC")
+        job = BackupJob.from_call((), arguments(scheduler_id, start_time=start_time))
+        return Alignment.at(datetime.now(UTC), job, "UTC")
     given = arguments(scheduler_id, start_time=f"{first_run:%H:%M}", duration=0)
     return Alignment(BackupRequest.of(BackupJob.from_call((), given), "UTC", first_run.date()), first_run)
 
 
+async def describe(client: Client, scheduler_id: str) -> DescribeScheduleResponse:
+    """Ask for the schedule of a job; the answer is Temporal's own message."""
+    request = DescribeScheduleRequest(namespace=client.namespace, schedule_id=schedule_id(scheduler_id))
+    return await client.workflow_service.describe_schedule(request, retry=True)
+
+
 async def create(client: Client, where: Alignment) -> None:
     """Make the schedule of a job and describe it, as the RPC service does before it answers an add."""
-    request = where.request
-    handle = await client.create_schedule(
+    request, request_id = where.request, str(uuid.uuid4())
+    await client.create_schedule(
         schedule_id(request.scheduler_id),
-        schedule_for(where, Settings().task_queue),
-        memo=memo_for(request, ""),
+        schedule_for(where, Settings().task_queue, request_id),
+        memo=memo_for(request, request_id),
         search_attributes=search_attributes(request),
     )
-    await handle.describe()
+    await describe(client, request.scheduler_id)
 
 
 async def create_all(client: Client, alignments: list[Alignment]) -> None:

@@ -3,18 +3,19 @@
 import asyncio
 import uuid
 from collections.abc import Iterator, Sequence
-from statistics import median
 
 from pydantic import BaseModel
 from temporalio.client import Client
 
-from lab.bench.callers import CALLS, RpcCallers, call_bare
-from lab.bench.figures import Spread
+from lab.bench import bare
+from lab.bench.callers import CALLS, RpcCallers
+from lab.bench.figures import percentile, samples_for, spread_text
 from lab.bench.plan import Plan
 from lab.bench.results import Table
 
-TURNS = 25
+TURNS = 30
 """Number of times that each call is made in a round."""
+_HALF = 0.5
 
 
 class Median(BaseModel):
@@ -36,6 +37,11 @@ class Median(BaseModel):
         return self.ours - self.bare
 
     @property
+    def in_empty_calls(self) -> float:
+        """Time that RPC adds, divided by that of an empty call."""
+        return self.added / self.empty
+
+    @property
     def added_by_waiting(self) -> float:
         """Time that an empty call adds to its wait."""
         return self.waiting - self.bare
@@ -43,17 +49,18 @@ class Median(BaseModel):
 
 def measure(plan: Plan, number: int, callers: RpcCallers, client: Client, runner: asyncio.Runner) -> Iterator[Median]:
     """Make each call by RPC and by the SDK, each time after another call by RPC."""
-    ids = [(f"one-{uuid.uuid4().hex}", f"two-{uuid.uuid4().hex}") for _ in range(plan.size(TURNS, 2))]
+    ids = [(f"one-{uuid.uuid4().hex}", f"two-{uuid.uuid4().hex}") for _ in range(plan.size(TURNS, samples_for(_HALF)))]
     for call in CALLS:
         taken: dict[str, list[float]] = {"ours": [], "empty": [], "bare": [], "waiting": []}
         for one, two in ids:
             taken["empty"].append(callers.call("empty", "nothing", one))
             taken["ours"].append(callers.call("scheduler", call, one))
             taken["empty"].append(callers.call("empty", "nothing", two))
-            taken["bare"].append(runner.run(call_bare(client, call, two)))
+            taken["bare"].append(runner.run(bare.call(client, call, two)))
         for one, _ in ids:
-            taken["waiting"].append(callers.call("empty", "nothing", one, median(taken["bare"])))
-        yield Median(call=call, round=number, **{name: round(median(of) * 1000, 2) for name, of in taken.items()})
+            taken["waiting"].append(callers.call("empty", "nothing", one, percentile(taken["bare"], _HALF)))
+        in_ms = {name: round(percentile(of, _HALF) * 1000, 2) for name, of in taken.items()}
+        yield Median(call=call, round=number, **in_ms)
 
 
 def added(measured: Sequence[Median]) -> Table:
@@ -69,11 +76,11 @@ def added(measured: Sequence[Median]) -> Table:
             [each.added_by_waiting for each in rounds],
         )
         ratios = (
-            [each.added / each.empty for each in rounds],
+            [each.in_empty_calls for each in rounds],
             [each.added / each.added_by_waiting for each in rounds],
         )
         rows.append(
-            [call, *(Spread.of(values).text(1) for values in in_ms), *(Spread.of(values).text(2) for values in ratios)]
+            [call, *(spread_text(values, 1) for values in in_ms), *(spread_text(values, 2) for values in ratios)]
         )
     return Table(
         name="calls-added",

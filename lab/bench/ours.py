@@ -10,8 +10,10 @@ from temporalio.client import Client
 
 from backup_scheduler.temporal.client import connect
 from devstack.running import StackInfo, running_stack
+from lab.bench.processes import family
 
 _FOREIGN = ("SCHEDULER_", "AMQP_", "TEMPORAL_", "RABBITMQ_")
+_BROKER = "rabbitmq"
 
 
 @contextmanager
@@ -28,11 +30,17 @@ def ours(
         yield stack
 
 
+def processes(stack: StackInfo) -> set[int]:
+    """Return the processes of a stack but those of the broker, which the peer uses too."""
+    return family(stack.pid) - family(stack.pids[_BROKER])
+
+
 async def connected(stack: StackInfo) -> Client:
     """Return a client of the stack's Temporal, made as the RPC service makes its own."""
     os.environ["TEMPORAL_ADDRESS"] = stack.temporal_address
     os.environ["TEMPORAL_NAMESPACE"] = stack.temporal_namespace
     os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
+    os.environ["TOKIO_WORKER_THREADS"] = "1"  # as temporal-dev.yml says it to our services
     return await connect()
 
 
@@ -41,3 +49,16 @@ async def all_closed(client: Client, patience: float = 60) -> None:
     async with asyncio.timeout(patience):
         while (await client.count_workflows("WorkflowType='BackupWorkflow' AND ExecutionStatus='Running'")).count:
             await asyncio.sleep(1)
+
+
+async def runs_of(client: Client, prefix: str, expected: int, patience: float = 15) -> int:
+    """Count the runs of all jobs whose ids begin so.
+
+    The index of runs lags, so it is asked again for a while as long as it has fewer than are expected.
+    """
+    query = f"WorkflowType='BackupWorkflow' AND BackupSchedulerId STARTS_WITH '{prefix}'"
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    while (found := (await client.count_workflows(query)).count) < expected and loop.time() < deadline:
+        await asyncio.sleep(0.5)
+    return found

@@ -4,16 +4,13 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Plan:
     """The plan of one run of the benchmarks."""
 
-    rounds: int = 5
+    rounds: int = 3
     longest: float = math.inf
     """Seconds for all rounds; a round that would exceed them, at the pace of those before it, is left out."""
     tiny: bool = False
@@ -21,6 +18,11 @@ class Plan:
     most_jobs: int = 1_000
     """The largest number of jobs in the benchmarks of growth and of an outage."""
     began: float = field(default_factory=time.monotonic)
+
+    @property
+    def has_time(self) -> bool:
+        """Whether rounds may take however long they do."""
+        return math.isinf(self.longest)
 
     def each_round(self) -> Iterator[int]:
         """Count the rounds; ends early when the time is up."""
@@ -38,9 +40,3 @@ class Plan:
     def size(self, full: int, tiny: int) -> int:
         """Return how many of something to measure."""
         return tiny if self.tiny else full
-
-
-def rotated(items: list[T], number: int) -> list[T]:
-    """Return the items, starting with another one in each round, so that none is always first."""
-    start = number % len(items)
-    return items[start:] + items[:start]

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).parent.parent.parent
+from lab.parts.places import ROOT
+from lab.parts.waiting import eventually
+
 _MIB = 1024 * 1024
 
 
@@ -43,15 +44,20 @@ class Child:
     def kill(self) -> None:
         """End it as a power cut does (kill -9)."""
         self.process.kill()
-        self.process.wait()
+        self._wait()
 
     def end(self) -> None:
         """End it by SIGTERM, and after 10 s by kill -9."""
         self.process.terminate()
         try:
-            self.process.wait(timeout=10)
+            self._wait(timeout=10)
         except subprocess.TimeoutExpired:
             self.kill()
+
+    def _wait(self, timeout: float | None = None) -> None:
+        self.process.wait(timeout)
+        if self.process.stdout:
+            self.process.stdout.close()
 
 
 @contextmanager
@@ -63,6 +69,39 @@ def child(module: str, *arguments: str, environ: Mapping[str, str] | None = None
         yield started
     finally:
         started.end()
+
+
+def family(pid: int) -> set[int]:
+    """Return a process and all that it started, by their ids."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        return {each.pid for each in (process, *process.children(recursive=True))}
+    return set()
+
+
+@contextmanager
+def frozen(pids: Collection[int]) -> Iterator[None]:
+    """Stop these processes around the block (SIGSTOP): they use no CPU time and answer nobody."""
+    stopped: list[psutil.Process] = []
+    try:
+        for pid in pids:
+            with suppress(psutil.NoSuchProcess):
+                process = psutil.Process(pid)
+                process.suspend()
+                stopped.append(process)
+        eventually(lambda: all(map(_stands_still, stopped)))
+        yield
+    finally:
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
+def _stands_still(process: psutil.Process) -> bool:
+    try:
+        return process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 @contextmanager

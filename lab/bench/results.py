@@ -24,6 +24,8 @@ class Table(BaseModel):
     title: str
     columns: list[str]
     rows: list[list[str]]
+    is_words: bool = False
+    """Whether the cells are words rather than figures."""
 
     def print(self, console: Console) -> None:
         """Print it to the terminal."""
@@ -34,7 +36,8 @@ class Table(BaseModel):
 
     def markdown(self) -> str:
         """Write it as Markdown."""
-        lines = [self.columns, ["---"] + ["---:"] * (len(self.columns) - 1), *self.rows]
+        others = "---" if self.is_words else "---:"
+        lines = [self.columns, ["---", *[others] * (len(self.columns) - 1)], *self.rows]
         return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 

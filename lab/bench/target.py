@@ -15,7 +15,7 @@ from lab.parts.backup_service import backup_service
 
 
 class Target:
-    """The target as a benchmark sees it."""
+    """The target as a benchmark sees it. A batch of jobs has ids that begin with its name and a hyphen."""
 
     def __init__(self, child: Child) -> None:
         self._child = child
@@ -23,15 +23,15 @@ class Target:
         self.url = f"{self._address}/backup"
         self.pid = child.pid
 
-    def seen(self) -> dict[str, list[float]]:
-        """Return the moments (of the epoch) at which each job's backups were answered."""
-        with urllib.request.urlopen(f"{self._address}/seen", timeout=10) as answer:  # noqa: S310  # our own address
+    def seen(self, batch: str) -> dict[str, list[float]]:
+        """Return the moments (of the epoch) at which the backups of each job of a batch were answered."""
+        with urllib.request.urlopen(f"{self._address}/seen/{batch}", timeout=10) as answer:  # noqa: S310  # our own address
             read: dict[str, list[float]] = json.load(answer)
         return read
 
-    def count(self) -> int:
-        """Return how many backups were answered, repeated ones included."""
-        with urllib.request.urlopen(f"{self._address}/count", timeout=10) as answer:  # noqa: S310  # our own address
+    def count(self, batch: str) -> int:
+        """Return how many backups of a batch were answered, repeated ones included."""
+        with urllib.request.urlopen(f"{self._address}/count/{batch}", timeout=10) as answer:  # noqa: S310  # our own address
             return int(answer.read())
 
 
@@ -46,24 +46,24 @@ def target(seconds: float) -> Iterator[Target]:
 
 
 async def _serve(seconds: float) -> None:
-    answered: dict[str, list[float]] = {}
-    total = 0
+    answered: dict[str, dict[str, list[float]]] = {}
+    totals: dict[str, int] = {}
 
     async def back_up(request: web.Request) -> web.StreamResponse:
-        nonlocal total
         job = str((await request.post())["job"])
+        batch = job.rpartition("-")[0]
         await asyncio.sleep(seconds)
-        answered.setdefault(job, []).append(time.time())
-        total += 1
+        answered.setdefault(batch, {}).setdefault(job, []).append(time.time())
+        totals[batch] = totals.get(batch, 0) + 1
         return web.json_response({"accepted": True})
 
-    async def seen(_: web.Request) -> web.Response:
-        return web.json_response(answered)
+    async def seen(request: web.Request) -> web.Response:
+        return web.json_response(answered.get(request.match_info["batch"], {}))
 
-    async def count(_: web.Request) -> web.Response:
-        return web.Response(text=str(total))
+    async def count(request: web.Request) -> web.Response:
+        return web.Response(text=str(totals.get(request.match_info["batch"], 0)))
 
-    questions = [web.get("/seen", seen), web.get("/count", count)]
+    questions = [web.get("/seen/{batch}", seen), web.get("/count/{batch}", count)]
     async with backup_service(back_up, routes=questions, cancel_abandoned=False) as service:
         print(service.url, flush=True)  # noqa: T201  # tells the benchmark that it is ready
         await asyncio.Event().wait()

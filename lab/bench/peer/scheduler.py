@@ -1,4 +1,4 @@
-"""The peer's APScheduler: jobs in SQLite, ten threads."""
+"""The peer's APScheduler: jobs in SQLite, a pool of threads."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,14 +10,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from lab.bench.peer.backup import JOB_FUNCTION
 
-THREADS = 10
 
-
-def make_scheduler(database: Path) -> BackgroundScheduler:
-    """Return a scheduler that is not started yet."""
+def make_scheduler(database: Path, threads: int) -> BackgroundScheduler:
+    """Return a scheduler that is not started yet; it makes as many backups at once as it has threads."""
     return BackgroundScheduler(
         jobstores={"default": SQLAlchemyJobStore(url=f"sqlite:///{database}")},
-        executors={"default": ThreadPoolExecutor(THREADS)},
+        executors={"default": ThreadPoolExecutor(threads)},
         timezone=UTC,
     )
 
@@ -38,8 +36,11 @@ def terms(job: dict[str, Any], first_run: datetime) -> dict[str, Any]:
 
 
 def seed(database: Path, jobs: list[dict[str, Any]], due: datetime) -> None:
-    """Put jobs into a database that no scheduler uses yet; all are due at the same moment."""
-    scheduler = make_scheduler(database)
+    """Put jobs into a database that no scheduler uses yet; all are due at the same moment.
+
+    That moment has to lie ahead also afterwards: a scheduler that shuts down gives away the jobs that are due.
+    """
+    scheduler = make_scheduler(database, threads=1)
     scheduler.start(paused=True)
     for job in jobs:
         scheduler.add_job(**terms(job, due))

@@ -21,7 +21,8 @@ class Scheduling(DependencyProvider):  # type: ignore[misc]  # nameko has no typ
 
     def setup(self) -> None:
         """Make the scheduler."""
-        self.scheduler = make_scheduler(Path(self.container.config["DATABASE"]))
+        config = self.container.config
+        self.scheduler = make_scheduler(Path(config["DATABASE"]), config["THREADS"])
 
     def start(self) -> None:
         """Begin to start jobs."""

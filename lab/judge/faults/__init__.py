@@ -1,9 +1,10 @@
 """The planted faults, a file for each group of judges."""
 
-from lab.judge.faults import calls, counting, mutants, outages, promises, soak
+from lab.judge.faults import bench, calls, counting, mutants, outages, promises, soak
 from lab.judge.planted import Planted
 
 PLANTED: tuple[Planted, ...] = (
+    *bench.PLANTED,
     *calls.PLANTED,
     *counting.PLANTED,
     *mutants.PLANTED,
