@@ -46,15 +46,17 @@ def main() -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled code of what is unchanged spares a third of the time
     earlier = killed_in(given.after.read_text()) if given.after else {}
     results = [Result(each, EXPLAINED.get(each.name, ""), earlier.get(each.name, "")) for each in drawn]
-    with _copies(given.at_once) as copies:
-        run = _Run(copies, given.at_once, console)
-        run.over([each for each in results if not each.killed_by], quick=True)
-        if not given.quick:
-            run.over([each for each in results if not each.killed_by and not each.explained], quick=False)
     state = Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state")
     kept = state / "mutants" / f"{time.strftime('%Y%m%d-%H%M%S')}.txt"
     kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text("".join(f"{each}\n" for each in results))
+    try:
+        with _copies(given.at_once) as copies:
+            run = _Run(copies, given.at_once, console)
+            run.over([each for each in results if not each.killed_by], quick=True)
+            if not given.quick:
+                run.over([each for each in results if not each.killed_by and not each.explained], quick=False)
+    finally:
+        kept.write_text("".join(f"{each}\n" for each in results))
     text, score = table(results)
     console.print(text, markup=False)
     console.print(f"Each mutant and what killed it: {kept}", markup=False)

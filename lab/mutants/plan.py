@@ -43,7 +43,8 @@ _OWN: Final = {
     "activities/all_jobs.py": OwnTests(("tests/activities/test_all_jobs.py",), ("tests/activities/test_all_jobs.py",)),
     "activities/mask_answers.py": OwnTests((_ATTEMPTS,), ("tests/test_secrets.py",)),
     "activities/attempts.py": OwnTests(
-        (_ATTEMPTS, "tests/activities/http"), (f"{_RESTIC}/test_given_up.py", f"{_RESTIC}/test_backup.py")
+        (_ATTEMPTS, "tests/activities/http"),
+        ("tests/workflows/test_backup.py", f"{_RESTIC}/test_given_up.py", f"{_RESTIC}/test_backup.py"),
     ),
     "activities/paths.py": OwnTests((_PATHS, f"{_RESTIC}/test_checks.py"), (_PATHS,)),
     "activities/policy_lookup.py": OwnTests((_ATTEMPTS,), ("tests/workflows/test_backup.py",)),

@@ -39,6 +39,7 @@ from backup_scheduler.temporal.stored_jobs import describe_schedule, read_job
 from lab.parts.backup_service import BackupService, answering
 from lab.parts.waiting import eventually_async
 from tests.support.backup_requests import a_request
+from tests.support.described_jobs import job_of
 from tests.support.doors import Door
 from tests.support.ports import unused_port
 from tests.support.workers import Runs, busy, line_with, worker_process, worker_with
@@ -101,6 +102,21 @@ def test_the_losses_of_all_jobs_are_added_up_and_the_first_hundred_jobs_with_dro
     assert (done.runs_waiting, done.runs_dropped, done.runs_missed_catchup) == (102, 202, 3)
     assert done.dropped_jobs == [f"job-{number}" for number in range(100)]
     assert done.model_dump(by_alias=True)["losers"] == done.dropped_jobs
+
+
+async def test_a_loss_is_logged_once_and_again_when_it_has_grown() -> None:
+    looked = AllJobs(await Client.connect("127.0.0.1:1", lazy=True))
+    with capture_logs() as logs:
+        for dropped, missed in ((0, 0), (2, 0), (2, 0), (2, 1), (3, 1), (3, 1)):
+            job = await job_of(buffer_size=1000, buffer_dropped=dropped, missed_catchup_window=missed)
+            looked._log_losses(job)
+            looked._logged_losses = {job.schedule_id: job.losses}
+    assert [(line["log_level"], line.get("dropped"), line.get("missed_catchup")) for line in logs] == [
+        ("error", 2, None),
+        ("warning", None, 1),
+        ("error", 3, None),
+    ]
+    assert {line["scheduler_id"] for line in logs} == {"job-1"}
 
 
 async def start_pass(client: Client, task_queue: str) -> WorkflowHandle[LookAfterJobsWorkflow, Pass]:
