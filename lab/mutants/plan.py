@@ -24,6 +24,10 @@ class OwnTests:
     """Files and folders; of these run the others, for a mutant that is still alive."""
 
 
+def _restic(*subjects: str) -> tuple[str, ...]:
+    return tuple(f"{_RESTIC}/test_{subject}.py" for subject in subjects)
+
+
 _OWN: Final = {
     "backup_scheduler": OwnTests(_MIDDLE, ("tests/backup_scheduler",)),
     "backup_scheduler/contract": OwnTests(
@@ -53,7 +57,15 @@ _OWN: Final = {
         ("tests/activities/http",),
         ("tests/activities/http", "tests/activities/test_odd_texts.py", "tests/workflows/test_backup.py"),
     ),
-    "activities/restic": OwnTests((_RESTIC,), (_RESTIC, _PATHS, "tests/workflows/test_backup.py")),
+    "activities/restic": OwnTests((_RESTIC,), _restic("backup", "locks", "previous", "sources", "faults")),
+    "activities/restic/aftermath.py": OwnTests((_RESTIC,), _restic("locks")),
+    "activities/restic/commands.py": OwnTests((_RESTIC,), _restic("commands", "backup", "locks")),
+    "activities/restic/locations.py": OwnTests((_RESTIC,), _restic("locations", "repositories")),
+    "activities/restic/minder.py": OwnTests((_RESTIC,), _restic("backup", "locks")),
+    "activities/restic/processes.py": OwnTests((_RESTIC,), _restic("processes", "locks")),
+    "activities/restic/repositories.py": OwnTests((_RESTIC,), _restic("making", "repositories", "backup")),
+    "activities/restic/session.py": OwnTests((_RESTIC,), _restic("given_up", "locks", "faults", "backup")),
+    "activities/restic/sources.py": OwnTests((_RESTIC,), _restic("sources", "locations")),
     "workflows": OwnTests(("tests/workflows",), ("tests/workflows",)),
     "workflows/all_jobs.py": OwnTests(("tests/workflows",), ("tests/activities/test_all_jobs.py",)),
     "workflows/make_repository.py": OwnTests(("tests/workflows",), (f"{_RESTIC}/test_repositories.py",)),

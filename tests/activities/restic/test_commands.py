@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from activities.restic.commands import Output, backup_arguments, environment, snapshots_of
+from activities.restic.commands import Output, backup_arguments, environment, run, snapshots_of
 from backup_scheduler.policies.restic import ResticPolicy
 from tests.support.backup_requests import a_task
+from tests.support.restic_repository import Restic
 
 
 def policy(**changes: Any) -> ResticPolicy:
@@ -110,6 +111,21 @@ async def test_long_lines_are_read(size: int) -> None:
     stream.feed_eof()
     await output.read(stream)
     assert output.texts == ["x" * size, "\N{REPLACEMENT CHARACTER}"]
+
+
+LONG = """#!/bin/sh
+head -c 200000 /dev/zero | tr '\\0' x
+echo
+exit 3
+"""
+
+
+@pytest.mark.programs
+async def test_a_line_of_restic_may_be_longer_than_a_pipe(tmp_path: Path) -> None:
+    output = Output()
+    surroundings = {"PATH": Restic(tmp_path).path_with(LONG)}
+    assert await run(["backup"], surroundings, output) == 3
+    assert output.texts == ["x" * 200_000]
 
 
 def test_the_minder_is_where_it_is_looked_for() -> None:
