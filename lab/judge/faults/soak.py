@@ -63,7 +63,7 @@ _OF_THE_PRODUCT: tuple[Planted, ...] = (
         BySoak("its schedule does not follow from its terms"),
     ),
     planted(
-        "a modified job keeps the search attributes of its old terms",
+        "jobs have the search attribute of another policy",
         "backup_scheduler/jobs/to_schedule.py",
         "SearchAttributePair(POLICY_NAME, bounded(request.policy_name)),",
         'SearchAttributePair(POLICY_NAME, "documents"),',
