@@ -1,6 +1,7 @@
 """One run of a job, from its start by Temporal to its result."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -92,12 +93,17 @@ async def _latest_start(request: BackupRequest, scheduled: datetime, started: da
 
 
 def _end_of_previous_backup() -> datetime | None:
-    """Return the end of the job's last run, unless that was missed: nobody waits for a missed run."""
+    """Return the end of the job's last run, as far as Temporal passed it on."""
     ended = [workflow.get_last_completion_result(BackupResult)] if workflow.has_last_completion_result() else []
     failure = workflow.get_last_failure()
     if isinstance(failure, ApplicationError) and failure.type == BACKUP_FAILED:
         ended += [BackupResult.model_validate(detail) for detail in failure.details]
-    return max((each.finished_at for each in ended if each and each.outcome is not Outcome.MISSED), default=None)
+    return last_end(ended)
+
+
+def last_end(results: Iterable[BackupResult | None]) -> datetime | None:
+    """Return the last end of runs that were not missed: nobody waits for a missed run."""
+    return max((each.finished_at for each in results if each and each.outcome is not Outcome.MISSED), default=None)
 
 
 async def _stop_of_previous_run() -> datetime | None:

@@ -139,14 +139,23 @@ async def make(restic: Restic, location: str, *, outwait: bool) -> None:
     if folder:
         await asyncio.to_thread(remove_leftovers, folder)
     verdict, output, code = await restic(["init"])
-    unfinished = any(_REFUSAL in text for text in output.texts)
-    if not unfinished and verdict not in _MADE:
-        raise failure(verdict, code, output.texts)
+    if failed := not_made(verdict, code, output.texts):
+        raise failed
+    unfinished = _is_unfinished(output.texts)
     if outwait:
         await asyncio.sleep(_INIT_TIME.total_seconds())
     verdict, output, code = await restic(["list", "keys"])
     if failed := not_whole(location, verdict, code, output.texts, unfinished=unfinished):
         raise failed
+
+
+def not_made(verdict: Verdict, exit_code: int, texts: list[str]) -> ApplicationError | None:
+    """Return the failure of `init`; None when there may be a repository all the same, which its keys will tell."""
+    return None if verdict in _MADE or _is_unfinished(texts) else failure(verdict, exit_code, texts)
+
+
+def _is_unfinished(texts: list[str]) -> bool:
+    return any(_REFUSAL in text for text in texts)
 
 
 def not_whole(

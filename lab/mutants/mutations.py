@@ -34,8 +34,8 @@ _ARITHMETIC: Final = {
     ast.BitOr: (r"\|", "&"),
     ast.BitAnd: ("&", "|"),
 }
-_LOGGING: Final = re.compile(r"\b(?:_?log|_?logger|logging)(?:\(\))?\.\w+$")
-"""The function of a log line; what people read in a log is no promise."""
+_LOGGING: Final = re.compile(r"\b(?:_?log|_?logger|logging)(?:\(\))?\.\w+$|\._log_\w+$")
+"""The function of a log line, or a method that only logs; what people read in a log is no promise."""
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 Edit = tuple[int, int, str]

@@ -125,6 +125,15 @@ def test_a_summary_leaves_out_what_is_not_known_and_not_what_is_zero() -> None:
     assert summary(asked) == "**completed**: saved\n\n- answer: HTTP status 202"
 
 
+def test_a_run_waits_for_the_last_backup_and_not_for_a_run_that_was_missed() -> None:
+    hours = {hour: MOMENT + timedelta(hours=hour) for hour in (1, 2, 3)}
+    made, failed = a_result(finished_at=hours[1]), a_result(outcome=Outcome.FAILED, finished_at=hours[2])
+    was_missed = a_result(outcome=Outcome.MISSED, finished_at=hours[3])
+    assert backup.last_end([]) is backup.last_end([None, was_missed]) is None
+    assert backup.last_end([made, was_missed]) == hours[1]
+    assert backup.last_end([failed, made, None]) == hours[2]
+
+
 def waits(policy: RetryPolicy) -> list[timedelta]:
     """The waits between the first attempts."""
     assert policy.maximum_interval

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.restic.repositories import cannot_be_made, flocked, not_whole, remove_leftovers
+from activities.restic.repositories import cannot_be_made, flocked, not_made, not_whole, remove_leftovers
 from activities.restic.verdicts import Verdict
 
 FIELDS = ("created", "username", "hostname", "kdf", "N", "r", "p", "salt", "data")
@@ -163,6 +163,26 @@ async def test_one_at_a_time_holds_the_lock_of_a_folder_which_only_its_user_read
         assert not held.is_set()
     await asyncio.wait_for(waiting, 10)
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+LEFT = ["Fatal: create repository failed: repository already contains keys"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "texts", "message", "lasting"),
+    [
+        (Verdict.DONE, [], None, None),
+        (Verdict.REPOSITORY_EXISTS, ["config file already exists"], None, None),
+        (Verdict.UNKNOWN, LEFT, None, None),
+        (Verdict.UNKNOWN, ["refused"], "restic failed (exit code 1): refused", False),
+        (Verdict.NO_PERMISSION, [], "the worker has no permission (exit code 1)", True),
+    ],
+)
+def test_an_init_that_failed_is_reported_unless_there_may_be_a_repository_all_the_same(
+    verdict: Verdict, texts: list[str], message: str | None, lasting: bool | None
+) -> None:
+    failed = not_made(verdict, 1, texts)
+    assert (failed and failed.message, failed and failed.non_retryable) == (message, lasting)
 
 
 ONE, TWO = ["repository opened", "a" * 64], ["a" * 64, "b" * 64]

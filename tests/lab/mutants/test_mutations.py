@@ -61,6 +61,7 @@ def test_each_kind_of_node_is_changed_in_its_way(code: str, expected: list[str])
         'class A:\n    """Docstring."""\n    a: int\n    """Text of a field."""',
         '_log.warning("text", field=1 + 2)',
         "await log.ainfo('text')",
+        "self._log_losses(1)",
         'a: Literal["text"]',
         'def f(a: "Text") -> "Text": ...',
         "T = TypeVar('T')",
