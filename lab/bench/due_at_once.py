@@ -29,6 +29,8 @@ _STANDSTILL = 75
 """Seconds without an answer after which missing backups are lost: twice the time to notice a lost attempt."""
 _FIRST = 60
 """Jobs that tell how fast they are made."""
+_EXPLAINED = 5
+"""Lost jobs of which the result says what Temporal knows of them."""
 _POINTS = 40
 _SEEDING = 0.008
 """Seconds that a peer's job takes to be made, at most."""
@@ -71,6 +73,8 @@ class Outcome(BaseModel):
     """Seconds until each fortieth part of the jobs was done."""
     cpu: dict[str, float] = {}
     """CPU seconds of each process from the due moment on."""
+    known_of_lost: list[str] = []
+    """What Temporal knows of some of the jobs that were lost, a sentence for each."""
 
     @classmethod
     def read(
@@ -134,7 +138,11 @@ class OurBursts:
         """Wait until no run is open, and sum up."""
         self.runner.run(ours.all_closed(self.client))
         runs = self.runner.run(ours.runs_of(self.client, batch.name, len(batch.ids)))
-        return Outcome.read(OURS, number, batch, goal.seen(batch.name), runs)
+        seen = goal.seen(batch.name)
+        outcome = Outcome.read(OURS, number, batch, seen, runs)
+        lost = [scheduler_id for scheduler_id in batch.ids if scheduler_id not in seen]
+        outcome.known_of_lost = [self.runner.run(ours.known_of(self.client, each)) for each in lost[:_EXPLAINED]]
+        return outcome
 
 
 def wait_until_done(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from temporalio.client import Client
 
+from backup_scheduler.jobs.names import schedule_id
 from backup_scheduler.temporal.client import connect
 from devstack.running import StackInfo, running_stack
 from lab.bench.processes import family
@@ -62,3 +63,14 @@ async def runs_of(client: Client, prefix: str, expected: int, patience: float = 
     while (found := (await client.count_workflows(query)).count) < expected and loop.time() < deadline:
         await asyncio.sleep(0.5)
     return found
+
+
+async def known_of(client: Client, scheduler_id: str) -> str:
+    """Say what Temporal knows of a job: what is left of one that was lost."""
+    info = (await client.get_schedule_handle(schedule_id(scheduler_id)).describe()).info
+    runs = [run async for run in client.list_workflows(f"BackupSchedulerId = '{scheduler_id}'")]
+    ended = ", ".join(f"{run.workflow_type} {run.status.name if run.status else 'unknown'}" for run in runs)
+    return (
+        f"{scheduler_id}: made {info.created_at:%H:%M:%S.%f}, {info.num_actions} started, "
+        f"{info.num_actions_missed_catchup_window} missed, {len(info.running_actions)} open; runs: {ended or 'none'}"
+    )

@@ -25,14 +25,21 @@ class Target:
 
     def seen(self, batch: str) -> dict[str, list[float]]:
         """Return the moments (of the epoch) at which the backups of each job of a batch were answered."""
-        with urllib.request.urlopen(f"{self._address}/seen/{batch}", timeout=10) as answer:  # noqa: S310  # our own address
-            read: dict[str, list[float]] = json.load(answer)
+        read: dict[str, list[float]] = json.loads(self._ask(f"seen/{batch}"))
         return read
 
     def count(self, batch: str) -> int:
         """Return how many backups of a batch were answered, repeated ones included."""
-        with urllib.request.urlopen(f"{self._address}/count/{batch}", timeout=10) as answer:  # noqa: S310  # our own address
-            return int(answer.read())
+        return int(self._ask(f"count/{batch}"))
+
+    def _ask(self, path: str) -> bytes:
+        try:
+            with urllib.request.urlopen(f"{self._address}/{path}", timeout=10) as answer:  # noqa: S310  # our own address
+                read: bytes = answer.read()
+        except OSError as error:
+            error.add_note(f"exit code of the target: {self._child.process.poll()}")
+            raise
+        return read
 
 
 @contextmanager

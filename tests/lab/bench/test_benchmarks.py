@@ -37,7 +37,8 @@ def test_a_tiny_run_leaves_figures_and_a_chart(benchmark_name: str, lost: str | 
         assert all(len(row) == len(table["columns"]) for row in table["rows"])
     if lost is not None:
         [table, _] = left["tables"]
-        assert [row[table["columns"].index("lost")] for row in table["rows"]] == [lost] * len(burst.SYSTEMS)
+        counted = [row[table["columns"].index("lost")] for row in table["rows"]]
+        assert counted == [lost] * len(burst.SYSTEMS), left["measured"]
         assert our_cpu_time_in_turns_of_the_peer(left["measured"]["outcomes"]) == [0.0] * 3 * (len(burst.SYSTEMS) - 1)
     assert ElementTree.parse(tmp_path / f"{benchmark_name}.svg").getroot().tag.endswith("svg")
 
