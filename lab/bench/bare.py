@@ -11,7 +11,6 @@ from temporalio.converter import encode_search_attributes
 
 from backup_scheduler.jobs.names import schedule_id
 from backup_scheduler.jobs.to_schedule import schedule_for, search_attributes
-from backup_scheduler.settings import Settings
 from lab.bench import jobs
 from lab.bench.jobs import describe
 from lab.bench.supply import Supply, Timing
@@ -49,7 +48,7 @@ async def _pause_and_resume(client: Client, scheduler_id: str) -> None:
 async def _modify(client: Client, scheduler_id: str) -> None:
     current = await describe(client, scheduler_id)
     where = jobs.alignment(scheduler_id, start_time="03:04")
-    wanted = schedule_for(where, Settings().task_queue, str(uuid.uuid4()))
+    wanted = schedule_for(where, jobs.QUEUE, str(uuid.uuid4()))
     request = UpdateScheduleRequest(
         namespace=client.namespace,
         schedule_id=schedule_id(scheduler_id),

@@ -118,6 +118,13 @@ PLANTED: tuple[Planted, ...] = (
         tests(f"{_BARE}::test_the_bare_sdk_converts_no_answer_that_ours_reads_as_it_is"),
     ),
     planted(
+        "bench: the bare SDK reads all settings for each job, which ours does not",
+        "lab/bench/jobs.py",
+        "schedule_for(where, QUEUE, request_id),",
+        "schedule_for(where, Settings().task_queue, request_id),",
+        tests(f"{_BARE}::test_the_bare_sdk_reads_no_settings_for_a_call"),
+    ),
+    planted(
         "bench: the bare SDK makes more requests than ours",
         "lab/bench/bare.py",
         "async def _remove(client: Client, scheduler_id: str) -> None:\n",

@@ -75,6 +75,22 @@ async def test_the_bare_sdk_converts_no_answer_that_ours_reads_as_it_is(
     assert conversions == []
 
 
+async def test_the_bare_sdk_reads_no_settings_for_a_call(
+    temporal: Client, monkeypatch: pytest.MonkeyPatch, scheduler_id: str
+) -> None:
+    read: list[str] = []
+    real = Settings.__init__
+
+    def noting(self: Settings, **values: Any) -> None:
+        read.append("settings")
+        real(self, **values)
+
+    monkeypatch.setattr(Settings, "__init__", noting)
+    for call in CALLS:
+        await bare.call(temporal, call, scheduler_id)
+    assert read == []
+
+
 async def test_the_row_of_the_sdks_conversion_has_it(temporal: Client, conversions: list[str]) -> None:
     scheduler_id = f"converted-{uuid.uuid4().hex}"
     await bare.call(temporal, "add", scheduler_id)
