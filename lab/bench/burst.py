@@ -101,7 +101,15 @@ def tables(measured: Measured) -> list[Table]:
         Table(
             name="burst",
             title=f"{SIZE:,} jobs due at one moment, the target takes 1 s: seconds until the last is done",
-            columns=["", "jobs due", "seconds", "its time / ours", "lost", "backed up twice", "runs started twice"],
+            columns=[
+                "",
+                "jobs in all rounds",
+                "seconds",
+                "its time / ours",
+                "lost",
+                "backed up twice",
+                "runs started twice",
+            ],
             rows=rows,
         ),
         _cpu(measured),

@@ -117,7 +117,7 @@ def tables(measured: Measured) -> list[Table]:
             columns=[
                 "",
                 "killed",
-                "jobs due",
+                "jobs in all rounds",
                 "lost per burst",
                 "backed up twice per burst",
                 "runs started twice",

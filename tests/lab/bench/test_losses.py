@@ -58,7 +58,7 @@ def test_the_table_of_bursts_adds_up_what_each_system_lost_and_doubled() -> None
     ]
     tables = burst.tables(burst.Measured(outcomes=outcomes))
     counted = {
-        system: [cells(tables, "burst", system)[name] for name in ("jobs due", "lost", "backed up twice")]
+        system: [cells(tables, "burst", system)[name] for name in ("jobs in all rounds", "lost", "backed up twice")]
         for system in burst.SYSTEMS
     }
     assert counted == {OURS: ["8", "3", "2"], FEW: ["4", "7", "1"], MANY: ["8", "5", "0"]}
@@ -84,7 +84,7 @@ def test_the_table_of_crashes_shows_what_each_system_lost_and_doubled() -> None:
     counted = {
         system: [
             cells(tables, "crash", system)[name]
-            for name in ("jobs due", "lost per burst", "backed up twice per burst", "runs started twice")
+            for name in ("jobs in all rounds", "lost per burst", "backed up twice per burst", "runs started twice")
         ]
         for system in crash.SYSTEMS
     }
