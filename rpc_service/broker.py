@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import structlog
 from amqp.exceptions import PreconditionFailed
+from eventlet import spawn_after
 from eventlet.semaphore import Semaphore
 from kombu import Connection, Producer
 from kombu.exceptions import ConnectionError as BrokerGone
@@ -24,6 +25,9 @@ _log = structlog.stdlib.get_logger(__name__)
 
 _LONGEST_PAUSE = 4
 """Most seconds between two attempts to reach a broker that is away."""
+
+_LEAVES_AFTER: Final = 15
+"""Seconds after which a service that was asked to stop takes its connection for lost."""
 
 MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
 """Half of RabbitMQ 4's default limit; 10,000 plain jobs have 3.5 MB."""
@@ -179,6 +183,12 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
             except connection.connection_errors:
                 transport.collect()  # a close in good order would wait for a broker that may be out of reach
                 raise
+
+    def unregister_provider(self, provider: Any) -> None:
+        """Ask to consume no more, and wait for that, but not without end for a broker that does not answer."""
+        # It may stop answering at any time until the connection is closed, so nothing takes this back.
+        spawn_after(_LEAVES_AFTER, self._gt.kill, OSError(f"not left within {_LEAVES_AFTER} s"))
+        super().unregister_provider(provider)
 
     def handle_message(self, provider: Any, body: Any, message: Message) -> None:
         """Hand the message on, and remember it until it is settled."""

@@ -94,9 +94,8 @@ class Killer:
             outage = Outage(step, time.time())
             self.outages.append(outage)
             with struck(step, self._processes) as killed:
-                while any(map(_alive, killed.values())):  # devstack waits for its own processes, not we
-                    await asyncio.sleep(_PAUSE)
-                await _stopped(stop, outage.at + max(fault.seconds for fault in step.faults) - time.time())
+                await _stopped(stop, max(fault.seconds for fault in step.faults))
+            await self.ended(step, killed)
             outage.over = time.time()
             await self.recovery(outage, outage.over)
         self.complaints += [f"{step}: two restics at once for {each}" for each in sorted(seen.at_once)]
@@ -113,6 +112,18 @@ class Killer:
                 if await _stopped(stop, _PAUSE):
                     return False
         return True
+
+    async def ended(self, step: Step, killed: dict[str, int]) -> None:
+        """Wait until killed processes have ended; one that was told to and does not is killed, and complained of."""
+        deadline = time.time() + _PATIENCE
+        while alive := [name for name, pid in killed.items() if _alive(pid)]:  # devstack waits for them, not we
+            if time.time() > deadline:
+                self.complaints.append(f"{step}: {', '.join(alive)} did not end within {_PATIENCE} s")
+                for name in alive:
+                    with suppress(ProcessLookupError):
+                        os.kill(killed[name], signal.SIGKILL)
+                deadline += _PATIENCE
+            await asyncio.sleep(_PAUSE)
 
     async def recovery(self, outage: Outage, over: float) -> None:
         """Wait until everything works again; `over` is the moment since which no fault lasts."""

@@ -95,6 +95,11 @@ def test_it_leaves_while_rabbitmq_is_down(servers: Servers) -> None:
             servers.rabbitmq.start_again()
 
 
+def test_it_leaves_while_rabbitmq_does_not_answer(servers: Servers) -> None:
+    with rpc_processes(servers) as [rpc], servers.rabbitmq.frozen():
+        assert rpc.leave() == 0
+
+
 def test_it_leaves_though_rabbitmq_was_never_there(servers: Servers) -> None:
     with RpcProcess(servers, amqp_uri="amqp://guest:guest@127.0.0.1:1") as rpc:
         eventually(lambda: "Retrying in" in rpc.said)

@@ -8,6 +8,7 @@ _DELIVERED_AGAIN = "test_a_call_that_was_carried_out_but_not_answered_is_deliver
 _RABBITMQ = "tests/faults/test_rabbitmq_restarted.py"
 _DEAD_CONNECTION = "test_it_connects_anew_when_its_connection_is_dead_though_nobody_ended_it"
 _BROKER = "rpc_service/broker.py"
+_KILLER = "tests/lab/soak/test_killer.py"
 _SESSION = "activities/restic/session.py"
 
 PLANTED: tuple[Planted, ...] = (
@@ -175,7 +176,21 @@ PLANTED: tuple[Planted, ...] = (
         "lab/soak/processes.py",
         "min(latest) > since",
         "max(latest) > since",
-        tests("tests/lab/soak/test_killer.py"),
+        tests(_KILLER),
+    ),
+    planted(
+        "a soak waits for ever for a process that does not end",
+        "lab/soak/killer.py",
+        "            if time.time() > deadline:\n                self.complaints.append(f\"{step}: {', '",
+        "            if False:\n                self.complaints.append(f\"{step}: {', '",
+        tests(f"{_KILLER}::test_a_process_that_was_told_to_end_and_does_not_is_complained_of_and_killed"),
+    ),
+    planted(
+        "an RPC process that is to end waits for ever for a broker that does not answer",
+        _BROKER,
+        "        spawn_after(_LEAVES_AFTER, ",
+        "        spawn_after(10 * _LEAVES_AFTER, ",
+        tests(f"{_RABBITMQ}::test_it_leaves_while_rabbitmq_does_not_answer"),
     ),
     planted(
         "a soak freezes nothing any more",

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -135,6 +136,25 @@ async def test_a_stack_has_recovered_when_calls_runs_and_each_process_work_again
     await recovering
     assert outage.recovered is not None
     assert outage.recovered >= over + 2
+
+
+@pytest.mark.programs
+async def test_a_process_that_was_told_to_end_and_does_not_is_complained_of_and_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(killer, "_PATIENCE", 0.3)
+    step = Step((Fault(Kind.TERMINATE, "worker"),))
+    stubborn = await asyncio.create_subprocess_exec(
+        "bash", "-c", "trap '' TERM; echo; exec sleep 60", stdout=asyncio.subprocess.PIPE
+    )
+    assert stubborn.stdout is not None
+    await stubborn.stdout.readline()  # it heeds SIGTERM no more
+    with struck(step, Some(stubborn.pid)) as killed:
+        pass
+    watched = watching(tmp_path, [])
+    await watched.ended(step, killed)
+    assert watched.complaints == [f"{step}: worker did not end within 0.3 s"]
+    assert await stubborn.wait() == -signal.SIGKILL
 
 
 async def test_a_stack_with_an_idle_process_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
