@@ -178,6 +178,9 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
             for presence in self._presences:
                 presence.announce(connection)
             transport = connection.connection
+            # amqp would read the connection before it writes a reply, while another greenlet reads it; with TLS that
+            # fails. Being told that the broker blocks publishers would gain nothing: the reply waits all the same.
+            transport.client_properties.get("capabilities", {}).pop("connection.blocked", None)
             try:
                 yield connection
             except connection.connection_errors:

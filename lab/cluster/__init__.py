@@ -1,0 +1,1 @@
+"""A cluster on one machine: PostgreSQL, three Temporal nodes, three RabbitMQ nodes, TLS everywhere."""
