@@ -3,8 +3,12 @@
 PYTHON_IN_VENV := .venv/bin/python
 CODE := backup_scheduler workflows activities rpc_service devstack lab worker.py tests
 
+ON_A_CLUSTER := tests/test_end_to_end.py tests/test_runs_under_way.py tests/rpc_service/test_methods.py \
+	tests/rpc_service/test_gateway.py tests/rpc_service/test_broken_jobs.py tests/rpc_service/test_delivered_again.py \
+	tests/rpc_service/test_namespaces.py tests/rpc_service/test_broker.py tests/cluster
+
 .DEFAULT_GOAL := help
-.PHONY: help setup check style types quick-tests demo compose-test test test-lab test-restic soak bench judge mutants lint format up lock clean
+.PHONY: help setup check style types quick-tests demo compose-test cluster test test-lab test-restic test-cluster soak bench judge mutants lint format up lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +31,16 @@ test-lab: setup ## run a short soak and two tiny benchmarks
 test-restic: setup ## run the tests of the restic engine with newer releases of restic, built from source (ARGS= as above)
 	@tests/restic/test.sh $(ARGS)
 
+cluster: ## run a cluster until Ctrl-C: PostgreSQL, three Temporal nodes, three RabbitMQ nodes, TLS everywhere (docs/cluster.md)
+	@devstack/setup.sh cluster
+	@$(PYTHON_IN_VENV) -m lab.cluster up
+
 compose-test: ## run temporal-dev.yml in containers of an engine of its own, as root; ten minutes the first time
 	@devstack/compose-test.sh
+
+test-cluster: ## run the tests that know no difference on a cluster, and those of its faults (ARGS= as above)
+	@devstack/setup.sh cluster
+	@$(PYTHON_IN_VENV) -m pytest -n 0 --cluster $(ARGS) $(ON_A_CLUSTER)
 
 soak: setup ## kill, freeze and cut off parts of a stack under load for MINUTES (10), then look for what was lost or doubled; SEED repeats one
 	@$(PYTHON_IN_VENV) -m lab.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -49,6 +49,11 @@ def port_variables(file: Path = FILE) -> dict[str, int]:
     return {match[1]: int(match[2]) for match in found}
 
 
+def names(file: Path = FILE) -> list[str]:
+    """Return the names of the services in the file's order."""
+    return list(_services(file))
+
+
 def read(variables: Mapping[str, str], file: Path = FILE) -> list[ServiceSpec]:
     """Return the services in the file's order, with `${NAME:-default}` filled in from the variables."""
     return [_spec(name, _filled_in(service, variables)) for name, service in _services(file).items()]

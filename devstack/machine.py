@@ -12,11 +12,31 @@ from kombu.exceptions import OperationalError
 from devstack import compose, processes
 from devstack.errors import StackError
 from devstack.log import LogStream
+from devstack.plan import Plan
 from devstack.ports import Ports
+from devstack.running import Addresses
 
 HOST = "127.0.0.1"
 _RABBITMQ_BIN = "/usr/lib/rabbitmq/bin"
 """RabbitMQ's own scripts in Debian's package. The wrappers in /usr/sbin change to the system's user and its data."""
+
+
+def plan(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStream) -> Plan:
+    """Return the stack of temporal-dev.yml; without RabbitMQ if the caller's own works."""
+    found = variables(environ, state_dir, ports, log)
+    own_rabbitmq = found["AMQP_URI"] != environ.get("AMQP_URI")
+    addresses = Addresses(
+        amqp_uri=found["AMQP_URI"],
+        temporal_address=found["TEMPORAL_ADDRESS"],
+        temporal_namespace="default",
+        web_ui=f"http://localhost:{found['TEMPORAL_UI_PORT']}",
+    )
+    return Plan(
+        specs=[spec for spec in compose.read(found) if own_rabbitmq or spec.name != "rabbitmq"],
+        environ=service_environ(environ, state_dir, log),
+        addresses=addresses,
+        notes=[f"Web UI {addresses.web_ui} · Temporal {addresses.temporal_address} · AMQP {addresses.amqp_uri}"],
+    )
 
 
 def variables(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStream) -> dict[str, str]:

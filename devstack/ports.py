@@ -1,6 +1,7 @@
 """Finds free TCP ports, and keeps two stacks that start at the same time from choosing the same ones."""
 
 import socket
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
@@ -36,6 +37,21 @@ class Ports:
             with socket.socket() as listener:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a past stack linger
                 listener.bind(("", port))
+        except OSError:
+            claim.close()
+            return False
+        self._claims.append(claim)
+        return True
+
+    def claim_addresses(self, name: str, addresses: Iterable[tuple[str, int]]) -> bool:
+        """Take addresses (host and port), all or none, as `claim` does; stacks that want the same use the same name."""
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0backup-scheduler-addresses-{name}")
+            for address in addresses:
+                with socket.socket() as listener:
+                    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    listener.bind(address)
         except OSError:
             claim.close()
             return False

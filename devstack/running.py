@@ -20,15 +20,64 @@ LOG = "devstack.log"
 """Name of the file in the state folder that has the output of a running stack."""
 
 
-class StackInfo(BaseModel):
+class Addresses(BaseModel):
+    """Where clients find the services of a stack, and what they need to be let in."""
+
+    amqp_uri: str
+    amqp_ca: str | None = None
+    """File with the CA of the broker's certificates; None without TLS."""
+    temporal_address: str
+    temporal_namespace: str
+    temporal_tls_ca: str | None = None
+    """File with the CA of Temporal's certificates; None without TLS."""
+    temporal_tls_cert: str | None = None
+    """File with the certificate of a client."""
+    temporal_tls_key: str | None = None
+    temporal_tls_server_name: str | None = None
+    """Name in the certificates of all nodes, in the place of their addresses."""
+    tctl: str | None = None
+    """Path of tctl, where the stack has it."""
+    web_ui: str
+
+    def environ(self) -> dict[str, str]:
+        """Return the variables with which a process of this project, or `temporal`, uses the stack and no other."""
+        return {
+            "AMQP_URI": self.amqp_uri,
+            "TEMPORAL_CONFIG_FILE": os.devnull,
+            "TEMPORAL_ADDRESS": self.temporal_address,
+            "TEMPORAL_NAMESPACE": self.temporal_namespace,
+            **self.tls_environ(),
+        }
+
+    def tls_environ(self) -> dict[str, str]:
+        """Return those variables that TLS needs."""
+        found = {
+            "SSL_CERT_FILE": self.amqp_ca,
+            "TEMPORAL_TLS_SERVER_CA_CERT_PATH": self.temporal_tls_ca,
+            "TEMPORAL_TLS_CLIENT_CERT_PATH": self.temporal_tls_cert,
+            "TEMPORAL_TLS_CLIENT_KEY_PATH": self.temporal_tls_key,
+            "TEMPORAL_TLS_SERVER_NAME": self.temporal_tls_server_name,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    def tctl_environ(self) -> dict[str, str]:
+        """Return the variables with which tctl uses the stack."""
+        found = {
+            "TEMPORAL_CLI_ADDRESS": self.temporal_address,
+            "TEMPORAL_CLI_NAMESPACE": self.temporal_namespace,
+            "TEMPORAL_CLI_TLS_CA": self.temporal_tls_ca,
+            "TEMPORAL_CLI_TLS_CERT": self.temporal_tls_cert,
+            "TEMPORAL_CLI_TLS_KEY": self.temporal_tls_key,
+            "TEMPORAL_CLI_TLS_SERVER_NAME": self.temporal_tls_server_name,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class StackInfo(Addresses):
     """The content of stack.json, a file that is in the state folder while all services are healthy."""
 
     pid: int
     """Process id of devstack: SIGTERM ends the stack."""
-    amqp_uri: str
-    temporal_address: str
-    temporal_namespace: str
-    web_ui: str
     pids: dict[str, int]
     """Process ids by service name."""
     restarts: dict[str, int]
@@ -58,16 +107,20 @@ class StackInfo(BaseModel):
 
 @contextmanager
 def running_stack(
-    state_dir: Path, environ: Mapping[str, str] = os.environ, *, keep_alive: float | None = None
+    state_dir: Path,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    keep_alive: float | None = None,
+    program: str = "devstack",
 ) -> Iterator[StackInfo]:
-    """Run `devstack up` around the block; its output goes to devstack.log in the state folder.
+    """Run `python -m PROGRAM up` around the block; its output goes to devstack.log in the state folder.
 
     With `keep_alive` services are started again that many seconds after they died, however often. Raises StackError
     with the end of that output if the stack does not come up or does not end with 0.
     """
     state_dir.mkdir(parents=True, exist_ok=True)
     log = state_dir / LOG
-    command = [sys.executable, "-m", "devstack", "up"]
+    command = [sys.executable, "-m", program, "up"]
     if keep_alive is not None:
         command.append(f"--keep-alive={keep_alive}")
     with log.open("w") as output:

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the project needs and the machine lacks: Debian packages, and the locked Python packages into .venv.
 # PYTHON names the interpreter for .venv; default: the newest of 3.13, 3.12 and 3.11 on this machine.
+# With the argument `cluster` it installs what a cluster needs, too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,6 +37,11 @@ command -v restic >/dev/null || packages+=(restic)
 command -v openssl >/dev/null || packages+=(openssl) # makes certificates for tests
 command -v systemd-analyze >/dev/null || packages+=(systemd) # checks the units of deploy/
 
+if [ "${1:-}" = cluster ]; then
+    [ -x /usr/lib/postgresql/15/bin/postgres ] || packages+=(postgresql-15)
+    [ -x /usr/sbin/haproxy ] || packages+=(haproxy)
+fi
+
 if ! suits .venv/bin/python; then
     python=${PYTHON:-$(newest_python)}
     [ -n "$python" ] || { python=/usr/bin/python3; packages+=(python3); }
@@ -45,10 +51,12 @@ fi
 
 if [ ${#packages[@]} != 0 ]; then
     apt "${packages[@]}"
-    if [[ " ${packages[*]} " == *" rabbitmq-server "* && -d /run/systemd/system ]]; then
-        say "Debian started a RabbitMQ for the whole machine, which this project does not use:" \
-            "'systemctl disable --now rabbitmq-server' stops it"
-    fi
+    for server in rabbitmq-server postgresql-15 haproxy; do
+        if [[ " ${packages[*]} " == *" $server "* && -d /run/systemd/system ]]; then
+            say "Debian started a ${server%-15} for the whole machine, which this project does not use:" \
+                "'systemctl disable --now ${server%-15}' stops it"
+        fi
+    done
 fi
 
 if ! suits .venv/bin/python; then

@@ -4,13 +4,14 @@ import fcntl
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TextIO
 
 from devstack import compose, machine, processes, service
 from devstack.errors import StackError
 from devstack.log import LogStream
+from devstack.plan import Plan
 from devstack.ports import Ports
 from devstack.running import StackInfo
 from devstack.service import Service
@@ -21,40 +22,41 @@ _GRACE_AFTER_FAILURE = 5
 """Seconds: a service may wait for ever for a server that is gone, and not end."""
 
 
-def up(environ: Mapping[str, str], state_dir: Path, stop: StopSignals, *, keep_alive: float | None = None) -> int:
-    """Run the stack until a signal. Return the exit code: 0 after a signal, 1 if the stack could not go on.
+def up(
+    environ: Mapping[str, str],
+    state_dir: Path,
+    stop: StopSignals,
+    *,
+    keep_alive: float | None = None,
+    file: Path = compose.FILE,
+    plan: Callable[[Mapping[str, str], Path, Ports, LogStream], Plan] = machine.plan,
+) -> int:
+    """Run a stack until a signal. Return the exit code: 0 after a signal, 1 if the stack could not go on.
 
     With `keep_alive` all services, the servers too, are started again that many seconds after they died, however often.
+    `plan` gives the services of the file their places on this machine.
     """
-    log = LogStream([spec.name for spec in compose.read(environ)])
+    log = LogStream(compose.names(file))
     state_dir = state_dir.resolve()
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         with _locked(state_dir), Ports() as ports:
             _end_leftovers(state_dir, log)
-            return Stack(environ, state_dir, ports, log, keep_alive=keep_alive).run(stop)
+            return Stack(plan(environ, state_dir, ports, log), state_dir, log, keep_alive=keep_alive).run(stop)
     except (StackError, OSError) as error:
         log.say(str(error), "bold red")
         return 1
 
 
 class Stack:
-    """The services of temporal-dev.yml on this machine, with one state folder."""
+    """Running services with one state folder."""
 
-    def __init__(
-        self, environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStream, *, keep_alive: float | None
-    ) -> None:
+    def __init__(self, plan: Plan, state_dir: Path, log: LogStream, *, keep_alive: float | None) -> None:
+        self._plan = plan
         self._state_dir = state_dir
         self._log = log
         self._keep_alive = keep_alive
-        self._variables = machine.variables(environ, state_dir, ports, log)
-        inherited = machine.service_environ(environ, state_dir, log)
-        own_rabbitmq = self._variables["AMQP_URI"] != environ.get("AMQP_URI")
-        self._services = {
-            spec.name: Service(spec, inherited, compose.FILE.parent, log)
-            for spec in compose.read(self._variables)
-            if own_rabbitmq or spec.name != "rabbitmq"
-        }
+        self._services = {spec.name: Service(spec, plan.environ, compose.FILE.parent, log) for spec in plan.specs}
         self._began = time.monotonic()
         self._announced = False
 
@@ -100,18 +102,16 @@ class Stack:
 
     def _announce(self, seconds: float) -> None:
         info = StackInfo(
+            **self._plan.addresses.model_dump(),
             pid=os.getpid(),
-            amqp_uri=self._variables["AMQP_URI"],
-            temporal_address=self._variables["TEMPORAL_ADDRESS"],
-            temporal_namespace="default",
-            web_ui=f"http://localhost:{self._variables['TEMPORAL_UI_PORT']}",
             pids={name: each.process.pid for name, each in self._services.items() if each.process and each.alive},
             restarts={name: each.restarts for name, each in self._services.items()},
         )
         info.write(self._state_dir)
         self._announced = True
         self._log.say(f"All services are healthy after {seconds:.1f} s. Ctrl-C ends them.", "bold green")
-        self._log.say(f"Web UI {info.web_ui} · Temporal {info.temporal_address} · AMQP {info.amqp_uri}", "bold green")
+        for line in self._plan.notes:
+            self._log.say(line, "bold green")
 
     def _end(self, most_grace: float) -> None:
         StackInfo.remove(self._state_dir)
