@@ -3,14 +3,12 @@
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import hypothesis
-import psutil
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -23,6 +21,8 @@ from xdist.scheduler import LoadScopeScheduling
 from backup_scheduler.jobs import names
 from devstack.running import StackInfo, running_stack
 from lab.parts.backup_service import BackupService, backup_service, backup_service_in_thread
+from lab.parts.clients import client_of
+from tests.support.brokers import rabbitmqctl
 from tests.support.calls import Caller, calling
 from tests.support.programs import binary
 from tests.support.restic_repository import Restic
@@ -53,6 +53,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InFewPr
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cluster", action="store_true", help="on a cluster, not the development server")
     parser.addoption("--no-programs", action="store_true", help="only the tests that start no program: make check")
     parser.addoption("--only-programs", action="store_true", help="only the others: make mutants")
 
@@ -111,20 +112,29 @@ def backup_endpoint() -> Iterator[BackupService]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, backup_endpoint: BackupService) -> Iterator[StackInfo]:
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, backup_endpoint: BackupService, pytestconfig: pytest.Config
+) -> Iterator[StackInfo]:
+    """A running stack; with --cluster a cluster, whose TLS this process and those that it starts know by variables."""
+    program = "lab.cluster" if pytestconfig.getoption("--cluster") else "devstack"
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("SCHEDULER_", "AMQP_"))}
     environ |= {
         "SCHEDULER_TIMEZONE": ZONE,
         "SCHEDULER_BACKUP_URL": f"{backup_endpoint.url}/backup",
         "SCHEDULER_LOG_FORMAT": "json",
     }
-    with running_stack(tmp_path_factory.mktemp("stack"), environ) as info:
+    with (
+        running_stack(tmp_path_factory.mktemp("stack"), environ, program=program) as info,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in info.tls_environ().items():
+            patch.setenv(name, value)
         yield info
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def temporal(stack: StackInfo) -> Client:
-    return await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
+    return await client_of(stack)
 
 
 @pytest.fixture(scope="session")
@@ -182,12 +192,7 @@ async def target() -> AsyncIterator[BackupService]:
 def private_broker(stack: StackInfo) -> Iterator[str]:
     """The AMQP URI of a virtual host in which no service runs yet."""
     vhost = uuid.uuid4().hex
-    environ = psutil.Process(stack.pids["rabbitmq"]).environ()
-
-    def rabbitmqctl(*args: str) -> None:
-        subprocess.run(["rabbitmqctl", "-q", *args], env=environ, check=True, capture_output=True, timeout=60)
-
-    rabbitmqctl("add_vhost", vhost)
-    rabbitmqctl("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")
-    yield stack.amqp_uri.rstrip("/") + f"/{vhost}"
-    rabbitmqctl("delete_vhost", vhost)
+    rabbitmqctl(stack, "add_vhost", vhost)
+    rabbitmqctl(stack, "set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")
+    yield ";".join(f"{node.rstrip('/')}/{vhost}" for node in stack.amqp_uri.split(";"))
+    rabbitmqctl(stack, "delete_vhost", vhost)

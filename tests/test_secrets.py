@@ -5,14 +5,12 @@ Every setting that can hold a secret has a marked one; everything that was writt
 
 import asyncio
 import base64
-import subprocess
 import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 import pytest_asyncio
 from google.protobuf.message import Message
@@ -25,6 +23,7 @@ from backup_scheduler.jobs.to_schedule import system_schedule
 from backup_scheduler.temporal.stored_jobs import describe_schedule
 from devstack.running import StackInfo
 from lab.parts.waiting import eventually
+from tests.support.brokers import rabbitmqctl
 from tests.support.calls import calling, listens
 from tests.support.marked_secrets import POLICIES, EchoingTarget, secret, settings_of
 from tests.support.ports import unused_port
@@ -34,20 +33,15 @@ from tests.support.written_texts import Written, captured
 @pytest.fixture
 def marked_broker(stack: StackInfo) -> Iterator[str]:
     """A virtual host of a user with a marked password, named as the second node of two; the first one is down."""
-    environ = psutil.Process(stack.pids["rabbitmq"]).environ()
     name, password = f"secrets-{uuid.uuid4().hex[:8]}", secret("second-node")
-
-    def rabbitmqctl(*args: str) -> None:
-        subprocess.run(["rabbitmqctl", "-q", *args], env=environ, check=True, capture_output=True, timeout=60)
-
-    rabbitmqctl("add_vhost", name)
-    rabbitmqctl("add_user", name, password)
-    rabbitmqctl("set_permissions", "-p", name, name, ".*", ".*", ".*")
+    rabbitmqctl(stack, "add_vhost", name)
+    rabbitmqctl(stack, "add_user", name, password)
+    rabbitmqctl(stack, "set_permissions", "-p", name, name, ".*", ".*", ".*")
     port = stack.amqp_uri.rstrip("/").rpartition(":")[2]
     first = f"amqp://user:{secret('first-node')}@127.0.0.1:{unused_port()}/{name}"
     yield f"{first};amqp://{name}:{password}@127.0.0.1:{port}/{name}"
-    rabbitmqctl("delete_vhost", name)
-    rabbitmqctl("delete_user", name)
+    rabbitmqctl(stack, "delete_vhost", name)
+    rabbitmqctl(stack, "delete_user", name)
 
 
 def everything_wrong_at_start(written: Written, environ: dict[str, str], folder: Path) -> None:

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from kombu import Connection, Queue
 
@@ -19,6 +18,7 @@ from backup_scheduler.contract.methods import ADD, GET, GET_ALL, REMOVE, SERVICE
 from devstack.running import StackInfo
 from lab.parts.answers import Reply
 from lab.parts.waiting import eventually
+from tests.support.brokers import rabbitmqctl
 from tests.support.calls import TERMS, Caller, assert_fails, calling, job
 from tests.support.rpc_processes import rpc_process
 from tests.support.wire import Wire
@@ -33,12 +33,6 @@ class Old:
     def get_job(self, scheduler_id=None):
         return "old"
 """
-
-
-def rabbitmqctl(stack: StackInfo, *args: str) -> str:
-    environ = psutil.Process(stack.pids["rabbitmq"]).environ()
-    command = ["rabbitmqctl", "-q", *args]
-    return subprocess.run(command, env=environ, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleHandle, ScheduleUpdate
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.contract.errors import SchedulerError, TemporalOverloaded, TemporalTimeout, TemporalUnavailable
@@ -17,6 +16,7 @@ from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from devstack.running import StackInfo
+from lab.parts.clients import client_of
 from rpc_service.gateway.jobs import ScheduleGateway
 from tests.support.gateway_jobs import SETTINGS, a_job
 
@@ -230,7 +230,7 @@ async def test_a_schedule_that_was_changed_since_it_was_seen_is_not_replaced(
 async def test_a_pause_is_not_undone_by_another_process_that_modifies_the_job(
     gateway: ScheduleGateway, stack: StackInfo, scheduler_id: str
 ) -> None:
-    other_client = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
+    other_client = await client_of(stack)
     other = ScheduleGateway(other_client, SETTINGS)
     await gateway.add(a_job(scheduler_id), "call")
     for round_ in range(15):

@@ -12,12 +12,12 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 from backup_scheduler.contract.errors import ListTimeout, NamespaceNotFound, SearchAttributesMissing
 from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES
 from devstack.running import StackInfo
+from lab.parts.clients import client_of
 from rpc_service.gateway.jobs import ScheduleGateway
 from tests.support.doors import Door
 from tests.support.gateway_jobs import SETTINGS, a_job
@@ -30,9 +30,7 @@ async def new_namespace(temporal: Client, stack: StackInfo) -> AsyncIterator[Cli
     request = RegisterNamespaceRequest(namespace=name)
     request.workflow_execution_retention_period.FromTimedelta(timedelta(days=1))
     await temporal.workflow_service.register_namespace(request)
-    client = await Client.connect(
-        stack.temporal_address, namespace=name, data_converter=pydantic_data_converter, lazy=True
-    )
+    client = await client_of(stack, namespace=name, lazy=True)
     async with asyncio.timeout(60):
         while True:  # other parts of the server hear of a namespace within seconds
             try:
@@ -46,7 +44,7 @@ async def new_namespace(temporal: Client, stack: StackInfo) -> AsyncIterator[Cli
 
 
 async def test_a_namespace_that_does_not_exist_is_not_taken_for_one_without_jobs(stack: StackInfo) -> None:
-    client = await Client.connect(stack.temporal_address, namespace="nowhere", data_converter=pydantic_data_converter)
+    client = await client_of(stack, namespace="nowhere")
     gateway = ScheduleGateway(client, SETTINGS)
     for asked in (
         gateway.get("job"),
@@ -87,7 +85,7 @@ async def test_the_first_job_of_a_namespace_registers_the_search_attributes(new_
 
 async def test_a_list_of_all_jobs_has_one_bound_for_all_of_it(stack: StackInfo, scheduler_id: str) -> None:
     with Door(stack.temporal_address) as door:
-        client = await Client.connect(door.address, data_converter=pydantic_data_converter)
+        client = await client_of(stack, door.address)
         gateway = ScheduleGateway(client, SETTINGS, list_deadline=1)
         for number in range(3):
             await gateway.add(a_job(f"{scheduler_id}-{number}"), "call")
