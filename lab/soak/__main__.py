@@ -15,6 +15,7 @@ from rich.console import Console
 from devstack.errors import StackError
 from lab.soak.faults import steps
 from lab.soak.session import Plan, Soak
+from lab.soak.sites import CLUSTER, DEVELOPMENT
 from lab.soak.table import show
 
 _LONGEST = 150
@@ -37,6 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10, help="how long to call and to make faults (default: 10)")
     parser.add_argument("--seed", type=int, help="repeats the calls and faults of another soak (default: a random one)")
+    parser.add_argument("--cluster", action="store_true", help="on a cluster, as `make cluster` runs it")
     parser.add_argument("--every", type=float, default=20, help="seconds from one fault to the next (default: 20)")
     parser.add_argument("--faults", type=int, default=1_000_000, help="make no more than so many")
     parser.add_argument("--only", default="", help="only faults that have this in their names, which the soak prints")
@@ -48,12 +50,14 @@ def main() -> int:
         "--slowest", type=float, help="seconds that a run may take from when it comes due (240, without faults 30)"
     )
     arguments = parser.parse_args()
+    site = CLUSTER if arguments.cluster else DEVELOPMENT
     if arguments.minutes > _LONGEST:
         parser.error(f"at most {_LONGEST} minutes: later the jobs of the callers would come due by themselves")
-    if not any(arguments.only in str(step) for step in islice(steps(SystemRandom()), _MANY)):
+    if not any(arguments.only in str(step) for step in islice(steps(SystemRandom(), site), _MANY)):
         parser.error(f"no fault has {arguments.only!r} in its name")
     seed = SystemRandom().randrange(10_000) if arguments.seed is None else arguments.seed
     plan = Plan(
+        site=site,
         seed=seed,
         seconds=60 * arguments.minutes,
         every=arguments.every,

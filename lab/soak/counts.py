@@ -4,15 +4,16 @@ from collections import Counter
 from collections.abc import Mapping
 
 from backup_scheduler.contract.methods import GET, GET_ALL
-from lab.soak.faults import PARTS, Kind
+from lab.soak.faults import Kind
 from lab.soak.figures import CallFigures, PartFigures
 from lab.soak.outages import Outage
 from lab.soak.rpc import CallLog
+from lab.soak.sites import Site, part_of
 from lab.soak.timed import TimedSchedule
 
 
 def part_figures(
-    outages: list[Outage], restarts: Mapping[str, int], log: CallLog, timed: list[TimedSchedule]
+    site: Site, outages: list[Outage], restarts: Mapping[str, int], log: CallLog, timed: list[TimedSchedule]
 ) -> dict[str, PartFigures]:
     """Count the faults of each part, and the calls and runs that they disturbed.
 
@@ -20,11 +21,11 @@ def part_figures(
     """
     parts = {}
     due = [(time.timestamp(), time.timestamp()) for each in timed for time in each.times()]
-    for name in PARTS:
+    for name in site.parts:
         its = [outage for outage in outages if any(fault.part == name for fault in outage.step.faults)]
         faults = [fault for outage in its for fault in outage.step.faults if fault.part == name]
         kinds = Counter(fault.kind for fault in faults)
-        started = sum(number for process, number in restarts.items() if process.removesuffix("-2") == name)
+        started = sum(number for process, number in restarts.items() if part_of(process) == name)
         killed = sum(fault.is_kill for fault in faults)
         parts[name] = PartFigures(
             killed=kinds[Kind.KILL],

@@ -7,13 +7,7 @@ from itertools import combinations
 from random import Random
 from typing import Final
 
-PARTS: Final = ("rpc", "worker", "temporal", "rabbitmq")
-
-LINKS: Final = ("worker-2|temporal", "rpc-2|temporal", "rpc-2|rabbitmq")
-"""Connections that can be cut: those of the soak's own processes."""
-
-_PROCESSES: Final = {"rpc": ("rpc", "rpc-2"), "worker": ("worker", "worker-2")}
-"""Processes of a part; the second one is the soak's own, the first one is devstack's."""
+from lab.soak.sites import DEVELOPMENT, Site, part_of
 
 _TERM_SHARE = 0.25
 """Share of kills by SIGTERM; the others are kill -9."""
@@ -26,6 +20,8 @@ _CUT = (5.0, 15.0)
 
 _LOST: Final = 45.0
 """Seconds after which a lost attempt (30 s without a heartbeat) of restic has been followed by the next one (15 s)."""
+
+_A_MINUTE: Final = 60.0
 
 BROKER_HEARTBEAT: Final = 15
 """Seconds that the RabbitMQ of a soak has as its heartbeat time-out, instead of 60: within three times as long it gives
@@ -58,7 +54,7 @@ class Fault:
     @property
     def part(self) -> str:
         """The part that has the fault."""
-        return self.where.partition("|")[0].removesuffix("-2")
+        return part_of(self.where.partition("|")[0])
 
     @property
     def is_kill(self) -> bool:
@@ -84,23 +80,40 @@ class Step:
         return " and ".join(map(str, self.faults)) + amid
 
 
-def steps(random: Random) -> Iterator[Step]:
-    """Yield the steps of a soak without end; each 20 have every fault, the first 6 a kill of each part, too."""
+def steps(random: Random, site: Site = DEVELOPMENT) -> Iterator[Step]:
+    """Yield the steps of a soak without end.
+
+    On the development stack each 20 have every fault, the first 6 a kill of each part, too.
+    """
+    worker, rpc = site.own("worker"), site.own("rpc")
     while True:
-        frozen = [_freeze(random, part) for part in random.sample(PARTS, len(PARTS))]
-        cut = [Fault(Kind.CUT, link, _seconds(random, _CUT)) for link in random.sample(LINKS, len(LINKS))]
-        pairs = random.sample(list(combinations(PARTS, 2)), 2)
-        yield from _shuffled(random, [*_kills(random), frozen[0], cut[0]])
+        frozen = [_freeze(random, site, part) for part in random.sample(site.parts, len(site.parts))]
+        cut = [Fault(Kind.CUT, link, _seconds(random, _CUT)) for link in random.sample(site.links, len(site.links))]
+        pairs = random.sample(list(combinations(site.parts, 2)), 2)
+        yield from _shuffled(random, [*_kills(random, site), frozen[0], cut[0]])
         yield from _shuffled(
             random,
-            [*_kills(random), *frozen[1:], *cut[1:]],
+            [*_kills(random, site), *frozen[1:], *cut[1:]],
             [
-                Step((Fault(Kind.FREEZE, "temporal", _LOST),), amid="any"),
-                Step((Fault(Kind.CUT, "worker-2|temporal", _LOST),), amid="worker-2"),
-                Step((Fault(Kind.CUT, "rpc-2|rabbitmq", _GIVEN_UP),)),
-                *(Step((_any(random, one), _any(random, other))) for one, other in pairs),
+                Step(_all(site, "temporal", Kind.FREEZE, _LOST), amid="any"),
+                Step((Fault(Kind.CUT, f"{worker}|temporal", _LOST),), amid=worker),
+                Step((Fault(Kind.CUT, f"{rpc}|rabbitmq", _GIVEN_UP),)),
+                *(Step((_any(random, site, one), _any(random, site, other))) for one, other in pairs),
+                *_of_a_whole_part(site),
             ],
         )
+
+
+def _of_a_whole_part(site: Site) -> list[Step]:
+    """Return the faults of a cluster that are more than those of one node."""
+    if site is DEVELOPMENT:
+        return []
+    nodes = [Step(_all(site, part, Kind.KILL)) for part in ("temporal", "rabbitmq")]
+    return [*nodes, Step(_all(site, "postgresql", Kind.FREEZE, _A_MINUTE))]
+
+
+def _all(site: Site, part: str, kind: Kind, seconds: float = 0) -> tuple[Fault, ...]:
+    return tuple(Fault(kind, process, seconds) for process in site.processes[part])
 
 
 def _shuffled(random: Random, faults: list[Fault], more: list[Step] | None = None) -> list[Step]:
@@ -108,25 +121,21 @@ def _shuffled(random: Random, faults: list[Fault], more: list[Step] | None = Non
     return random.sample(made, len(made))
 
 
-def _kills(random: Random) -> list[Fault]:
-    return [_kill(random, part) for part in PARTS]
+def _kills(random: Random, site: Site) -> list[Fault]:
+    return [_kill(random, site, part) for part in site.parts]
 
 
-def _kill(random: Random, part: str) -> Fault:
+def _kill(random: Random, site: Site, part: str) -> Fault:
     kind = Kind.TERMINATE if random.random() < _TERM_SHARE else Kind.KILL
-    return Fault(kind, _process(random, part))
+    return Fault(kind, random.choice(site.processes[part]))
 
 
-def _freeze(random: Random, part: str) -> Fault:
-    return Fault(Kind.FREEZE, _process(random, part), _seconds(random, _FROZEN))
+def _freeze(random: Random, site: Site, part: str) -> Fault:
+    return Fault(Kind.FREEZE, random.choice(site.processes[part]), _seconds(random, _FROZEN))
 
 
-def _any(random: Random, part: str) -> Fault:
-    return _freeze(random, part) if random.random() < 1 / 3 else _kill(random, part)
-
-
-def _process(random: Random, part: str) -> str:
-    return random.choice(_PROCESSES.get(part, (part,)))
+def _any(random: Random, site: Site, part: str) -> Fault:
+    return _freeze(random, site, part) if random.random() < 1 / 3 else _kill(random, site, part)
 
 
 def _seconds(random: Random, between: tuple[float, float]) -> float:

@@ -4,20 +4,20 @@ import time
 from pathlib import Path
 
 from devstack.running import LOG, StackInfo
-from lab.parts.relay import Relay
 from lab.soak.signs import LogFile
-from lab.soak.twins import Twins
+from lab.soak.sites import Site
+from lab.soak.twins import Link, Twins
 
 
 class Processes:
     """Finds processes, links and signs of work."""
 
-    def __init__(self, state_dir: Path, twins: Twins) -> None:
+    def __init__(self, site: Site, state_dir: Path, twins: Twins) -> None:
         self._state_dir = state_dir
         self._twins = twins
         log = state_dir / LOG
         self._logs = {
-            **{name: LogFile(log, name) for name in ("rpc", "worker")},
+            **{name: LogFile(log, name) for part in ("rpc", "worker") for name in site.stacks(part)},
             **{name: LogFile(twin.log) for name, twin in twins.by_name.items()},
         }
 
@@ -30,7 +30,7 @@ class Processes:
             raise RuntimeError("the stack is gone")
         return info.pids.get(name)
 
-    def link(self, name: str) -> Relay:
+    def link(self, name: str) -> Link:
         """Return what a link leads through."""
         return self._twins.links[name]
 

@@ -29,6 +29,7 @@ from lab.soak.killer import Killer, Prober
 from lab.soak.processes import Processes
 from lab.soak.repository import POLICY, Repository
 from lab.soak.rpc import CallLog, Rpc
+from lab.soak.sites import Site
 from lab.soak.slow_restic import SlowRestic
 from lab.soak.target import Target, backup_target
 from lab.soak.timed import TimedSchedules
@@ -49,6 +50,7 @@ _LAST_CALL = 120
 class Plan:
     """The plan of a soak."""
 
+    site: Site
     seed: int
     seconds: float
     every: float
@@ -81,19 +83,21 @@ class Soak:
 
     async def run(self) -> Figures:
         """Run it; nothing is left running afterwards. Raises StackError when the stack does not come up."""
+        site = self._plan.site
         repository = Repository(self._state_dir / "restic")
         repository.make()
         async with backup_target(self._random("target"), self._plan.slowness) as target:
             restic = SlowRestic(self._state_dir / "restic")
-            _configure_broker(self._state_dir / "stack" / "rabbitmq" / "conf.d")
+            for folder in site.broker_folders:
+                _configure_broker(self._state_dir / "stack" / folder)
             environ = _environ(os.environ, target, repository) | restic.environ(os.environ["PATH"])
-            stack = running_stack(self._state_dir / "stack", environ, keep_alive=self._plan.down)
-            self._say("Starting the stack: Temporal, RabbitMQ, RPC service, worker.")
+            stack = running_stack(self._state_dir / "stack", environ, keep_alive=self._plan.down, program=site.program)
+            self._say(f"Starting the stack: {', '.join(site.parts)}.")
             info = await asyncio.to_thread(stack.__enter__)
             try:
-                self._say("Starting a second RPC service and a second worker.")
-                async with Twins.beside(info, self._state_dir / "stack", self._plan.down) as twins:
-                    processes = Processes(self._state_dir / "stack", twins)
+                self._say(f"Starting {site.own('rpc')} and {site.own('worker')}.")
+                async with Twins.beside(site, info, self._state_dir / "stack", self._plan.down) as twins:
+                    processes = Processes(site, self._state_dir / "stack", twins)
                     return await self._soak(info, target, repository, processes, restic)
             finally:
                 self._say("Ending the stack.")
@@ -105,7 +109,7 @@ class Soak:
         client = await _connected(info)
         triggers, timed = Triggers(client), TimedSchedules(client, _TASK_QUEUE)
         prober = Prober(Rpc(info.amqp_uri, self._log, _PROBER_TIMEOUT), "soak-steady-probe")
-        chosen = (step for step in steps(self._random("killer")) if self._plan.only in str(step))
+        chosen = (step for step in steps(self._random("killer"), self._plan.site) if self._plan.only in str(step))
         killer = Killer(processes, chosen, prober, target, slow, self._say)
         steady = self._caller("steady", "steady", info, triggers, bool)
         callers = [
@@ -146,7 +150,7 @@ class Soak:
             if any(fault.is_kill and fault.part == "temporal" for fault in outage.step.faults)
         ]
         evidence = Evidence(client, rpc, target, repository, _TASK_QUEUE, patience, timed.all, jobs, restic, killed)
-        parts = part_figures(killer.outages, processes.restarts(), self._log, evidence.timed)
+        parts = part_figures(self._plan.site, killer.outages, processes.restarts(), self._log, evidence.timed)
         return self._figures(seconds, interrupted, killer, parts, evidence, await audited(evidence))
 
     def _caller(
@@ -251,10 +255,6 @@ def _environ(environ: Mapping[str, str], target: Target, repository: Repository)
 
 
 async def _connected(info: StackInfo) -> Client:
-    os.environ |= {
-        "TEMPORAL_ADDRESS": info.temporal_address,
-        "TEMPORAL_NAMESPACE": info.temporal_namespace,
-        "TEMPORAL_CONFIG_FILE": os.devnull,
-    }
+    os.environ |= info.environ()
     quiet = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(TelemetryFilter("ERROR", "ERROR"))))
     return await connect(runtime=quiet)

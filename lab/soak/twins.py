@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import psutil
 from devstack import processes
 from devstack.running import StackInfo
 from lab.parts.relay import Relay, relay
+from lab.soak.sites import Site, part_of
 from lab.soak.slow_restic import PROCESS
 
 _PAUSE = 0.1
@@ -58,30 +59,55 @@ class Twin:
             self.process = self._start()
 
 
+class Link:
+    """A way of a process to a part, which may be several nodes; a cut cuts all of it."""
+
+    def __init__(self, relays: Sequence[Relay]) -> None:
+        self.addresses = [each.address for each in relays]
+        self._relays = relays
+
+    def cut(self) -> None:
+        """Pass nothing on from now on."""
+        for each in self._relays:
+            each.cut()
+
+    def mend(self) -> None:
+        """Pass everything on again, what was kept back first."""
+        for each in self._relays:
+            each.mend()
+
+
 @dataclass
 class Twins:
     """An RPC process and a worker beside those of a stack."""
 
     by_name: dict[str, Twin]
-    links: dict[str, Relay]
+    links: dict[str, Link]
 
     @classmethod
     @asynccontextmanager
-    async def beside(cls, info: StackInfo, folder: Path, down: float) -> AsyncIterator[Self]:
+    async def beside(cls, site: Site, info: StackInfo, folder: Path, down: float) -> AsyncIterator[Self]:
         """Run them for the block; `down` is the time in seconds that one stays away when it died."""
         async with AsyncExitStack() as stack:
-            host, broker = info.temporal_address, info.amqp_uri.rpartition("@")[2].rstrip("/")
+            brokers = [node.rpartition("@")[2].rstrip("/") for node in info.amqp_uri.split(";")]
+            servers = {"temporal": [info.temporal_address], "rabbitmq": brokers}
             links = {
-                name: await stack.enter_async_context(relay(to))
-                for name, to in (("worker-2|temporal", host), ("rpc-2|temporal", host), ("rpc-2|rabbitmq", broker))
+                name: Link([await stack.enter_async_context(relay(to)) for to in servers[name.partition("|")[2]]])
+                for name in site.links
             }
-            amqp_uri = info.amqp_uri.replace(broker, links["rpc-2|rabbitmq"].address)
+            rpc, worker = site.own("rpc"), site.own("worker")
+            amqp_uri = info.amqp_uri
+            for broker, relayed in zip(brokers, links[f"{rpc}|rabbitmq"].addresses, strict=True):
+                amqp_uri = amqp_uri.replace(broker, relayed)
+            [temporal_of_rpc], [temporal_of_worker] = (links[f"{name}|temporal"].addresses for name in (rpc, worker))
             changes = {
-                "rpc": {"TEMPORAL_ADDRESS": links["rpc-2|temporal"].address, "AMQP_URI": amqp_uri},
-                "worker": {"TEMPORAL_ADDRESS": links["worker-2|temporal"].address},
+                rpc: {"TEMPORAL_ADDRESS": temporal_of_rpc, "AMQP_URI": amqp_uri},
+                worker: {"TEMPORAL_ADDRESS": temporal_of_worker},
             }
             by_name = {
-                f"{name}-2": Twin(info.pids[name], changed | {PROCESS: f"{name}-2"}, folder / f"{name}-2.log", down)
+                name: Twin(
+                    info.pids[site.stacks(part_of(name))[0]], changed | {PROCESS: name}, folder / f"{name}.log", down
+                )
                 for name, changed in changes.items()
             }
             twins = cls(by_name, links)

@@ -195,8 +195,8 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "a soak freezes nothing any more",
         "lab/soak/faults.py",
-        "[*_kills(random), *frozen[1:], *cut[1:]]",
-        "[*_kills(random), *cut[1:]]",
+        "[*_kills(random, site), *frozen[1:], *cut[1:]]",
+        "[*_kills(random, site), *cut[1:]]",
         tests("tests/lab/soak/test_faults.py"),
     ),
     planted(

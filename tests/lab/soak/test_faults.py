@@ -6,10 +6,12 @@ from random import Random
 
 import pytest
 
-from lab.soak.faults import BROKER_HEARTBEAT, LINKS, PARTS, Kind, Step, steps
+from lab.soak.faults import BROKER_HEARTBEAT, Kind, Step, steps
+from lab.soak.sites import CLUSTER, DEVELOPMENT
 from workflows.engines import HEARTBEAT_TIMEOUT, RESTIC_RETRIES
 
 ROUND = 20
+CLUSTER_ROUND = 29
 SEEDS = range(20)
 
 
@@ -25,7 +27,7 @@ def test_a_seed_repeats_the_steps() -> None:
 def test_the_first_steps_kill_each_part_freeze_one_and_cut_one_off(seed: int) -> None:
     first = [fault for step in drawn(seed, 6) for fault in step.faults]
     assert len(first) == 6
-    assert {fault.part for fault in first if fault.is_kill} == set(PARTS)
+    assert {fault.part for fault in first if fault.is_kill} == set(DEVELOPMENT.parts)
     assert [fault.kind for fault in first if not fault.is_kill].count(Kind.FREEZE) == 1
     assert sum(fault.seconds for fault in first) < HEARTBEAT_TIMEOUT.total_seconds()
 
@@ -35,9 +37,11 @@ def test_each_round_has_every_fault(seed: int) -> None:
     for start in (0, ROUND):
         made = drawn(seed, start + ROUND)[start:]
         single = [step.faults[0] for step in made if len(step.faults) == 1 and not step.amid]
-        assert Counter(fault.part for fault in single if fault.is_kill) == dict.fromkeys(PARTS, 2)
-        assert Counter(fault.part for fault in single if fault.kind is Kind.FREEZE) == dict.fromkeys(PARTS, 1)
-        assert {fault.where for fault in single if fault.kind is Kind.CUT} == set(LINKS)
+        assert Counter(fault.part for fault in single if fault.is_kill) == dict.fromkeys(DEVELOPMENT.parts, 2)
+        assert Counter(fault.part for fault in single if fault.kind is Kind.FREEZE) == dict.fromkeys(
+            DEVELOPMENT.parts, 1
+        )
+        assert {fault.where for fault in single if fault.kind is Kind.CUT} == set(DEVELOPMENT.links)
         assert any(fault.kind is Kind.CUT and fault.seconds > 3 * BROKER_HEARTBEAT for fault in single)
         pairs = [{fault.part for fault in step.faults} for step in made if len(step.faults) == 2]
         assert [len(parts) for parts in pairs] == [2, 2]
@@ -55,3 +59,19 @@ def test_each_round_outlasts_an_attempt_at_a_backup_by_an_outage_and_by_a_partit
 def test_both_processes_of_a_part_are_struck() -> None:
     struck = {fault.where for step in drawn(1, 200) for fault in step.faults if fault.kind is not Kind.CUT}
     assert struck == {"rpc", "rpc-2", "worker", "worker-2", "temporal", "rabbitmq"}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_round_on_a_cluster_has_every_fault_of_it(seed: int) -> None:
+    made = list(islice(steps(Random(seed), CLUSTER), CLUSTER_ROUND))
+    single = [step.faults[0] for step in made if len(step.faults) == 1 and not step.amid]
+    assert Counter(fault.part for fault in single if fault.is_kill) == dict.fromkeys(CLUSTER.parts, 2)
+    assert {fault.where for fault in single if fault.kind is Kind.CUT} == set(CLUSTER.links)
+    assert max(fault.seconds for fault in single if fault.where == "postgresql") == 60
+    whole = [{fault.where for fault in step.faults} for step in made if len(step.faults) == 3]
+    assert all(set(CLUSTER.processes[part]) in whole for part in ("temporal", "rabbitmq"))
+
+
+def test_all_nodes_of_a_cluster_are_struck() -> None:
+    struck = {fault.where for step in islice(steps(Random(1), CLUSTER), 200) for fault in step.faults}
+    assert struck == {*CLUSTER.links, *(name for names in CLUSTER.processes.values() for name in names)}

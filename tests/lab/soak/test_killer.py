@@ -15,25 +15,25 @@ import psutil
 import pytest
 
 from devstack.running import LOG
-from lab.parts.relay import Relay
 from lab.parts.waiting import eventually
 from lab.soak import killer
 from lab.soak.faults import Fault, Kind, Step
 from lab.soak.killer import Killer, struck
 from lab.soak.outages import Outage
 from lab.soak.processes import Processes
+from lab.soak.sites import DEVELOPMENT
 from lab.soak.target import Target
-from lab.soak.twins import Twins
+from lab.soak.twins import Link, Twins
 
 LINK = "worker-2|temporal"
 KILL = Step((Fault(Kind.KILL, "worker"),))
 
 
-class Recorder(Relay):
-    """A relay without a server."""
+class Recorder(Link):
+    """A way that leads nowhere."""
 
     def __init__(self) -> None:
-        super().__init__("127.0.0.1:1")
+        super().__init__([])
         self.said: list[str] = []
 
     def cut(self) -> None:
@@ -53,7 +53,7 @@ class Some(Processes):
     def pid(self, name: str) -> int | None:
         return self._pid if name == "worker" else None
 
-    def link(self, name: str) -> Relay:
+    def link(self, name: str) -> Link:
         assert name == LINK
         return self.relay
 
@@ -109,7 +109,7 @@ def watching(folder: Path, arrivals: list[tuple[float, float]]) -> Killer:
     """Return a killer of a stack whose RPC process and worker write into devstack's log in this folder."""
     prober, nothing = cast("Any", Answering()), cast("Any", None)
     target = Target(Random(1), slowness=0, arrivals=arrivals)
-    return Killer(Processes(folder, Twins({}, {})), iter(()), prober, target, nothing, lambda _: None)
+    return Killer(Processes(DEVELOPMENT, folder, Twins({}, {})), iter(()), prober, target, nothing, lambda _: None)
 
 
 def work(folder: Path, service: str, *events: str) -> None:
