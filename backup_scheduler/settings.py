@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     """Seconds; replaces a misfire_grace_time that is missing, None or 0."""
     rpc_workers: Annotated[int, Field(ge=1, le=1000)] = 50
     """Calls that one RPC process carries out at once (nameko's max_workers)."""
+    queue_type: Annotated[str, Field(pattern="^(classic|quorum)$")] = "classic"
+    """Type of the queue of calls, where RabbitMQ does not have the queue yet: quorum for a cluster."""
     policies: Annotated[Path, AfterValidator(Path.absolute)] | None = None
     """The policy file (TOML); absolute, so that messages about it show where the worker looked for it."""
     backup_url: SecretStr | None = None
@@ -110,6 +112,7 @@ _RULES = {
     "log_level": "must be debug, info, warning or error",
     "log_format": "must be auto, json or console",
     "rpc_workers": "must be a whole number from 1 to 1000",
+    "queue_type": "must be classic or quorum",
     "max_backups": "must be a whole number from 1 to 10000",
     "shutdown_grace": "must be a number of seconds from 0 to 86400",
 }

@@ -19,6 +19,8 @@ from nameko.messaging import QueueConsumer, QueueConsumerStopped
 
 from backup_scheduler.contract.errors import ReplyTooLarge
 from backup_scheduler.contract.replies import Reply, fail
+from backup_scheduler.settings import load_settings
+from rpc_service.call_queue import declare
 from rpc_service.presence import Presence
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -174,6 +176,8 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
                 interval_max=_LONGEST_PAUSE,
                 callback=self._stop_if_asked,
             )
+            for provider in self._providers:
+                declare(connection, provider.queue, load_settings().queue_type)
             self._presences = [Presence(provider.queue.name) for provider in self._providers]
             for presence in self._presences:
                 presence.announce(connection)

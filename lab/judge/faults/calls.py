@@ -3,9 +3,31 @@
 from lab.judge.planted import Planted, planted, tests
 
 _METHODS = "tests/rpc_service/test_methods.py"
+_CALL_QUEUE = "tests/rpc_service/test_call_queue.py"
 _SCHEDULES = "tests/backup_scheduler/test_schedules.py"
 
 PLANTED: tuple[Planted, ...] = (
+    planted(
+        "no call is answered on a connection with TLS",
+        "rpc_service/broker.py",
+        '            transport.client_properties.get("capabilities", {}).pop("connection.blocked", None)\n',
+        "",
+        tests("tests/rpc_service/test_broker_tls.py"),
+    ),
+    planted(
+        "a queue of calls that has another type keeps the service from starting",
+        "rpc_service/call_queue.py",
+        "if _ARGUMENT not in str(error):",
+        "if _ARGUMENT in str(error):",
+        tests(f"{_CALL_QUEUE}::test_a_queue_that_is_there_keeps_its_type_and_its_calls"),
+    ),
+    planted(
+        "the queue of calls is always a classic one",
+        "rpc_service/call_queue.py",
+        "queue.queue_arguments = _TYPES[queue_type]",
+        "queue.queue_arguments = None",
+        tests(f"{_CALL_QUEUE}::test_a_new_queue_has_the_wanted_type"),
+    ),
     planted(
         "missed runs are made up for as far back as ten seconds only",
         "backup_scheduler/jobs/terms.py",
