@@ -44,6 +44,7 @@ from backup_scheduler.policies.file import Policies
 from backup_scheduler.settings import PREFIX, Settings, load_settings
 from backup_scheduler.temporal.client import configuration, connect
 from backup_scheduler.temporal.namespace import missing_search_attributes, register_search_attributes
+from backup_scheduler.temporal.schedule_engine import is_on_new_engine
 from workflows.all_jobs import LookAfterJobsWorkflow
 from workflows.backup import BackupWorkflow
 from workflows.engines import ENGINES
@@ -159,6 +160,23 @@ async def _prepare(client: Client, task_queue: str) -> None:
         if error.status == RPCStatusCode.UNAVAILABLE:
             raise
         log.warning("system schedule not made", needed=SYSTEM_SCHEDULE, error=error.message)
+    await _log_new_engine(client)
+
+
+async def _log_new_engine(client: Client) -> None:
+    """Log if the server makes schedules with its newer engine; passes look at each job."""
+    try:
+        found = await is_on_new_engine(client, SYSTEM_SCHEDULE)
+    except RPCError as error:
+        if error.status == RPCStatusCode.UNAVAILABLE:
+            raise
+        return
+    if found:
+        log.error(
+            "this server's schedules are on its newer engine, which loses runs of jobs with a duration: switch it off",
+            namespace=client.namespace,
+            setting="history.enableCHASMSchedulerCreation",
+        )
 
 
 async def _log_missing_search_attributes(client: Client, refusal: str | None) -> None:

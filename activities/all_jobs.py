@@ -15,6 +15,7 @@ from backup_scheduler.contract.errors import BrokenJob
 from backup_scheduler.jobs.from_schedule import Losses, ScheduledJob
 from backup_scheduler.jobs.timing import phase
 from backup_scheduler.temporal.lists import for_each_job
+from backup_scheduler.temporal.schedule_engine import is_on_new_engine, on_old_engine
 from backup_scheduler.temporal.stored_jobs import StoredJob, read_job
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -48,6 +49,10 @@ class Pass(BaseModel):
     """Jobs that the pass could not keep at their start_time: broken jobs, and jobs that it could not read."""
     failures: dict[str, str] = {}
     """Reason of each failure, by schedule id."""
+    on_new_engine: int = 0
+    """Jobs whose schedules are on the server's newer engine (CHASM), which loses runs that have a jitter."""
+    new_engine_jobs: list[str] = []
+    """Their scheduler_ids."""
 
     def count(self, scheduler_id: str, losses: Losses) -> None:
         """Add the losses of a job."""
@@ -70,6 +75,7 @@ class AllJobs:
         self._logged_losses: dict[str, Losses] = {}
         """Losses that the log has, by schedule id: a loss is one line, not one line an hour."""
         self._logged_failures: dict[str, str] = {}
+        self._logged_new_engine: set[str] = set()
 
     @activity.defn
     async def look_after(self) -> Pass:
@@ -90,11 +96,12 @@ class AllJobs:
         losses: dict[str, Losses] = {}
         failures: dict[str, str] = {}
         unreached = 0
+        seen: dict[str, str] = {}
 
         async def check(schedule_id: str) -> None:
             nonlocal unreached
             try:
-                await self._look_after(schedule_id, result, losses)
+                await self._look_after(schedule_id, result, losses, seen)
             except Exception as error:  # any fault of one job must not stop the others
                 failures[schedule_id] = _reason(error)
                 unreached += isinstance(error, RPCError)
@@ -106,6 +113,8 @@ class AllJobs:
         result.failed = len(failures)
         result.failures = dict(list(failures.items())[:_MOST_NAMED])
         self._logged_losses = losses
+        if broken_off is None:
+            await self._look_for_new_engine(result, seen)
         _set_gauges(result)
         if broken_off is not None:
             raise ApplicationError(f"the list of jobs broke off after {result.looked_at}: {_reason(broken_off)}")
@@ -114,12 +123,33 @@ class AllJobs:
             raise ApplicationError(f"none of {unreached} jobs could be reached; {schedule_id!r}: {reason}")
         return result
 
-    async def _look_after(self, schedule_id: str, result: Pass, losses: dict[str, Losses]) -> None:
+    async def _look_for_new_engine(self, result: Pass, seen: dict[str, str]) -> None:
+        """Name those of the seen jobs that are on the newer engine."""
+        try:
+            suspects = seen.keys() - await on_old_engine(self._client)
+            found = {seen[each] for each in sorted(suspects) if await is_on_new_engine(self._client, each)}
+        except RPCError as error:
+            _log.warning("it is not known which engine has the schedules", reason=_reason(error))
+            return
+        if new := found - self._logged_new_engine:
+            _log.error(
+                "jobs on the server's newer schedule engine, which loses runs: switch it off, remove and add them",
+                jobs=len(found),
+                scheduler_ids=sorted(new)[:_MOST_NAMED],
+            )
+        self._logged_new_engine = found
+        result.on_new_engine = len(found)
+        result.new_engine_jobs = sorted(found)[:_MOST_NAMED]
+
+    async def _look_after(
+        self, schedule_id: str, result: Pass, losses: dict[str, Losses], seen: dict[str, str]
+    ) -> None:
         """Check one job and move it where needed. Raises _NotKept, BrokenJob or any error of the client."""
         try:
             job = await read_job(self._client, schedule_id)
             if job is None:
                 return
+            seen[schedule_id] = job.request.scheduler_id
             losses[schedule_id] = job.losses
             result.count(job.request.scheduler_id, job.losses)
             self._log_losses(job)
@@ -190,6 +220,7 @@ def _set_gauges(result: Pass) -> None:
             result.failed,
             "Jobs that are broken or could not be asked for, not kept at their start_time",
         ),
+        ("jobs_on_new_engine", result.on_new_engine, "Jobs on the server's newer schedule engine, which loses runs"),
         ("runs_waiting", result.runs_waiting, "Runs that wait for the one before"),
         ("runs_dropped", result.runs_dropped, "Runs dropped because too many waited, since the jobs were made"),
         (

@@ -23,9 +23,7 @@ from temporalio.converter import encode_search_attributes
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.names import schedule_id
 from backup_scheduler.jobs.to_schedule import MADE_BY, short_request_id
-
-_SCHEDULER_WORKFLOW: Final = "temporal-sys-scheduler:"
-"""Prefix of the workflow id of a schedule, which is a workflow of the server's own; the schedule id follows."""
+from backup_scheduler.temporal.schedule_engine import SCHEDULER_WORKFLOW
 
 _MOST_EARLIER: Final = 100
 """Most schedules of one id that are looked through, the latest first."""
@@ -153,7 +151,7 @@ class StoredJob:
         (docs/temporal-facts.md#deleted-schedules-leave-a-workflow). The index of workflows lags, and it lacks schedules
         of the newer engine (CHASM).
         """
-        workflow_id = f"{_SCHEDULER_WORKFLOW}{self.schedule_id}"
+        workflow_id = f"{SCHEDULER_WORKFLOW}{self.schedule_id}"
         request = ListWorkflowExecutionsRequest(
             namespace=self._client.namespace, query=schedules_query(workflow_id), page_size=_MOST_EARLIER
         )

@@ -21,6 +21,13 @@ _CANCEL_ALL = (
 
 PLANTED: tuple[Planted, ...] = (
     planted(
+        "a schedule on the server's newer engine, which loses runs, is not noticed",
+        "backup_scheduler/temporal/schedule_engine.py",
+        "return found.workflow_execution_info.type.name != _TYPE",
+        "return False",
+        tests("tests/activities/test_schedule_engine.py"),
+    ),
+    planted(
         "a cancelled run closes while its restic goes on",
         "workflows/engines.py",
         "            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,",

@@ -1,0 +1,99 @@
+"""Schedules on the server's newer engine, which loses runs, are found at a worker's start and in each pass."""
+
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
+
+from activities.all_jobs import AllJobs, Pass
+from backup_scheduler.jobs import names
+from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_for, search_attributes
+from backup_scheduler.temporal.schedule_engine import is_on_new_engine, on_old_engine
+from lab.parts.waiting import eventually_async
+from tests.support.backup_requests import a_request
+from tests.support.programs import binary
+from tests.support.workers import line_with, worker_process
+
+NEW_ENGINE = ("enableCHASMSchedulerCreation=true", "enableCHASMSchedulerRouting=true")
+EVERY_SCHEDULE = "chasmSchedulerCreationRolloutPercent=100"
+
+
+@pytest.fixture
+async def new_server() -> AsyncIterator[Client]:
+    """A server that makes schedules with its newer engine."""
+    options = [f"--dynamic-config-value=history.{each}" for each in ("enableChasm=true", *NEW_ENGINE, EVERY_SCHEDULE)]
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=binary("temporal"),
+        data_converter=pydantic_data_converter,
+        search_attributes=list(names.SEARCH_ATTRIBUTES),
+        dev_server_extra_args=options,
+    ) as environment:
+        yield environment.client
+
+
+async def put(client: Client) -> str:
+    """Make a job and wait until lists have it; return its scheduler_id."""
+    request = a_request(scheduler_id=f"job-{uuid.uuid4()}")
+    await client.create_schedule(
+        request.scheduler_id,
+        schedule_for(Alignment(request, datetime.now(UTC) + timedelta(hours=20)), "nobody's"),
+        memo=memo_for(request, "call"),
+        search_attributes=search_attributes(request),
+    )
+
+    async def listed() -> bool:
+        return any([True async for _ in await client.list_schedules(f"ScheduleId = '{request.scheduler_id}'")])
+
+    await eventually_async(listed)
+    return request.scheduler_id
+
+
+async def test_a_schedule_is_on_the_engine_that_made_it(
+    new_server: Client, temporal_server: WorkflowEnvironment
+) -> None:
+    old_server = temporal_server.client
+    new, old = await put(new_server), await put(old_server)
+    assert await is_on_new_engine(new_server, new)
+    assert not await is_on_new_engine(old_server, old)
+    assert new not in await on_old_engine(new_server)
+
+    async def listed() -> bool:
+        return old in await on_old_engine(old_server)
+
+    await eventually_async(listed)
+
+
+async def test_a_pass_names_the_jobs_on_the_newer_engine_and_logs_each_once(new_server: Client) -> None:
+    job = await put(new_server)
+    all_jobs = AllJobs(new_server)
+    with capture_logs() as logs:
+        done: Pass = await ActivityEnvironment().run(all_jobs.look_after)
+        await ActivityEnvironment().run(all_jobs.look_after)
+    assert (done.on_new_engine, done.new_engine_jobs) == (1, [job])
+    [line] = [line for line in logs if "schedule engine" in line["event"]]
+    assert (line["log_level"], line["scheduler_ids"]) == ("error", [job])
+
+
+async def test_a_pass_names_no_job_on_the_engine_that_is_the_default(temporal_server: WorkflowEnvironment) -> None:
+    await put(temporal_server.client)
+    with capture_logs() as logs:
+        done: Pass = await ActivityEnvironment().run(AllJobs(temporal_server.client).look_after)
+    assert (done.on_new_engine, done.new_engine_jobs) == (0, [])
+    assert not [line for line in logs if "schedule engine" in line["event"]]
+
+
+async def test_a_worker_says_at_its_start_that_the_server_has_the_newer_engine(
+    new_server: Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "policies.toml"
+    file.write_text('[policies.p]\ntype = "http"\nurl = "http://127.0.0.1:1"\n')
+    address = new_server.service_client.config.target_host
+    async with worker_process(TEMPORAL_ADDRESS=address, SCHEDULER_POLICIES=str(file)) as process:
+        assert '"error"' in await line_with(process, "newer engine")
+        await line_with(process, '"worker ready"')
