@@ -5,7 +5,8 @@ CODE := backup_scheduler workflows activities rpc_service devstack lab worker.py
 
 ON_A_CLUSTER := tests/test_end_to_end.py tests/test_runs_under_way.py tests/rpc_service/test_methods.py \
 	tests/rpc_service/test_gateway.py tests/rpc_service/test_broken_jobs.py tests/rpc_service/test_delivered_again.py \
-	tests/rpc_service/test_namespaces.py tests/rpc_service/test_broker.py tests/cluster
+	tests/rpc_service/test_namespaces.py tests/rpc_service/test_broker.py \
+	tests/rpc_service/test_call_queue.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check style types quick-tests demo compose-test cluster test test-lab test-restic test-cluster soak bench judge mutants lint format up lock clean
@@ -38,9 +39,10 @@ cluster: ## run a cluster until Ctrl-C: PostgreSQL, three Temporal nodes, three 
 compose-test: ## run temporal-dev.yml in containers of an engine of its own, as root; ten minutes the first time
 	@devstack/compose-test.sh
 
-test-cluster: ## run the tests that know no difference on a cluster, and those of its faults (ARGS= as above)
+test-cluster: ## run tests of RPC methods, runs and broker on a cluster, and a short soak there (ARGS= as above)
 	@devstack/setup.sh cluster
 	@$(PYTHON_IN_VENV) -m pytest -n 0 --cluster $(ARGS) $(ON_A_CLUSTER)
+	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 3 --every 12
 
 soak: setup ## kill, freeze and cut off parts of a stack under load for MINUTES (10), then look for what was lost or doubled; SEED repeats one
 	@$(PYTHON_IN_VENV) -m lab.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)
