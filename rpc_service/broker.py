@@ -14,7 +14,15 @@ from kombu.exceptions import ConnectionError as BrokerGone
 from kombu.exceptions import OperationalError
 from kombu.message import Message
 from kombu.serialization import dumps
-from nameko.constants import PERSISTENT
+from nameko.constants import (
+    AMQP_SSL_CONFIG_KEY,
+    DEFAULT_HEARTBEAT,
+    DEFAULT_TRANSPORT_OPTIONS,
+    HEARTBEAT_CONFIG_KEY,
+    LOGIN_METHOD_CONFIG_KEY,
+    PERSISTENT,
+    TRANSPORT_OPTIONS_CONFIG_KEY,
+)
 from nameko.messaging import QueueConsumer, QueueConsumerStopped
 
 from backup_scheduler.contract.errors import ReplyTooLarge
@@ -22,6 +30,7 @@ from backup_scheduler.contract.replies import Reply, fail
 from backup_scheduler.settings import load_settings
 from rpc_service.call_queue import declare
 from rpc_service.presence import Presence
+from rpc_service.tls import CheckingConnection
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -126,6 +135,18 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
         self._writing = Semaphore()
         self._replies: OrderedDict[str, int] = OrderedDict()
         self._presences: list[Presence] = []
+
+    @property
+    def connection(self) -> Connection:
+        """The parameters of a connection, as nameko has them; with TLS it checks the host name."""
+        config = self.container.config
+        return CheckingConnection(
+            self.amqp_uri,
+            heartbeat=config.get(HEARTBEAT_CONFIG_KEY, DEFAULT_HEARTBEAT),
+            transport_options=config.get(TRANSPORT_OPTIONS_CONFIG_KEY, DEFAULT_TRANSPORT_OPTIONS),
+            ssl=config.get(AMQP_SSL_CONFIG_KEY),
+            login_method=config.get(LOGIN_METHOD_CONFIG_KEY),
+        )
 
     def replier(self, message: Message) -> Replier:
         """Return the replier of a message."""

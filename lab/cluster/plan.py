@@ -13,7 +13,7 @@ from typing import Final
 from devstack import compose
 from devstack.errors import StackError
 from devstack.log import LogStream
-from devstack.machine import service_environ
+from devstack.machine import HOST, service_environ
 from devstack.plan import Plan
 from devstack.ports import Ports
 from devstack.running import Addresses
@@ -54,7 +54,7 @@ def plan(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStre
         folder,
         {
             "node": [hosts["NODE1"], hosts["NODE2"], hosts["NODE3"], hosts["BALANCER"]],
-            "rabbitmq": [hosts["BROKER1"], hosts["BROKER2"], hosts["BROKER3"]],
+            "rabbitmq": [hosts["BROKER1"], hosts["BROKER2"], hosts["BROKER3"], HOST],  # a relay may be before it
             "postgresql": [hosts["POSTGRESQL"]],
         },
     )

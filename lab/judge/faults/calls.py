@@ -15,6 +15,13 @@ PLANTED: tuple[Planted, ...] = (
         tests("tests/rpc_service/test_broker_tls.py"),
     ),
     planted(
+        "the host name in the certificate of a broker is not looked at",
+        "rpc_service/tls.py",
+        "return _CheckingTransport if found is SSLTransport else found",
+        "return found",
+        tests("tests/rpc_service/test_broker_tls.py"),
+    ),
+    planted(
         "a queue of calls that has another type keeps the service from starting",
         "rpc_service/call_queue.py",
         "if _ARGUMENT not in str(error):",
