@@ -65,7 +65,10 @@ async def test_no_restic_runs_beside_that_of_a_lost_attempt(
             await asyncio.sleep(AWAY)
             assert _occurrence(under_way) in backing_up()
             assert _occurrence(late) not in seen.processes  # Temporal cannot know of it
+            worker.process.suspend()  # a server takes a heartbeat that is late, if it comes before its own timer
             await asyncio.to_thread(servers.temporal.start_again)
+            await eventually_async(lambda: _is_given_up(under_way))
+            worker.process.resume()
             back = datetime.now(UTC)
             slow.unlink()
             async with asyncio.timeout(120):
@@ -88,6 +91,12 @@ async def _is_known(run: WorkflowHandle[object, BackupResult]) -> bool:
     """Return whether Temporal has the record of the run's restic, behind the progress of its attempt."""
     pending = (await run.describe()).raw_description.pending_activities
     return any(len(each.heartbeat_details.payloads) == 2 for each in pending)
+
+
+async def _is_given_up(run: WorkflowHandle[object, BackupResult]) -> bool:
+    """Return whether Temporal has given the first attempt up."""
+    pending = (await run.describe()).raw_description.pending_activities
+    return any(each.attempt > 1 for each in pending)
 
 
 def _is_looking(worker: WorkerProcess) -> bool:
