@@ -42,7 +42,7 @@ compose-test: ## run temporal-dev.yml in containers of an engine of its own, as 
 test-cluster: ## run tests of RPC methods, runs and broker on a cluster, and a short soak there (ARGS= as above)
 	@devstack/setup.sh cluster
 	@$(PYTHON_IN_VENV) -m pytest -n 0 --cluster $(ARGS) $(ON_A_CLUSTER)
-	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 3 --every 12
+	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 3 --every 12 --seed $(or $(SEED),1)
 
 soak: setup ## kill, freeze and cut off parts of a stack under load for MINUTES (10), then look for what was lost or doubled; SEED repeats one
 	@$(PYTHON_IN_VENV) -m lab.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -126,7 +126,7 @@ def _kills(random: Random, site: Site) -> list[Fault]:
 
 
 def _kill(random: Random, site: Site, part: str) -> Fault:
-    kind = Kind.TERMINATE if random.random() < _TERM_SHARE else Kind.KILL
+    kind = Kind.TERMINATE if random.random() < _TERM_SHARE and part not in site.patient else Kind.KILL
     return Fault(kind, random.choice(site.processes[part]))
 
 

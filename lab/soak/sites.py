@@ -14,6 +14,8 @@ class Site:
     """What runs it: `python -m PROGRAM up`."""
     processes: Mapping[str, Sequence[str]]
     """Processes by part."""
+    patient: Sequence[str] = ()
+    """Parts that wait upon SIGTERM until all their clients have left, which are never told to end."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -57,6 +59,7 @@ CLUSTER: Final = Site(
         "postgresql": ("postgresql",),
         "balancer": ("balancer",),
     },
+    patient=("postgresql",),
 )
 
 

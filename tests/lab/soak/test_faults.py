@@ -70,6 +70,10 @@ def test_a_round_on_a_cluster_has_every_fault_of_it(seed: int) -> None:
     assert max(fault.seconds for fault in single if fault.where == "postgresql") == 60
     whole = [{fault.where for fault in step.faults} for step in made if len(step.faults) == 3]
     assert all(set(CLUSTER.processes[part]) in whole for part in ("temporal", "rabbitmq"))
+    assert {fault.kind for step in made for fault in step.faults if fault.where == "postgresql"} == {
+        Kind.KILL,
+        Kind.FREEZE,
+    }
 
 
 def test_all_nodes_of_a_cluster_are_struck() -> None:
