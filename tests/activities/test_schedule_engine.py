@@ -20,6 +20,8 @@ from tests.support.backup_requests import a_request
 from tests.support.programs import binary
 from tests.support.workers import line_with, worker_process
 
+pytestmark = pytest.mark.programs
+
 NEW_ENGINE = ("enableCHASMSchedulerCreation=true", "enableCHASMSchedulerRouting=true")
 EVERY_SCHEDULE = "chasmSchedulerCreationRolloutPercent=100"
 
