@@ -160,6 +160,7 @@ async def _prepare(client: Client, task_queue: str) -> None:
         if error.status == RPCStatusCode.UNAVAILABLE:
             raise
         log.warning("system schedule not made", needed=SYSTEM_SCHEDULE, error=error.message)
+        return
     await _log_new_engine(client)
 
 

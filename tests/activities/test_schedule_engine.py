@@ -1,7 +1,10 @@
 """Schedules on the server's newer engine, which loses runs, are found at a worker's start and in each pass."""
 
+import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,25 +21,35 @@ from backup_scheduler.temporal.schedule_engine import is_on_new_engine, on_old_e
 from lab.parts.waiting import eventually_async
 from tests.support.backup_requests import a_request
 from tests.support.programs import binary
-from tests.support.workers import line_with, worker_process
+from tests.support.workers import worker_process
 
 pytestmark = pytest.mark.programs
 
-NEW_ENGINE = ("enableCHASMSchedulerCreation=true", "enableCHASMSchedulerRouting=true")
-EVERY_SCHEDULE = "chasmSchedulerCreationRolloutPercent=100"
+NEW_ENGINE = (
+    "history.enableChasm=true",
+    "history.enableCHASMSchedulerCreation=true",
+    "history.enableCHASMSchedulerRouting=true",
+    "history.chasmSchedulerCreationRolloutPercent=100",
+)
+
+
+@asynccontextmanager
+async def a_server(*settings: str) -> AsyncIterator[Client]:
+    """A server with these settings of its dynamic configuration."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=binary("temporal"),
+        data_converter=pydantic_data_converter,
+        search_attributes=list(names.SEARCH_ATTRIBUTES),
+        dev_server_extra_args=[f"--dynamic-config-value={each}" for each in settings],
+    ) as environment:
+        yield environment.client
 
 
 @pytest.fixture
 async def new_server() -> AsyncIterator[Client]:
     """A server that makes schedules with its newer engine."""
-    options = [f"--dynamic-config-value=history.{each}" for each in ("enableChasm=true", *NEW_ENGINE, EVERY_SCHEDULE)]
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=binary("temporal"),
-        data_converter=pydantic_data_converter,
-        search_attributes=list(names.SEARCH_ATTRIBUTES),
-        dev_server_extra_args=options,
-    ) as environment:
-        yield environment.client
+    async with a_server(*NEW_ENGINE) as client:
+        yield client
 
 
 async def put(client: Client) -> str:
@@ -90,12 +103,31 @@ async def test_a_pass_names_no_job_on_the_engine_that_is_the_default(temporal_se
     assert not [line for line in logs if "schedule engine" in line["event"]]
 
 
+async def first_lines(client: Client, folder: Path) -> str:
+    """Start a worker; return what it says until it is ready."""
+    file = folder / "policies.toml"
+    file.write_text('[policies.p]\ntype = "http"\nurl = "http://127.0.0.1:1"\n')
+    address = client.service_client.config.target_host
+    async with worker_process(TEMPORAL_ADDRESS=address, SCHEDULER_POLICIES=str(file)) as process:
+        assert process.stderr
+        lines = []
+        async with asyncio.timeout(60):
+            async for line in process.stderr:
+                lines.append(line.decode())
+                if '"worker ready"' in lines[-1]:
+                    break
+    return "".join(lines)
+
+
 async def test_a_worker_says_at_its_start_that_the_server_has_the_newer_engine(
     new_server: Client, tmp_path: Path
 ) -> None:
-    file = tmp_path / "policies.toml"
-    file.write_text('[policies.p]\ntype = "http"\nurl = "http://127.0.0.1:1"\n')
-    address = new_server.service_client.config.target_host
-    async with worker_process(TEMPORAL_ADDRESS=address, SCHEDULER_POLICIES=str(file)) as process:
-        assert '"error"' in await line_with(process, "newer engine")
-        await line_with(process, '"worker ready"')
+    [line] = [line for line in (await first_lines(new_server, tmp_path)).splitlines() if "newer engine" in line]
+    assert json.loads(line)["level"] == "error"
+
+
+async def test_a_worker_does_not_say_so_where_there_is_no_system_schedule(tmp_path: Path) -> None:
+    async with a_server("frontend.enableSchedules=false") as client:
+        said = await first_lines(client, tmp_path)
+    assert "system schedule not made" in said
+    assert "newer engine" not in said
