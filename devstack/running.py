@@ -51,26 +51,28 @@ class Addresses(BaseModel):
 
     def tls_environ(self) -> dict[str, str]:
         """Return those variables that TLS needs."""
-        found = {
-            "SSL_CERT_FILE": self.amqp_ca,
-            "TEMPORAL_TLS_SERVER_CA_CERT_PATH": self.temporal_tls_ca,
-            "TEMPORAL_TLS_CLIENT_CERT_PATH": self.temporal_tls_cert,
-            "TEMPORAL_TLS_CLIENT_KEY_PATH": self.temporal_tls_key,
-            "TEMPORAL_TLS_SERVER_NAME": self.temporal_tls_server_name,
-        }
-        return {name: value for name, value in found.items() if value is not None}
+        return _given(
+            SSL_CERT_FILE=self.amqp_ca,
+            TEMPORAL_TLS_SERVER_CA_CERT_PATH=self.temporal_tls_ca,
+            TEMPORAL_TLS_CLIENT_CERT_PATH=self.temporal_tls_cert,
+            TEMPORAL_TLS_CLIENT_KEY_PATH=self.temporal_tls_key,
+            TEMPORAL_TLS_SERVER_NAME=self.temporal_tls_server_name,
+        )
 
     def tctl_environ(self) -> dict[str, str]:
         """Return the variables with which tctl uses the stack."""
-        found = {
-            "TEMPORAL_CLI_ADDRESS": self.temporal_address,
-            "TEMPORAL_CLI_NAMESPACE": self.temporal_namespace,
-            "TEMPORAL_CLI_TLS_CA": self.temporal_tls_ca,
-            "TEMPORAL_CLI_TLS_CERT": self.temporal_tls_cert,
-            "TEMPORAL_CLI_TLS_KEY": self.temporal_tls_key,
-            "TEMPORAL_CLI_TLS_SERVER_NAME": self.temporal_tls_server_name,
-        }
-        return {name: value for name, value in found.items() if value is not None}
+        return _given(
+            TEMPORAL_CLI_ADDRESS=self.temporal_address,
+            TEMPORAL_CLI_NAMESPACE=self.temporal_namespace,
+            TEMPORAL_CLI_TLS_CA=self.temporal_tls_ca,
+            TEMPORAL_CLI_TLS_CERT=self.temporal_tls_cert,
+            TEMPORAL_CLI_TLS_KEY=self.temporal_tls_key,
+            TEMPORAL_CLI_TLS_SERVER_NAME=self.temporal_tls_server_name,
+        )
+
+
+def _given(**variables: str | None) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if value is not None}
 
 
 class StackInfo(Addresses):

@@ -26,19 +26,17 @@ _TOOLS: Final = Path(__file__).with_name("tools")
 _POSTGRESQL: Final = Path("/usr/lib/postgresql/15/bin")
 _LAST_NETWORK: Final = 20
 
-HOSTS: Final = {
-    "BALANCER": 10,
-    "NODE1": 11,
-    "NODE2": 12,
-    "NODE3": 13,
-    "BROKER1": 21,
-    "BROKER2": 22,
-    "BROKER3": 23,
-    "POSTGRESQL": 31,
+_HOSTS: Final = {
+    "BALANCER": (10, 7233),
+    "NODE1": (11, 7233),
+    "NODE2": (12, 7233),
+    "NODE3": (13, 7233),
+    "BROKER1": (21, 5671),
+    "BROKER2": (22, 5671),
+    "BROKER3": (23, 5671),
+    "POSTGRESQL": (31, 5432),
 }
-"""The last number of each part's address."""
-
-_PORT: Final = {"BALANCER": 7233, "NODE": 7233, "BROKER": 5671, "POSTGRESQL": 5432}
+"""The last number of each part's address, and its port."""
 
 
 def plan(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStream) -> Plan:
@@ -48,7 +46,7 @@ def plan(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStre
     """
     state_dir.chmod(0o700)
     network = environ.get("CLUSTER_NETWORK") or _free_network(ports)
-    hosts = {name: f"{network}.{number}" for name, number in HOSTS.items()}
+    hosts = {name: f"{network}.{number}" for name, (number, _) in _HOSTS.items()}
     folder = state_dir / "certificates"
     certificates.make(
         folder,
@@ -119,11 +117,7 @@ def _free_network(ports: Ports) -> str:
     """Return the first three numbers of addresses that nothing listens on."""
     for number in range(_LAST_NETWORK):
         network = f"127.0.{number}"
-        wanted = [
-            (f"{network}.{last}", next(port for part, port in _PORT.items() if name.startswith(part)))
-            for name, last in HOSTS.items()
-        ]
-        if ports.claim_addresses(network, wanted):
+        if ports.claim_addresses(network, [(f"{network}.{last}", port) for last, port in _HOSTS.values()]):
             return network
     raise StackError(f"All addresses from 127.0.0.10 to 127.0.{_LAST_NETWORK - 1}.31 are taken by other clusters.")
 

@@ -37,7 +37,7 @@ def _build(files: list[Path], folder: Path) -> None:
     began = time.monotonic()
     name = files[0].parent.name
     packages = re.findall(r'^\s*(?:import )?_ "(.+)"$', files[-1].read_text(), re.MULTILINE)
-    print(f"building {name} from its Go modules, once: this takes minutes", file=sys.stderr)  # noqa: T201
+    _say(f"building {name} from its Go modules, once: this takes minutes")
     new = folder.with_suffix(".new")
     shutil.rmtree(new, ignore_errors=True)
     (new / "module").mkdir(parents=True)
@@ -45,11 +45,15 @@ def _build(files: list[Path], folder: Path) -> None:
         shutil.copy(file, new / "module")
     go = [_go(), "build", "-mod=mod", "-o", f"{new}/"]  # -mod=readonly asks for the modules of tests, too
     for package in packages:
-        print(f"building {name}: {package}", file=sys.stderr)  # noqa: T201
+        _say(f"building {name}: {package}")
         environ = {**os.environ, "GOTOOLCHAIN": "auto", "GOFLAGS": "-buildvcs=false"}
         subprocess.run([*go, package], cwd=new / "module", env=environ, check=True)
     new.rename(folder)
-    print(f"built {name} in {time.monotonic() - began:.0f} s", file=sys.stderr)  # noqa: T201
+    _say(f"built {name} in {time.monotonic() - began:.0f} s")
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)  # noqa: T201  # progress is for people; the answer is on the output
 
 
 def _go() -> str:
