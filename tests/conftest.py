@@ -72,13 +72,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     # pytest-randomly has shuffled the files, and the tests in each, before this.
     # The tests of faults take half of the time, so they come first.
     items.sort(key=lambda item: not item.nodeid.startswith(FAULTS))
-    if not config.getoption("--cluster"):
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("cluster")])
-        items[:] = [item for item in items if not item.get_closest_marker("cluster")]
-    for option, left_out in (("--no-programs", True), ("--only-programs", False)):
-        if config.getoption(option):
-            config.hook.pytest_deselected(items=[item for item in items if starts_programs(item) is left_out])
-            items[:] = [item for item in items if starts_programs(item) is not left_out]
+    left_out = {
+        item
+        for item in items
+        if (item.get_closest_marker("cluster") and not config.getoption("--cluster"))
+        or (config.getoption("--no-programs") and starts_programs(item))
+        or (config.getoption("--only-programs") and not starts_programs(item))
+    }
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

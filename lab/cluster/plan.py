@@ -45,7 +45,7 @@ def plan(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStre
     Its addresses are 127.0.0.10 and above; where another cluster has those, 127.0.1.10 and above, and so on.
     """
     state_dir.chmod(0o700)
-    network = environ.get("CLUSTER_NETWORK") or _free_network(ports)
+    network = _free_network(ports)
     hosts = {name: f"{network}.{number}" for name, (number, _) in _HOSTS.items()}
     folder = state_dir / "certificates"
     certificates.make(

@@ -10,6 +10,6 @@ from devstack.running import StackInfo
 def rabbitmqctl(stack: StackInfo, *args: str) -> str:
     """Run a command on the stack's broker, on any node of a cluster; return its output."""
     pid = next(pid for name, pid in stack.pids.items() if name.startswith("rabbitmq"))
-    command = ["rabbitmqctl", "-q", *(["--longnames"] if ("rabbitmq-1" in stack.pids) else []), *args]
+    command = ["rabbitmqctl", "-q", *args]
     environ = psutil.Process(pid).environ()
     return subprocess.run(command, env=environ, check=True, capture_output=True, text=True, timeout=60).stdout
