@@ -39,6 +39,11 @@ async def job_off_by_an_hour(
     return right
 
 
+def soon() -> datetime:
+    """Return a moment by which a new schedule is surely in force: it makes up for no run that came due before."""
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=6)
+
+
 async def put_off(
     temporal: Client,
     scheduler_id: str,
@@ -115,7 +120,7 @@ async def test_a_run_that_is_still_to_come_is_not_lost(temporal: Client, schedul
     right = _minute(now)
     await put_off(temporal, scheduler_id, right, right + timedelta(hours=1))
     ids = [f"{scheduler_id}-{n}" for n in range(4)]
-    opens = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=6)
+    opens = soon()
     for each in ids:
         await put_off(temporal, each, right - timedelta(hours=1), opens, window=23)
     assert datetime.now(UTC) < opens
@@ -129,7 +134,7 @@ async def test_a_run_that_is_still_to_come_is_not_lost(temporal: Client, schedul
 
 async def test_a_run_that_was_started_is_not_repeated(temporal: Client, scheduler_id: str) -> None:
     """The clocks went back: the schedule made the run an hour ago, and by the clocks its start is ahead."""
-    off = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
+    off = soon()
     right = _minute(off + timedelta(hours=1))
     handle = await put_off(temporal, scheduler_id, right, off)
     async with asyncio.timeout(60):
@@ -147,7 +152,7 @@ async def test_a_run_that_was_started_is_not_repeated(temporal: Client, schedule
 @pytest.mark.parametrize("window", [0, 3, 24])
 async def test_temporal_does_what_the_simulation_says(temporal: Client, scheduler_id: str, window: int) -> None:
     """The facts on which moves rest: the next runs after a change of a schedule's offset, start or pause."""
-    opens = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    opens = soon()
     handle = await put_off(temporal, scheduler_id, _minute(opens), opens, window=window)
     every, jitter = timedelta(days=1), timedelta(hours=window)
     delays: dict[datetime, timedelta] = {}
