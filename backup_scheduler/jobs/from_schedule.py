@@ -1,5 +1,6 @@
 """From a Temporal Schedule to a job; to_schedule.py is the other direction."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Self, TypeVar
@@ -7,7 +8,7 @@ from typing import Final, Self, TypeVar
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import ScheduleOverlapPolicy
-from temporalio.api.schedule.v1 import IntervalSpec
+from temporalio.api.schedule.v1 import IntervalSpec, ScheduleSpec
 from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -62,7 +63,7 @@ class ScheduledJob:
         request = _request_in(action)
         if request is not None and schedule_id_of(request.scheduler_id) == schedule_id:
             return cls(request, schedule_id, description)
-        made_for = _decoded(description.memo.fields.get(MADE_FOR), str)
+        made_for = decoded(description.memo.fields.get(MADE_FOR), str)
         if made_for is not None and schedule_id_of(made_for) == schedule_id:
             raise BrokenJob(made_for, UNREADABLE)
         return None
@@ -74,12 +75,10 @@ class ScheduledJob:
         The offset does not count, because clock changes move it (`realigned`).
         """
         spec, policies = self.description.schedule.spec, self.description.schedule.policies
-        calendars = spec.calendar or spec.structured_calendar or spec.cron_string
-        excluded = spec.exclude_calendar or spec.exclude_structured_calendar
-        intervals = [interval.interval.ToTimedelta() for interval in spec.interval]
+        times, jitter = changed_times(spec, self.request)
         changed = {
-            "times": calendars or excluded or spec.HasField("end_time") or intervals != [self.request.every],
-            "jitter": spec.jitter.ToTimedelta() != self.request.window,
+            "times": times,
+            "jitter": jitter,
             "overlap policy": policies.overlap_policy != ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
             "catch-up window": policies.catchup_window.ToTimedelta() != self.request.catch_up_window,
             "number of runs": self.description.schedule.state.limited_actions,
@@ -120,11 +119,11 @@ class ScheduledJob:
     def changed_by(self) -> list[str]:
         """Short ids of the requests that changed the job last."""
         # An update by the CLI, for instance, leaves none.
-        return _decoded(self._action.header.fields.get(CHANGED_BY), list[str]) or []
+        return decoded(self._action.header.fields.get(CHANGED_BY), list[str]) or []
 
     def was_made_by(self, request_id: str) -> bool:
         """Return whether a request made the job."""
-        return _decoded(self.description.memo.fields.get(MADE_BY), str) == request_id
+        return decoded(self.description.memo.fields.get(MADE_BY), str) == request_id
 
     def was_changed_by(self, request_id: str) -> bool:
         """Return whether a request changed the job; later requests may have changed it since.
@@ -164,11 +163,8 @@ class ScheduledJob:
         return self.in_force_since >= opens and not any(opens <= time <= closes for time in self._starts)
 
     def next_run(self, now: datetime) -> datetime | None:
-        """Return the start of the next run, jitter included; None if the job is paused, or if no start lies ahead.
-
-        Temporal may list past times (docs/temporal-facts.md#next-times-can-be-past).
-        """
-        return None if self.paused else next((time for time in self._starts if time > now), None)
+        """Return the start of the next run, jitter included; None if the job is paused, or if no start lies ahead."""
+        return None if self.paused else coming(self._starts, now)
 
     @property
     def _action(self) -> NewWorkflowExecutionInfo:
@@ -181,14 +177,33 @@ class ScheduledJob:
 
     @property
     def _starts(self) -> list[datetime]:
-        return [_moment(time) for time in self.description.info.future_action_times]
+        return moments(self.description.info.future_action_times)
+
+
+def changed_times(spec: ScheduleSpec, request: BackupRequest) -> tuple[bool, bool]:
+    """Return whether a spec has other times than the terms ask for, the offset aside, and whether another jitter."""
+    calendars = spec.calendar or spec.structured_calendar or spec.cron_string
+    excluded = spec.exclude_calendar or spec.exclude_structured_calendar
+    intervals = [interval.interval.ToTimedelta() for interval in spec.interval]
+    other_times = bool(calendars or excluded) or spec.HasField("end_time") or intervals != [request.every]
+    return other_times, spec.jitter.ToTimedelta() != request.window
+
+
+def coming(starts: Iterable[datetime], now: datetime) -> datetime | None:
+    """Return the first start that lies ahead (docs/temporal-facts.md#next-times-can-be-past)."""
+    return next((time for time in starts if time > now), None)
+
+
+def moments(times: Iterable[Timestamp]) -> list[datetime]:
+    """Read moments of Temporal's."""
+    return [_moment(time) for time in times]
 
 
 def _moment(time: Timestamp) -> datetime:
     return time.ToDatetime(UTC)
 
 
-def _decoded(payload: Payload | None, kind: type[T]) -> T | None:
+def decoded(payload: Payload | None, kind: type[T]) -> T | None:
     """Decode a payload; None if there is none, or if it holds something else."""
     if payload is None:
         return None
@@ -202,5 +217,5 @@ def _decoded(payload: Payload | None, kind: type[T]) -> T | None:
 def _request_in(action: NewWorkflowExecutionInfo) -> BackupRequest | None:
     if action.workflow_type.name != BACKUP_WORKFLOW or len(action.input.payloads) != 1:
         return None
-    request = _decoded(action.input.payloads[0], BackupRequest)
+    request = decoded(action.input.payloads[0], BackupRequest)
     return request if request and action.workflow_id == workflow_id(request.scheduler_id) else None

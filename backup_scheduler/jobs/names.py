@@ -23,7 +23,8 @@ REPOSITORY_WORKFLOW: Final = "MakeRepositoryWorkflow"
 SCHEDULER_ID: Final = SearchAttributeKey.for_keyword("BackupSchedulerId")
 POLICY_NAME: Final = SearchAttributeKey.for_keyword("BackupPolicyName")
 OUTCOME: Final = SearchAttributeKey.for_keyword("BackupOutcome")
-SEARCH_ATTRIBUTES: Final = (SCHEDULER_ID, POLICY_NAME, OUTCOME)
+TERMS: Final = SearchAttributeKey.for_keyword("BackupTerms")
+SEARCH_ATTRIBUTES: Final = (SCHEDULER_ID, POLICY_NAME, OUTCOME, TERMS)
 """They must be registered in the namespace before the first schedule is made (temporal/namespace.py)."""
 
 _LONGEST = 200

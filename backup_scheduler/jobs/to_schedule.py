@@ -25,6 +25,7 @@ from backup_scheduler.jobs.names import (
     SCHEDULER_ID,
     SYSTEM_SCHEDULE,
     SYSTEM_WORKFLOW,
+    TERMS,
     bounded,
     trigger_command,
     workflow_id,
@@ -43,6 +44,15 @@ too (docs/temporal-facts.md#memos-never-change)."""
 
 MADE_BY: Final = "call"
 """Memo key of the request_id that made a schedule; a redelivered request finds its own schedule by it."""
+
+LONG_TERMS: Final = "terms"
+"""Memo key of terms that are too long for a search attribute."""
+
+_LONGEST_TERMS: Final = 255
+"""Bytes of UTF-8 in the search attribute: SQL stores keep a keyword in VARCHAR(255)."""
+
+_LONGEST_LONG_TERMS: Final = 4096
+"""Bytes in the memo: a page of the list has a thousand memos."""
 
 CHANGED_BY: Final = "backup-scheduler-calls"
 """Header of the action with the short ids of the requests that changed a schedule last; people do not see headers."""
@@ -105,7 +115,31 @@ def schedule_for(
 
 def memo_for(request: BackupRequest, request_id: str) -> dict[str, str]:
     """Make the memo of a job's schedule; `request_id` names the request that makes it."""
-    return {MADE_FOR: request.scheduler_id, MADE_BY: request_id}
+    memo = {MADE_FOR: request.scheduler_id, MADE_BY: request_id}
+    terms = _terms(request)
+    if _LONGEST_TERMS < len(terms.encode()) <= _LONGEST_LONG_TERMS:
+        memo[LONG_TERMS] = terms
+    return memo
+
+
+def schedule_attributes(request: BackupRequest) -> TypedSearchAttributes:
+    """Return the search attributes of a job's schedule: those of its runs, and the terms, so that a list has them.
+
+    A memo never changes (docs/temporal-facts.md#memos-never-change), but search attributes follow an update. Terms that
+    are too long for one are in the memo, and the attribute is their digest: after a modify it fits the memo no more.
+    """
+    terms = _terms(request)
+    value = terms if len(terms.encode()) <= _LONGEST_TERMS else digest(terms)
+    return search_attributes(request).updated(SearchAttributePair(TERMS, value))
+
+
+def _terms(request: BackupRequest) -> str:
+    return request.model_dump_json(exclude={"scheduler_id"})
+
+
+def digest(terms: str) -> str:
+    """Return what the search attribute has in place of long terms."""
+    return hashlib.sha256(terms.encode()).hexdigest()
 
 
 def short_request_id(request_id: str) -> str:
@@ -132,7 +166,7 @@ def system_schedule(task_queue: str) -> Schedule:
 
 
 def search_attributes(request: BackupRequest) -> TypedSearchAttributes:
-    """Return the search attributes by which people find the schedule of a job and its runs."""
+    """Return the search attributes by which people find the runs of a job, and its schedule."""
     return TypedSearchAttributes(
         [
             SearchAttributePair(SCHEDULER_ID, bounded(request.scheduler_id)),

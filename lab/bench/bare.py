@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.converter import encode_search_attributes
 
 from backup_scheduler.jobs.names import schedule_id
-from backup_scheduler.jobs.to_schedule import schedule_for, search_attributes
+from backup_scheduler.jobs.to_schedule import schedule_attributes, schedule_for
 from lab.bench import jobs
 from lab.bench.jobs import describe
 from lab.bench.supply import Supply, Timing
@@ -57,7 +57,7 @@ async def _modify(client: Client, scheduler_id: str) -> None:
         identity=client.identity,
         request_id=str(uuid.uuid4()),
     )
-    encode_search_attributes(search_attributes(where.request), request.search_attributes)
+    encode_search_attributes(schedule_attributes(where.request), request.search_attributes)
     await client.workflow_service.update_schedule(request, retry=True)
     await describe(client, scheduler_id)
 

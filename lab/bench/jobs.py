@@ -12,7 +12,7 @@ from temporalio.client import Client
 from backup_scheduler.jobs.names import schedule_id
 from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.terms import BackupJob
-from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_for, search_attributes
+from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_attributes, schedule_for
 from backup_scheduler.settings import Settings
 
 POLICY = "bench"
@@ -57,7 +57,7 @@ async def create(client: Client, where: Alignment) -> None:
         schedule_id(request.scheduler_id),
         schedule_for(where, QUEUE, request_id),
         memo=memo_for(request, request_id),
-        search_attributes=search_attributes(request),
+        search_attributes=schedule_attributes(request),
     )
     await describe(client, request.scheduler_id)
 

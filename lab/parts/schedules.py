@@ -63,8 +63,10 @@ def stored_job(scheduler_id: str, described: DescribeScheduleResponse) -> Stored
     except (ValueError, TypeError, KeyError) as error:
         raise UnfitSchedule(f"{scheduler_id}: its terms cannot be read: {error!r}") from error
     wanted = _wanted(scheduler_id, terms, zone, first, day)
+    attributes = _attributes(described.search_attributes)
     found = _found(described.schedule, request) | {
-        "search attributes of the schedule": _attributes(described.search_attributes)
+        "terms in lists": _json_or_text(attributes.pop("BackupTerms", "")),
+        "search attributes of the schedule": attributes,
     }
     if faults := [f"{name} {found[name]}, not {value}" for name, value in wanted.items() if found[name] != value]:
         raise UnfitSchedule(f"{scheduler_id}: {'; '.join(faults)}")
@@ -78,6 +80,7 @@ def _wanted(scheduler_id: str, terms: Terms, zone: str, first: datetime, day: da
     attributes = {"BackupSchedulerId": scheduler_id, "BackupPolicyName": terms.policy_name}
     given = {name: value for name, value in terms.arguments().items() if name != "revision"}
     passed_on = {} if terms.revision is None else {"revision": terms.revision}
+    request = {**given, "url_kwargs": passed_on, "timezone": zone, "anchor": day.isoformat()}
     return {
         "interval": [(every, (first - _EPOCH) % every)],
         "start_at": first,
@@ -89,17 +92,12 @@ def _wanted(scheduler_id: str, terms: Terms, zone: str, first: datetime, day: da
         "workflow": "BackupWorkflow",
         "workflow id": f"backup-{scheduler_id}",
         "limit of a run": window + catch_up + _LONGEST_RUN,
-        "argument of a run": {
-            "scheduler_id": scheduler_id,
-            **given,
-            "url_kwargs": passed_on,
-            "timezone": zone,
-            "anchor": day.isoformat(),
-        },
+        "argument of a run": {"scheduler_id": scheduler_id, **request},
         "search attributes of a run": attributes,
         "other fields of a run": [],
         "number of runs": (False, 0),
         "search attributes of the schedule": attributes,
+        "terms in lists": request,
     }
 
 
@@ -134,6 +132,13 @@ def _others(message: Message, *known: str) -> list[str]:
         for field, value in message.ListFields()
         if field.name not in known and not (isinstance(value, Message) and not value.ListFields())
     ]
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _attributes(attributes: SearchAttributes) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """Changes of jobs: one at a time for each job, each confirmed by a description before it is answered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Set
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from itertools import count
 from typing import Final
 from weakref import WeakValueDictionary
@@ -15,7 +17,7 @@ from backup_scheduler.contract.errors import BrokenJob, JobExists, JobNotFound, 
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES
 from backup_scheduler.jobs.terms import BackupJob
-from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_for, search_attributes
+from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_attributes, schedule_for
 from backup_scheduler.runs.task import check_carriage
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.namespace import register_search_attributes
@@ -25,6 +27,9 @@ from rpc_service.gateway.faults import answering, is_missing, is_new_namespace, 
 _NEWS_TRAVEL: Final = 0.2
 """Seconds between two attempts to use search attributes just registered: servers hear of them up to 10 s later
 (docs/temporal-facts.md#search-attributes-come-late)."""
+
+_LISTS_LAG: Final = 5.0
+"""Seconds after which a list shows a change; 1.2 on a busy cluster (docs/temporal-facts.md#lists-lag)."""
 
 
 async def found(stored: StoredJob) -> ScheduledJob:
@@ -65,13 +70,27 @@ class Changes:
         self._clock = clock
         self._stored_job = stored_job
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._lately: dict[str, float] = {}
+        """Ids of schedules, each with the time of its last change; the latest comes last."""
 
     @asynccontextmanager
     async def alone(self, scheduler_id: str) -> AsyncIterator[StoredJob]:
         """Hold the lock of a job. The wait for the lock counts; errors and deadline are those of `answering`."""
         lock = self._locks.setdefault(scheduler_id, asyncio.Lock())
         async with answering(self._client, scheduler_id), lock:
-            yield self._stored_job(self._client, scheduler_id)
+            stored = self._stored_job(self._client, scheduler_id)
+            try:
+                yield stored
+            finally:
+                self.lately()  # forgets, so that it stays small
+                self._lately.pop(stored.schedule_id, None)
+                self._lately[stored.schedule_id] = time.monotonic()
+
+    def lately(self) -> Set[str]:
+        """Return the ids of the schedules that a list may show as they were before a change made here."""
+        while self._lately and next(iter(self._lately.values())) < time.monotonic() - _LISTS_LAG:
+            del self._lately[next(iter(self._lately))]
+        return frozenset(self._lately)
 
     def align(self, now: datetime, job: BackupJob) -> Alignment:
         """Align a job with the wall clock of the service. Raises InvalidArguments for terms that no run could read."""
@@ -108,19 +127,26 @@ class Changes:
 
     async def _create_unless_taken(self, stored: StoredJob, alignment: Alignment, request_id: str) -> bool:
         schedule = schedule_for(alignment, self._settings.task_queue, request_id)
-        memo, attributes = memo_for(alignment.request, request_id), search_attributes(alignment.request)
+        memo, attributes = memo_for(alignment.request, request_id), schedule_attributes(alignment.request)
+        try:
+            await self._with_attributes(lambda: stored.create(schedule, memo, attributes))
+        except ScheduleAlreadyRunningError:
+            return False
+        return True
+
+    async def _with_attributes(self, change: Callable[[], Awaitable[None]]) -> None:
+        """Make a change; where the namespace lacks search attributes, register them first.
+
+        An older release may have made the jobs of a namespace that lacks one.
+        """
         while True:
             try:
-                await stored.create(schedule, memo, attributes)
-            except ScheduleAlreadyRunningError:
-                return False
+                return await change()
             except RPCError as error:
                 if not is_new_namespace(error):
                     raise
-                await self._register_search_attributes()
-                await asyncio.sleep(_NEWS_TRAVEL)
-            else:
-                return True
+            await self._register_search_attributes()
+            await asyncio.sleep(_NEWS_TRAVEL)
 
     async def _register_search_attributes(self) -> None:
         try:
@@ -135,7 +161,8 @@ class Changes:
         """Give the schedule of a job new terms, and repeat that until Temporal has them; a paused job stays paused.
 
         A retry does not repeat a change that this request made before. If the terms came into force after their first
-        run was due, they are aligned anew. Raises JobNotFound, BrokenJob and InvalidArguments.
+        run was due, they are aligned anew. Raises JobNotFound, BrokenJob,
+        InvalidArguments and SearchAttributesMissing.
         """
         current = await found(stored)
         if not is_retry:
@@ -149,7 +176,8 @@ class Changes:
                 now = current.in_force_since
             alignment = self.align(now, job)
             schedule = schedule_for(alignment, self._settings.task_queue, request_id, current.changed_by)
-            await stored.replace(current, schedule, search_attributes(alignment.request))
+            attributes = schedule_attributes(alignment.request)
+            await self._with_attributes(partial(stored.replace, current, schedule, attributes))
             current = await found(stored)
             if current.created_at != created_at and not current.was_changed_by(request_id):
                 # The job was removed, and another one has its id now. Temporal may have made the update of the new job

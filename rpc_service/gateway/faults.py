@@ -72,7 +72,7 @@ def is_missing(error: RPCError) -> bool:
 
 
 def is_new_namespace(error: RPCError) -> bool:
-    """Return whether the search attributes are not registered yet, so that no job can be there."""
+    """Return whether search attributes are not registered yet."""
     texts = ("no mapping defined for search attribute", "invalid search attribute")
     return error.status == RPCStatusCode.INVALID_ARGUMENT and any(text in error.message for text in texts)
 

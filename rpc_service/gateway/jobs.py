@@ -8,6 +8,7 @@ from temporalio.client import Client
 from backup_scheduler.contract.errors import BrokenJob, InvalidArguments, JobNotFound
 from backup_scheduler.jobs.description import Description, describe_broken_job, describe_job
 from backup_scheduler.jobs.from_schedule import ScheduledJob
+from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.jobs.names import is_reserved
 from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.settings import Settings
@@ -25,7 +26,8 @@ class ScheduleGateway:
     """Carries out the RPC methods; each returns the description of its reply.
 
     Every change is confirmed by a description of the schedule before it is answered: a description shows a change as
-    soon as its call has returned (docs/temporal-facts.md#describe-is-right).
+    soon as its call has returned (docs/temporal-facts.md#describe-is-right). `get_all` alone reads a list, which lags;
+    what this gateway has changed lately it describes.
 
     Within DEADLINE (get_all: LIST_DEADLINE) every method may raise TemporalUnavailable, TemporalOverloaded,
     TemporalTimeout and NamespaceNotFound (backup_scheduler/contract/errors.py). Each method names its other errors.
@@ -114,16 +116,15 @@ class ScheduleGateway:
             return self._describe(await intact(self._stored_job(self._client, scheduler_id)))
 
     async def get_all(self) -> list[Description]:
-        """Describe every job, ordered by scheduler_id.
+        """Describe every job, ordered by scheduler_id, as Temporal's list shows it.
 
-        Of a broken job only the id is sure, so its other values are None; `get` names the fault. Raises ListTimeout.
+        Of a broken job only the id is sure, so its other values are None; `get` names the fault, and alone finds some
+        (ListedJob.read). Raises ListTimeout.
         """
-        jobs, unreadable = await all_jobs(self._client, self._list_deadline)
-        described = {fault.scheduler_id: describe_broken_job(fault.scheduler_id) for fault in unreadable}
-        for job in jobs:
-            scheduler_id = job.request.scheduler_id
-            described[scheduler_id] = describe_broken_job(scheduler_id) if job.broken else self._describe(job)
+        jobs, broken = await all_jobs(self._client, self._list_deadline, self._changes.lately())
+        described = {job.request.scheduler_id: self._describe(job) for job in jobs}
+        described |= {fault.scheduler_id: describe_broken_job(fault.scheduler_id) for fault in broken}
         return [described[scheduler_id] for scheduler_id in sorted(described)]
 
-    def _describe(self, job: ScheduledJob) -> Description:
+    def _describe(self, job: ScheduledJob | ListedJob) -> Description:
         return describe_job(job.request, self._settings.zone, job.next_run(self._clock()))

@@ -1,6 +1,7 @@
 """All jobs at once, for get_jobs."""
 
 import asyncio
+from collections.abc import Set
 from functools import partial
 from typing import Final
 
@@ -9,29 +10,34 @@ from temporalio.service import RPCError
 
 from backup_scheduler.contract.errors import BrokenJob, ListTimeout, SchedulerError
 from backup_scheduler.jobs.from_schedule import ScheduledJob
-from backup_scheduler.temporal.lists import for_each_job
+from backup_scheduler.jobs.listed import ListedJob
+from backup_scheduler.temporal.lists import pages_of_jobs
 from backup_scheduler.temporal.stored_jobs import read_job
 from rpc_service.gateway.faults import answering, is_missing, is_new_namespace
 
 LIST_DEADLINE: Final = 60.0
-"""Seconds in which all jobs are described: twice the time of 10,000 jobs on a development server with two cores."""
+"""Seconds in which all jobs are read: enough to describe 10,000 of them on a development server with two cores."""
 
 _DESCRIBED_AT_ONCE: Final = 20
 """Describe calls in flight for one list; more do not make a server faster."""
 
 
-async def all_jobs(client: Client, seconds: float) -> tuple[list[ScheduledJob], list[BrokenJob]]:
-    """Read all jobs; the second list has an error for each job whose terms cannot be read.
+async def all_jobs(
+    client: Client, seconds: float, to_describe: Set[str]
+) -> tuple[list[ListedJob | ScheduledJob], list[BrokenJob]]:
+    """Read all jobs; the second list has an error for each broken job.
 
-    The list of schedules gives only their ids, and each schedule is described, because the list lags
-    (docs/temporal-facts.md#lists-lag). Raises ListTimeout if all of it takes longer than `seconds`, and the errors of
-    `answering` for a single request.
+    Jobs are read from the list of schedules. Described are `to_describe`, the ids of schedules that this process has
+    changed so lately that the list may not show it (docs/temporal-facts.md#lists-lag), and those that the list leaves
+    unclear. Raises ListTimeout if all of it takes longer than `seconds`, and the errors of `answering` for a single
+    request.
     """
-    jobs: list[ScheduledJob] = []
+    jobs: list[ListedJob | ScheduledJob] = []
     broken: list[BrokenJob] = []
+    places = asyncio.Semaphore(_DESCRIBED_AT_ONCE)
 
-    async def read(schedule_id: str) -> None:
-        async with answering(client):
+    async def describe(schedule_id: str) -> None:
+        async with places, answering(client):
             try:
                 job = await read_job(client, schedule_id)
             except BrokenJob as fault:
@@ -40,19 +46,34 @@ async def all_jobs(client: Client, seconds: float) -> tuple[list[ScheduledJob], 
                 if not is_missing(error):  # else removed since it was listed
                     raise
             else:
-                if job is not None:
+                if job is not None and job.broken:
+                    broken.append(BrokenJob(job.request.scheduler_id, job.broken))
+                elif job is not None:
                     jobs.append(job)
+
+    async def read() -> None:
+        async with asyncio.TaskGroup() as group:
+            for schedule_id in to_describe:
+                group.create_task(describe(schedule_id))
+            async for page in pages_of_jobs(client, partial(answering, client)):
+                for entry in page:
+                    if entry.schedule_id in to_describe:
+                        continue
+                    if job := ListedJob.read(entry):
+                        jobs.append(job)
+                    else:
+                        group.create_task(describe(entry.schedule_id))
 
     try:
         async with asyncio.timeout(seconds):
-            error = await for_each_job(client, _DESCRIBED_AT_ONCE, read, partial(answering, client))
+            await read()
     except TimeoutError:
         raise ListTimeout(seconds) from None
     except ExceptionGroup as group:  # not except*: before Python 3.11.4 it would wrap the error that is raised here
-        expected, unexpected = group.split(SchedulerError)
+        expected, unexpected = group.split((SchedulerError, RPCError))
         if expected is None or unexpected is not None:
             raise
-        raise expected.exceptions[0] from None
-    if error is not None and not is_new_namespace(error):
-        raise error
+        error = expected.exceptions[0]
+        if not (isinstance(error, RPCError) and is_new_namespace(error)):
+            raise error from None
     return jobs, broken

@@ -267,10 +267,12 @@ async def test_missing_search_attributes_are_logged_with_the_command_that_makes_
         "BackupSchedulerId": "Keyword",
         "BackupPolicyName": "Keyword",
         "BackupOutcome": "Keyword, and not Text",
+        "BackupTerms": "Keyword",
     }
     assert logged["command"] == (
         f"temporal operator search-attribute create --namespace {full} --name BackupSchedulerId --type Keyword "
-        "--name BackupPolicyName --type Keyword --name BackupOutcome --type Keyword"
+        "--name BackupPolicyName --type Keyword --name BackupOutcome --type Keyword "
+        "--name BackupTerms --type Keyword"
     )
 
 

@@ -8,6 +8,27 @@ _SCHEDULES = "tests/backup_scheduler/test_schedules.py"
 
 PLANTED: tuple[Planted, ...] = (
     planted(
+        "a list hides what this process has just changed",
+        "rpc_service/gateway/changes.py",
+        "return frozenset(self._lately)",
+        "return frozenset()",
+        tests("tests/rpc_service/test_lists.py"),
+    ),
+    planted(
+        "a list shows long terms as they were before a modify",
+        "backup_scheduler/jobs/listed.py",
+        "if long_terms is not None and digest(long_terms) == terms:",
+        "if long_terms is not None:",
+        tests("tests/backup_scheduler/test_listed.py"),
+    ),
+    planted(
+        "a list shows terms that the schedule does not follow",
+        "backup_scheduler/jobs/listed.py",
+        " or any(changed_times(entry.info.spec, request))",
+        "",
+        tests("tests/backup_scheduler/test_listed.py"),
+    ),
+    planted(
         "no call is answered on a connection with TLS",
         "rpc_service/broker.py",
         '            transport.client_properties.get("capabilities", {}).pop("connection.blocked", None)\n',

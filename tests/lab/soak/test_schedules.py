@@ -13,7 +13,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import encode_search_attributes
 
 from backup_scheduler.jobs.terms import BackupJob
-from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes
+from backup_scheduler.jobs.to_schedule import Alignment, schedule_attributes, schedule_for
 from lab.parts.answers import JobState, Terms
 from lab.parts.schedules import StoredJob, UnfitSchedule, stored_job
 
@@ -48,6 +48,7 @@ schedule {
 search_attributes {
   indexed_fields { key: "BackupSchedulerId" value { data: '"job"' } }
   indexed_fields { key: "BackupPolicyName" value { data: '"nightly"' } }
+  indexed_fields { key: "BackupTerms" value { data: '"{\\\\"policy_name\\\\":\\\\"nightly\\\\",\\\\"days\\\\":3,\\\\"start_time\\\\":\\\\"09:05\\\\",\\\\"duration\\\\":2,\\\\"misfire_grace_time\\\\":5,\\\\"url_kwargs\\\\":{\\\\"revision\\\\":8},\\\\"timezone\\\\":\\\\"UTC\\\\",\\\\"anchor\\\\":\\\\"2026-11-28\\\\"}"' } }
 }
 """  # noqa: E501  # as the server writes it
 
@@ -84,6 +85,8 @@ def test_a_paused_schedule_is_read_as_paused() -> None:
         ("seconds: 2685610", "seconds: 3600", "limit of a run"),
         ('{"scheduler_id":"job"', '{"scheduler_id":"other"', "argument of a run"),
         ('"revision":8', '"revision":8,"path":"/"', "argument of a run"),
+        ('revision\\\\":8', 'revision\\\\":9', "terms in lists"),
+        ('"BackupTerms"', '"Other"', "terms in lists"),
         ("priority { }", "priority { priority_key: 5 }", "other fields of a run"),
         ("priority { }", "workflow_run_timeout { seconds: 9 }", "other fields of a run"),
         ('state { notes: "for people" }', "state { limited_actions: true remaining_actions: 1 }", "number of runs"),
@@ -131,7 +134,7 @@ async def test_what_the_service_makes_of_terms_follows_from_them(terms: Terms, n
     alignment = Alignment.at(now, job, zone)
     client = await Client.connect("127.0.0.1:1", lazy=True, data_converter=pydantic_data_converter)
     made = DescribeScheduleResponse(schedule=await schedule_for(alignment, "soak")._to_proto(client))
-    encode_search_attributes(search_attributes(alignment.request), made.search_attributes)
+    encode_search_attributes(schedule_attributes(alignment.request), made.search_attributes)
     found = stored_job("job", made)
     assert found.state == JobState(terms)
     assert timedelta(0) < found.first_run - now <= timedelta(hours=25)  # a day may have an hour more

@@ -1,0 +1,58 @@
+"""From an entry of Temporal's list of schedules to a job, without a description of its schedule."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from pydantic import ValidationError
+from temporalio.api.schedule.v1 import ScheduleListEntry
+
+from backup_scheduler.jobs.from_schedule import changed_times, coming, decoded, moments
+from backup_scheduler.jobs.names import BACKUP_WORKFLOW, TERMS, schedule_id
+from backup_scheduler.jobs.request import BackupRequest
+from backup_scheduler.jobs.to_schedule import LONG_TERMS, MADE_FOR, digest
+
+
+@dataclass(frozen=True)
+class ListedJob:
+    """A job as the list of schedules has it; the list lags (docs/temporal-facts.md#lists-lag)."""
+
+    request: BackupRequest
+    paused: bool
+    starts: list[datetime]
+    """The next runs that Temporal foresees, jitter included; some may be past."""
+
+    @classmethod
+    def read(cls, entry: ScheduleListEntry) -> Self | None:
+        """Read the job of an entry; None if only a description of the schedule tells what it is.
+
+        That is so for a job whose terms are too long for a list or were not written there, and where the entry does
+        not fit its terms. An overlap policy, a catch-up window or terms that were changed by other means than RPC are
+        in no list.
+        """
+        request = _request_in(entry)
+        if request is None or entry.info.workflow_type.name != BACKUP_WORKFLOW:
+            return None
+        if schedule_id(request.scheduler_id) != entry.schedule_id or any(changed_times(entry.info.spec, request)):
+            return None
+        return cls(request, entry.info.paused, moments(entry.info.future_action_times))
+
+    def next_run(self, now: datetime) -> datetime | None:
+        """Return the start of the next run, as ScheduledJob.next_run does."""
+        return None if self.paused else coming(self.starts, now)
+
+
+def _request_in(entry: ScheduleListEntry) -> BackupRequest | None:
+    terms = decoded(entry.search_attributes.indexed_fields.get(TERMS.name), str)
+    made_for = decoded(entry.memo.fields.get(MADE_FOR), str)
+    long_terms = decoded(entry.memo.fields.get(LONG_TERMS), str)
+    if long_terms is not None and digest(long_terms) == terms:  # else a modify has written others
+        terms = long_terms
+    if terms is None or made_for is None:
+        return None
+    try:
+        fields = {**json.loads(terms), "scheduler_id": made_for}
+        return BackupRequest.model_validate(fields, strict=False)  # JSON has the day as a text
+    except (ValueError, TypeError, ValidationError):  # a digest, or what somebody else has written
+        return None
