@@ -6,10 +6,11 @@ CODE := backup_scheduler workflows activities rpc_service devstack lab worker.py
 ON_A_CLUSTER := tests/test_end_to_end.py tests/test_runs_under_way.py tests/rpc_service/test_methods.py \
 	tests/rpc_service/test_gateway.py tests/rpc_service/test_lists.py tests/rpc_service/test_broken_jobs.py \
 	tests/rpc_service/test_delivered_again.py tests/rpc_service/test_namespaces.py tests/rpc_service/test_broker.py \
-	tests/rpc_service/test_call_queue.py tests/docs/test_operations.py tests/docs/test_tctl.py
+	tests/rpc_service/test_call_queue.py tests/docs/test_operations.py tests/docs/test_tctl.py \
+	tests/lab/bench/test_benchmarks.py::test_a_tiny_run_on_a_cluster_loses_nothing
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check style types quick-tests demo compose-test cluster test test-lab test-restic test-cluster soak bench judge mutants lint format up lock clean
+.PHONY: help setup check style types quick-tests demo compose-test cluster test test-lab test-restic test-cluster soak bench bench-cluster judge mutants lint format up lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +50,10 @@ soak: setup ## kill, freeze and cut off parts of a stack under load for MINUTES 
 
 bench: setup ## measure beside the bare SDK and the replaced service, in about twenty minutes (ARGS= picks benchmarks)
 	@$(PYTHON_IN_VENV) -m lab.bench $(ARGS)
+
+bench-cluster: ## measure on a cluster, beside the bare SDK, in about half an hour (ARGS= picks benchmarks; --most-jobs 30000)
+	@devstack/setup.sh cluster
+	@$(PYTHON_IN_VENV) -m lab.bench --cluster --most-jobs 10000 $(ARGS)
 
 judge: setup ## plant faults in copies of the project, and see that a test or the soak catches each (ARGS= picks them)
 	@$(PYTHON_IN_VENV) -m lab.judge $(ARGS)

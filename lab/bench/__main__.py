@@ -1,4 +1,4 @@
-"""Command line: `python -m lab.bench [calls burst crash outage backups growth] [--rounds N] [--tiny] ...`."""
+"""Command line: `python -m lab.bench [calls burst ... | cluster-calls ...] [--cluster] [--rounds N] [--tiny] ...`."""
 
 import argparse
 import math
@@ -12,6 +12,9 @@ from types import ModuleType
 from rich.console import Console
 
 from lab.bench import backups, burst, calls, charts, crash, document, growth, outage
+from lab.bench.cluster import calls as cluster_calls
+from lab.bench.cluster import growth as cluster_growth
+from lab.bench.cluster import load as cluster_load
 from lab.bench.plan import Plan
 from lab.bench.results import FOLDER, Machine, Result
 
@@ -26,11 +29,19 @@ BENCHMARKS: dict[str, tuple[ModuleType, float]] = {
 """Each with the seconds that its rounds may take at most; all together take about twenty minutes. Calls have all their
 rounds in less: with fewer, a percentile would have too few of them."""
 
+ON_A_CLUSTER: dict[str, tuple[ModuleType, float]] = {
+    "cluster-calls": (cluster_calls, 600),
+    "cluster-load": (cluster_load, 300),
+    "cluster-growth": (cluster_growth, math.inf),
+}
+"""The same, of those that `--cluster` runs."""
+
 
 def main() -> int:
     """Run benchmarks one after the other; each leaves its result as soon as it has it."""
     parser = argparse.ArgumentParser(prog="python -m lab.bench", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="which; default: all")
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, *ON_A_CLUSTER, []], help="which; default: all")
+    parser.add_argument("--cluster", action="store_true", help="all those on a cluster")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--most-jobs", type=int, default=1_000, help="the most in growth and outage")
     parser.add_argument("--all-rounds", action="store_true", help="however long they take")
@@ -41,8 +52,8 @@ def main() -> int:
         parser.error("--tiny measures nothing that is worth keeping: give --results another folder")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # an interrupt ends all that was started
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    for name in given.names or BENCHMARKS:
-        benchmark, seconds = BENCHMARKS[name]
+    for name in given.names or (ON_A_CLUSTER if given.cluster else BENCHMARKS):
+        benchmark, seconds = {**BENCHMARKS, **ON_A_CLUSTER}[name]
         plan = Plan(
             rounds=given.rounds,
             longest=math.inf if given.all_rounds else seconds,

@@ -19,6 +19,9 @@ CONVERTED = "get, converted by the SDK"
 """The SDK's own `describe()`, which turns every field of the answer into an object. Ours reads the answer as it is, and
 so do the other operations here."""
 
+ONE_DESCRIBE = "pause+resume, one describe each"
+"""The SDK's own pause and unpause, each seen by a describe: no look at the schedule before it is changed."""
+
 
 async def _add(client: Client, scheduler_id: str) -> None:
     await jobs.create(client, jobs.alignment(scheduler_id))
@@ -70,6 +73,14 @@ async def _remove(client: Client, scheduler_id: str) -> None:
     await client.workflow_service.delete_schedule(request, retry=True)
 
 
+async def _pause_and_resume_with_one_describe(client: Client, scheduler_id: str) -> None:
+    handle = client.get_schedule_handle(schedule_id(scheduler_id))
+    await handle.pause()
+    await describe(client, scheduler_id)
+    await handle.unpause()
+    await describe(client, scheduler_id)
+
+
 _OPERATIONS: dict[str, Callable[[Client, str], Awaitable[object]]] = {
     "add": _add,
     "get": describe,
@@ -77,6 +88,7 @@ _OPERATIONS: dict[str, Callable[[Client, str], Awaitable[object]]] = {
     "pause": _pause,
     "resume": _resume,
     "pause+resume": _pause_and_resume,
+    ONE_DESCRIBE: _pause_and_resume_with_one_describe,
     "modify": _modify,
     "remove": _remove,
 }

@@ -3,16 +3,14 @@
 import asyncio
 import os
 import tempfile
-import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from itertools import count, cycle
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any
 
-from lab.bench import bare, calls_tables, figures, jobs, one_call, ours
+from lab.bench import bare, calls_tables, jobs, one_call, ours
 from lab.bench.callers import OPERATIONS, rpc_callers
 from lab.bench.calls_tables import (
     AT_LEAST,
@@ -24,14 +22,14 @@ from lab.bench.calls_tables import (
     SDK,
     SDK_APART,
     Cell,
-    Latencies,
     Measured,
 )
+from lab.bench.cells import Carry, Cells, Subject
 from lab.bench.due_at_once import THREADS
 from lab.bench.plan import Plan
-from lab.bench.processes import apart, child, cpu_seconds, family, used_since
+from lab.bench.processes import apart, child, cpu_seconds, family
 from lab.bench.results import Table
-from lab.bench.supply import Least, Supply, Timing
+from lab.bench.supply import Least, Supply
 from lab.bench.turns import System, always, in_turns
 
 AT_ONCE = 10
@@ -39,21 +37,6 @@ AT_ONCE = 10
 OPERATIONS_APART = ("add", "get")
 """A change and a read stand for the others where Temporal has a core for itself, as on a machine of its own."""
 _ONE_CALL = "one call at a time"
-
-Carry = Callable[[str, Supply, int], Timing]
-"""Carries an operation out, as long as there is supply, for so many callers."""
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """A system that is called."""
-
-    name: str
-    operations: tuple[str, ...]
-    connect: Callable[[], AbstractContextManager[Carry]]
-    prepare: Callable[[list[str]], object]
-    """Makes jobs, without being measured."""
-    surroundings: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def measure(plan: Plan) -> Measured:
@@ -96,16 +79,16 @@ def measure(plan: Plan) -> Measured:
             services = ours.processes(stack)
             to_temporal = services - family(stack.pids["rpc"])
             by_ours = by_rpc("scheduler")
-            subjects: list[tuple[_Subject, set[int]]] = [
-                (_Subject(OURS, OPERATIONS, by_ours, make_ours), services),
-                (_Subject(SDK, (*OPERATIONS[:2], bare.CONVERTED, *OPERATIONS[2:]), by_sdk, make_ours), to_temporal),
-                (_Subject(PEER, OPERATIONS, by_rpc(PEER), make_peers), {the_peer.pid}),
-                (_Subject(EMPTY, ("nothing",), by_rpc("empty"), lambda _: None), {empty.pid}),
-                (_Subject(OURS_APART, OPERATIONS_APART, by_ours, make_ours, temporal_apart), services),
-                (_Subject(SDK_APART, OPERATIONS_APART, by_sdk, make_ours, temporal_apart), to_temporal),
+            subjects: list[tuple[Subject, set[int]]] = [
+                (Subject(OURS, OPERATIONS, by_ours, make_ours), services),
+                (Subject(SDK, (*OPERATIONS[:2], bare.CONVERTED, *OPERATIONS[2:]), by_sdk, make_ours), to_temporal),
+                (Subject(PEER, OPERATIONS, by_rpc(PEER), make_peers), {the_peer.pid}),
+                (Subject(EMPTY, ("nothing",), by_rpc("empty"), lambda _: None), {empty.pid}),
+                (Subject(OURS_APART, OPERATIONS_APART, by_ours, make_ours, temporal_apart), services),
+                (Subject(SDK_APART, OPERATIONS_APART, by_sdk, make_ours, temporal_apart), to_temporal),
             ]
             pids = {**stack.pids, "empty service": empty.pid, "peer": the_peer.pid, HERE: os.getpid()}
-            cells = _Cells(_least(plan), pids)
+            cells = Cells(_least(plan), partial(cpu_seconds, pids), AT_ONCE)
             systems: list[System[Cell | one_call.Median]] = [
                 System(subject.name, cells.of(subject), processes=always(of)) for subject, of in subjects
             ]
@@ -128,95 +111,6 @@ def measure(plan: Plan) -> Measured:
 def _least(plan: Plan) -> Least:
     """Return what a round has to measure of a cell."""
     return Least(0.2, 6) if plan.tiny else Least(AT_LEAST.seconds, ceil(AT_LEAST.operations / plan.rounds))
-
-
-class _Cells:
-    """Measures cells, and keeps their latencies until all rounds are over."""
-
-    def __init__(self, least: Least, pids: dict[str, int]) -> None:
-        self._least = least
-        self._pids = pids
-        self._taken: dict[tuple[str, str], list[float]] = {}
-
-    def of(self, subject: _Subject) -> Callable[[int], Iterator[Cell]]:
-        """Return what measures a system in a round."""
-
-        def measure(number: int) -> Iterator[Cell]:
-            with subject.connect() as carry, subject.surroundings():
-                self._warm_up(subject, carry)
-                ids: list[str] = []
-                for operation in subject.operations:
-                    yield self._cell(subject, carry, operation, ids, number)
-                if ids:  # as many jobs are there for the next system
-                    carry("remove", Supply(ids), AT_ONCE)
-
-        return measure
-
-    def _warm_up(self, subject: _Subject, carry: Carry) -> None:
-        """Carry each operation out once: the first calls of a connection, or after a pause, are slow."""
-        warm_up = _new_id()
-        for operation in subject.operations:
-            carry(operation, Supply([warm_up]), 1)
-
-    def _cell(self, subject: _Subject, carry: Carry, operation: str, ids: list[str], number: int) -> Cell:
-        timing, used = Timing(), dict.fromkeys(self._pids, 0.0)
-        while not self._least.is_reached(timing.seconds, timing.operations):
-            rest = self._least.after(timing)
-            if not ids and operation == "remove":  # faster than what made them
-                ids += [_new_id() for _ in range(_needed(timing, rest))]
-                subject.prepare(ids)
-            supply = Supply(_source(operation, ids), rest)
-            before = cpu_seconds(self._pids)
-            timing += carry(operation, supply, AT_ONCE)
-            for name, seconds in used_since(before, self._pids).items():
-                used[name] += seconds
-            if operation == "add":
-                ids += supply.taken
-            if operation == "remove":
-                del ids[: len(supply.taken)]
-        self._taken.setdefault((subject.name, operation), []).extend(timing.latencies)
-        return Cell(
-            system=subject.name,
-            operation=operation,
-            round=number,
-            seconds=round(timing.seconds, 3),
-            operations=timing.operations,
-            cpu_ms={name: round(seconds * 1000 / timing.operations, 3) for name, seconds in used.items()},
-        )
-
-    def latencies(self, system: str) -> list[Latencies]:
-        """Return the percentiles of each operation, of all rounds together."""
-        return [
-            Latencies(
-                operation=operation,
-                samples=len(taken),
-                **{f"p{share}": _milliseconds(taken, share / 100) for share in (50, 95, 99)},
-            )
-            for (name, operation), taken in self._taken.items()
-            if name == system
-        ]
-
-
-def _source(operation: str, ids: list[str]) -> Iterable[str]:
-    """Return the jobs of an operation: new ones, those that are left, or the same ones again and again."""
-    if operation in ("add", "nothing"):
-        return (_new_id() for _ in count())
-    return list(ids) if operation == "remove" else cycle(list(ids))
-
-
-def _needed(timing: Timing, rest: Least) -> int:
-    """Estimate how many operations are still needed, by the pace up to now, and a tenth more."""
-    pace = timing.operations / timing.seconds if timing.seconds else 0.0
-    return AT_ONCE + ceil(1.1 * max(rest.operations, rest.seconds * pace))
-
-
-def _new_id() -> str:
-    return f"call-{uuid.uuid4().hex}"
-
-
-def _milliseconds(taken: Collection[float], share: float) -> float | None:
-    seconds = figures.percentile_or_none(list(taken), share)
-    return None if seconds is None else round(seconds * 1000, 2)
 
 
 def tables(measured: Measured) -> list[Table]:

@@ -19,15 +19,20 @@ _BROKER = "rabbitmq"
 
 @contextmanager
 def ours(
-    state: Path, backup_url: str = "", policies: Path | None = None, *, keep_alive: float | None = None
+    state: Path,
+    backup_url: str = "",
+    policies: Path | None = None,
+    *,
+    keep_alive: float | None = None,
+    program: str = "devstack",
 ) -> Iterator[StackInfo]:
-    """Run all services around the block, on free ports of the loopback interface."""
+    """Run all services around the block, on free ports of the loopback interface; `program` lab.cluster: a cluster."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     environ |= {"SCHEDULER_TIMEZONE": "UTC", "SCHEDULER_BACKUP_URL": backup_url, "SCHEDULER_LOG_FORMAT": "json"}
     environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each run of a workflow would compile the workflow's module again
     if policies:
         environ["SCHEDULER_POLICIES"] = str(policies)
-    with running_stack(state, environ, keep_alive=keep_alive) as stack:
+    with running_stack(state, environ, keep_alive=keep_alive, program=program) as stack:
         yield stack
 
 
@@ -38,9 +43,7 @@ def processes(stack: StackInfo) -> set[int]:
 
 async def connected(stack: StackInfo) -> Client:
     """Return a client of the stack's Temporal, made as the RPC service makes its own."""
-    os.environ["TEMPORAL_ADDRESS"] = stack.temporal_address
-    os.environ["TEMPORAL_NAMESPACE"] = stack.temporal_namespace
-    os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
+    os.environ |= stack.environ()
     os.environ["TOKIO_WORKER_THREADS"] = "1"  # as temporal-dev.yml says it to our services
     return await connect()
 

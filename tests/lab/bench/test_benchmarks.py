@@ -18,12 +18,10 @@ from lab.bench.turns import rotated
 from lab.parts.places import ROOT
 
 
-@pytest.mark.programs
-@pytest.mark.lab
-@pytest.mark.parametrize(("benchmark_name", "lost"), [("calls", None), ("burst", "0")])
-def test_a_tiny_run_leaves_figures_and_a_chart(benchmark_name: str, lost: str | None, tmp_path: Path) -> None:
+def tiny_run(benchmark_name: str, results: Path) -> dict[str, Any]:
+    """Run a benchmark and return what it has left."""
     ran = subprocess.run(
-        [sys.executable, "-m", "lab.bench", benchmark_name, "--tiny", "--results", str(tmp_path)],
+        [sys.executable, "-m", "lab.bench", benchmark_name, "--tiny", "--results", str(results)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -31,10 +29,26 @@ def test_a_tiny_run_leaves_figures_and_a_chart(benchmark_name: str, lost: str | 
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    left = json.loads((tmp_path / f"{benchmark_name}.json").read_text())
+    left: dict[str, Any] = json.loads((results / f"{benchmark_name}.json").read_text())
     for table in left["tables"]:
         assert table["title"].split()[0] in ran.stdout
         assert all(len(row) == len(table["columns"]) for row in table["rows"])
+    return left
+
+
+@pytest.mark.programs
+@pytest.mark.cluster
+def test_a_tiny_run_on_a_cluster_loses_nothing(tmp_path: Path) -> None:
+    [load, of_a_run] = tiny_run("cluster-load", tmp_path)["tables"]
+    assert [row[2:] for row in load["rows"]] == [["0"] * 3] * 3
+    assert float(of_a_run["rows"][0][of_a_run["columns"].index("rows")]) > 1
+
+
+@pytest.mark.programs
+@pytest.mark.lab
+@pytest.mark.parametrize(("benchmark_name", "lost"), [("calls", None), ("burst", "0")])
+def test_a_tiny_run_leaves_figures_and_a_chart(benchmark_name: str, lost: str | None, tmp_path: Path) -> None:
+    left = tiny_run(benchmark_name, tmp_path)
     if lost is not None:
         [table, _] = left["tables"]
         counted = [row[table["columns"].index("lost")] for row in table["rows"]]

@@ -4,8 +4,8 @@ import pytest
 
 from lab.bench import calls_tables
 from lab.bench.bare import CONVERTED
-from lab.bench.calls import _Cells, _source
 from lab.bench.calls_tables import EMPTY, OURS, PEER, SDK, Cell, Latencies, Measured
+from lab.bench.cells import Cells, _source
 from lab.bench.supply import Least, Supply, Timing
 
 TEMPORAL, BROKER, HERE = "temporal", "rabbitmq", "callers"
@@ -47,7 +47,7 @@ def test_a_rate_of_too_short_a_measurement_is_not_shown(seconds: float, operatio
 
 
 def test_a_percentile_of_too_few_calls_is_not_shown() -> None:
-    cells = _Cells(Least(0, 500), {})
+    cells = Cells(Least(0, 500), dict, 10)
     cells._taken[OURS, "get"] = [0.01] * 999
     assert [each.text() for each in cells.latencies(OURS)] == ["10 / 10 / –"]
     cells._taken[OURS, "get"] += [0.02]
