@@ -24,6 +24,8 @@ from lab.parts.places import ROOT
 FILE: Final = Path(__file__).with_name("cluster.yml")
 _TOOLS: Final = Path(__file__).with_name("tools")
 _POSTGRESQL: Final = Path("/usr/lib/postgresql/15/bin")
+_HAPROXY: Final = "/usr/sbin"
+"""Its folder, which only root has in PATH."""
 _LAST_NETWORK: Final = 20
 
 _HOSTS: Final = {
@@ -94,7 +96,7 @@ def plan(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStre
     )
     return Plan(
         specs=compose.read(variables, FILE),
-        environ={**inherited, "PATH": os.pathsep.join([str(tools), str(_POSTGRESQL), inherited["PATH"]])},
+        environ={**inherited, "PATH": os.pathsep.join([str(tools), str(_POSTGRESQL), inherited["PATH"], _HAPROXY])},
         addresses=addresses,
         notes=_notes(addresses, state_dir),
     )
