@@ -13,13 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 from temporalio import workflow
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleAlreadyRunningError,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
-)
+from temporalio.client import Client
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
@@ -39,12 +33,12 @@ from activities.previous_run import PreviousRun
 from backup_scheduler import logs, masking
 from backup_scheduler.contract.errors import ConfigurationError
 from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, housekeeping_queue
-from backup_scheduler.jobs.to_schedule import system_schedule
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.settings import PREFIX, Settings, load_settings
 from backup_scheduler.temporal.client import configuration, connect
 from backup_scheduler.temporal.namespace import missing_search_attributes, register_search_attributes
 from backup_scheduler.temporal.schedule_engine import is_on_new_engine
+from backup_scheduler.temporal.system_schedule import look_at_system_schedule, put_system_schedule
 from workflows.all_jobs import LookAfterJobsWorkflow
 from workflows.backup import BackupWorkflow
 from workflows.engines import ENGINES
@@ -55,6 +49,9 @@ _POLLS = 20
 _POLLS_FOR_NEW_RUNS = 0.25
 """Part of the polls that takes up new runs; the others go on with runs that this worker has. The SDK's default, 1 of 5
 polls, takes up one run at a time: of many runs due at one moment, most would wait on idle cores."""
+
+_LOOK = 600
+"""Seconds between two looks at the system schedule, without whose passes nobody hears what became of jobs."""
 
 _PAUSE = 2
 """Seconds between attempts to reach Temporal."""
@@ -155,7 +152,7 @@ async def _prepare(client: Client, task_queue: str) -> None:
         refusal = error.message
     await _log_missing_search_attributes(client, refusal)
     try:
-        await _put_system_schedule(client, system_schedule(task_queue))
+        await put_system_schedule(client, task_queue)
     except RPCError as error:
         if error.status == RPCStatusCode.UNAVAILABLE:
             raise
@@ -203,18 +200,18 @@ async def _log_missing_search_attributes(client: Client, refusal: str | None) ->
     )
 
 
-async def _put_system_schedule(client: Client, wanted: Schedule) -> None:
-    try:
-        await client.create_schedule(SYSTEM_SCHEDULE, wanted, trigger_immediately=True)
-    except ScheduleAlreadyRunningError:  # made by an earlier worker, perhaps of an older release or for another queue
-
-        def renewed(update: ScheduleUpdateInput) -> ScheduleUpdate:
-            current = update.description.schedule.state
-            if current.paused:  # by a person, who knows why
-                wanted.state = current
-            return ScheduleUpdate(wanted)
-
-        await client.get_schedule_handle(SYSTEM_SCHEDULE).update(renewed)
+async def _keep_system_schedule(client: Client, task_queue: str) -> None:
+    """Make the system schedule anew whenever it is gone, and log whenever it makes no passes."""
+    logged = ""
+    while True:
+        try:
+            said = await look_at_system_schedule(client, task_queue)
+        except RPCError as error:
+            said = "" if error.status == RPCStatusCode.UNAVAILABLE else error.message
+        if said and said != logged:
+            log.error("no passes over all jobs", schedule=SYSTEM_SCHEDULE, reason=said)
+        logged = said
+        await asyncio.sleep(_LOOK)
 
 
 async def _work(client: Client, settings: Settings, policies: Policies, stop: asyncio.Event) -> None:
@@ -225,9 +222,11 @@ async def _work(client: Client, settings: Settings, policies: Policies, stop: as
         await asyncio.sleep(0.01)
     if all(worker.is_running for worker in workers):
         log.info("worker ready", task_queue=settings.task_queue, namespace=client.namespace)
+    looking = asyncio.create_task(_keep_system_schedule(client, settings.task_queue))
     ended = asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     if await _unless(stop, ended) is None:
         log.info("worker stopping", grace_seconds=settings.shutdown_grace.total_seconds())
+    looking.cancel()
     # If one of them ends by itself, the other must not go on alone.
     await asyncio.gather(*(worker.shutdown() for worker in workers))
     await asyncio.gather(*running)

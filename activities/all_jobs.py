@@ -12,11 +12,13 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.contract.errors import BrokenJob
-from backup_scheduler.jobs.from_schedule import Losses, ScheduledJob
+from backup_scheduler.jobs.from_schedule import Losses, ScheduledJob, without_workers
+from backup_scheduler.jobs.names import runs_queue
 from backup_scheduler.jobs.timing import phase
 from backup_scheduler.temporal.lists import for_each_job
 from backup_scheduler.temporal.schedule_engine import is_on_new_engine, on_old_engine
 from backup_scheduler.temporal.stored_jobs import StoredJob, read_job
+from backup_scheduler.temporal.task_queues import has_workers
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -155,19 +157,29 @@ class AllJobs:
             self._log_losses(job)
             if job.broken:
                 raise _NotKept(job.broken)
-            first_run = _first_run(job)
-            if first_run is None:
-                return
-            # A change made meanwhile wins; the next pass checks its result.
-            offset = phase(first_run, job.request.every)
-            await StoredJob(self._client, job.request.scheduler_id).move(job, offset, first_run)
+            await self._realign(job, result)
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:  # removed since it was listed
                 return
             raise
+        if not await self._has_workers(job.task_queue):
+            raise _NotKept(without_workers(job.task_queue))
+
+    async def _realign(self, job: ScheduledJob, result: Pass) -> None:
+        """Move a job to its start_time where that is needed."""
+        first_run = _first_run(job)
+        if first_run is None:
+            return
+        # A change made meanwhile wins; the next pass checks its result.
+        offset = phase(first_run, job.request.every)
+        await StoredJob(self._client, job.request.scheduler_id).move(job, offset, first_run)
         _log.info("job realigned", scheduler_id=job.request.scheduler_id, first_run=first_run.isoformat())
         result.realigned += 1
         result.scheduler_ids = [*result.scheduler_ids, job.request.scheduler_id][:_MOST_NAMED]
+
+    async def _has_workers(self, task_queue: str) -> bool:
+        """Return whether a worker takes runs from a task queue; those of this pass have one, its own."""
+        return task_queue == runs_queue(activity.info().task_queue) or await has_workers(self._client, task_queue)
 
     def _log_losses(self, job: ScheduledJob) -> None:
         losses, scheduler_id = job.losses, job.request.scheduler_id

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Self, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Memo, Payload
 from temporalio.api.enums.v1 import ScheduleOverlapPolicy
 from temporalio.api.schedule.v1 import IntervalSpec, ScheduleSpec
 from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
@@ -15,7 +15,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from backup_scheduler.contract.errors import BrokenJob
 from backup_scheduler.jobs.alignment import CurrentSchedule
-from backup_scheduler.jobs.names import BACKUP_WORKFLOW, workflow_id
+from backup_scheduler.jobs.names import BACKUP_WORKFLOW, SCHEDULER_ID, bounded, workflow_id
 from backup_scheduler.jobs.names import schedule_id as schedule_id_of
 from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.timing import nearest_start, start_on
@@ -25,7 +25,17 @@ _converter: Final = pydantic_data_converter.payload_converter
 
 T = TypeVar("T")
 
+CANNOT_GO_ON: Final = (
+    "Temporal cannot carry its schedule out any more, as after a cancel of the schedule's own workflow: "
+    "remove it with remove_job, then add it anew"
+)
+"""docs/temporal-facts.md#a-cancel-ends-a-schedule."""
+
 UNREADABLE: Final = "its schedule holds no terms that can be read: remove it with remove_job, then add it anew"
+
+
+_MOST_AHEAD: Final = timedelta(days=2)
+"""The service, and the pass, set the start of a schedule to the next run, at most an interval and a window ahead."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,8 @@ class ScheduledJob:
         request = _request_in(action)
         if request is not None and schedule_id_of(request.scheduler_id) == schedule_id:
             return cls(request, schedule_id, description)
-        made_for = decoded(description.memo.fields.get(MADE_FOR), str)
-        if made_for is not None and schedule_id_of(made_for) == schedule_id:
+        made_for = job_of_memo(schedule_id, description.memo)
+        if made_for is not None:
             raise BrokenJob(made_for, UNREADABLE)
         return None
 
@@ -75,12 +85,17 @@ class ScheduledJob:
         The offset does not count, because clock changes move it (`realigned`).
         """
         spec, policies = self.description.schedule.spec, self.description.schedule.policies
+        latest_start = self.in_force_since + self.request.every + _MOST_AHEAD
         times, jitter = changed_times(spec, self.request)
         changed = {
             "times": times,
+            "start": _moment(spec.start_time) > latest_start,
             "jitter": jitter,
             "overlap policy": policies.overlap_policy != ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
             "catch-up window": policies.catchup_window.ToTimedelta() != self.request.catch_up_window,
+            "pause on failure": policies.pause_on_failure,
+            "time limit of a run": self._action.workflow_run_timeout.ToTimedelta() != timedelta(0),
+            "search attributes": self._listed_as != bounded(self.request.scheduler_id),
             "number of runs": self.description.schedule.state.limited_actions,
         }
         if not any(changed.values()):
@@ -171,6 +186,11 @@ class ScheduledJob:
         return self.description.schedule.action.start_workflow
 
     @property
+    def _listed_as(self) -> str | None:
+        """Name by which lists of jobs find the schedule."""
+        return decoded(self.description.search_attributes.indexed_fields.get(SCHEDULER_ID.name), str)
+
+    @property
     def _interval(self) -> IntervalSpec:
         [interval] = self.description.schedule.spec.interval
         return interval
@@ -197,6 +217,17 @@ def coming(starts: Iterable[datetime], now: datetime) -> datetime | None:
 def moments(times: Iterable[Timestamp]) -> list[datetime]:
     """Read moments of Temporal's."""
     return [_moment(time) for time in times]
+
+
+def job_of_memo(schedule_id: str, memo: Memo) -> str | None:
+    """Return the scheduler_id of the job for which a schedule was made, by its memo; None if it was made for none."""
+    made_for = decoded(memo.fields.get(MADE_FOR), str)
+    return made_for if made_for is not None and schedule_id_of(made_for) == schedule_id else None
+
+
+def without_workers(task_queue: str) -> str:
+    """Return the fault of a job that no worker takes runs of, as a sentence."""
+    return f"no worker polls its task queue {task_queue!r}: modify_start_backup_job_by_interval mends it"
 
 
 def _moment(time: Timestamp) -> datetime:

@@ -27,6 +27,8 @@ TERMS: Final = SearchAttributeKey.for_keyword("BackupTerms")
 SEARCH_ATTRIBUTES: Final = (SCHEDULER_ID, POLICY_NAME, OUTCOME, TERMS)
 """They must be registered in the namespace before the first schedule is made (temporal/namespace.py)."""
 
+_HOUSEKEEPING = "-housekeeping"
+
 _LONGEST = 200
 """Bytes of UTF-8. SQL stores keep ids in VARCHAR(255), and Temporal adds up to 21 bytes, the nominal time
 (docs/temporal-facts.md#ids-have-255-bytes)."""
@@ -65,7 +67,12 @@ def workflow_id(scheduler_id: str) -> str:
 
 def housekeeping_queue(task_queue: str) -> str:
     """Return the task queue of passes over all jobs; no backup takes a place on it."""
-    return f"{task_queue}-housekeeping"
+    return f"{task_queue}{_HOUSEKEEPING}"
+
+
+def runs_queue(housekeeping_queue: str) -> str:
+    """Return the task queue of runs whose workers make the passes of a task queue."""
+    return housekeeping_queue.removesuffix(_HOUSEKEEPING)
 
 
 def repository_workflow_id(digest: str) -> str:

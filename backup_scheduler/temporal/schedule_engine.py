@@ -3,6 +3,7 @@
 from typing import Final
 
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, ListWorkflowExecutionsRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -14,21 +15,27 @@ _TYPE: Final = "temporal-sys-scheduler-workflow"
 _RUNNING: Final = "TemporalNamespaceDivision='TemporalScheduler' AND ExecutionStatus='Running'"
 
 
+async def describe_workflow(client: Client, schedule_id: str) -> WorkflowExecutionInfo:
+    """Describe the workflow that is a schedule. Raises RPCError."""
+    request = DescribeWorkflowExecutionRequest(
+        namespace=client.namespace, execution=WorkflowExecution(workflow_id=f"{SCHEDULER_WORKFLOW}{schedule_id}")
+    )
+    found = await client.workflow_service.describe_workflow_execution(request, retry=True)
+    return found.workflow_execution_info
+
+
 async def is_on_new_engine(client: Client, schedule_id: str) -> bool:
     """Return whether a schedule that is there is no workflow (docs/temporal-facts.md#the-new-engine-has-no-workflow).
 
     Raises RPCError.
     """
-    request = DescribeWorkflowExecutionRequest(
-        namespace=client.namespace, execution=WorkflowExecution(workflow_id=f"{SCHEDULER_WORKFLOW}{schedule_id}")
-    )
     try:
-        found = await client.workflow_service.describe_workflow_execution(request, retry=True)
+        found = await describe_workflow(client, schedule_id)
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
             return True
         raise
-    return found.workflow_execution_info.type.name != _TYPE
+    return found.type.name != _TYPE
 
 
 async def on_old_engine(client: Client) -> set[str]:

@@ -19,11 +19,13 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client, Schedule
 from temporalio.common import TypedSearchAttributes
 from temporalio.converter import encode_search_attributes
+from temporalio.service import RPCError, RPCStatusCode
 
-from backup_scheduler.jobs.from_schedule import ScheduledJob
+from backup_scheduler.contract.errors import BrokenJob
+from backup_scheduler.jobs.from_schedule import CANNOT_GO_ON, ScheduledJob, job_of_memo
 from backup_scheduler.jobs.names import schedule_id
 from backup_scheduler.jobs.to_schedule import MADE_BY, short_request_id
-from backup_scheduler.temporal.schedule_engine import SCHEDULER_WORKFLOW
+from backup_scheduler.temporal.schedule_engine import SCHEDULER_WORKFLOW, describe_workflow
 
 _MOST_EARLIER: Final = 100
 """Most schedules of one id that are looked through, the latest first."""
@@ -40,7 +42,17 @@ async def describe_schedule(client: Client, schedule_id: str) -> DescribeSchedul
 
 async def read_job(client: Client, schedule_id: str) -> ScheduledJob | None:
     """Read the job of a schedule; None if the schedule is not a job. Raises BrokenJob and RPCError."""
-    return ScheduledJob.read(schedule_id, await describe_schedule(client, schedule_id))
+    try:
+        description = await describe_schedule(client, schedule_id)
+    except RPCError as error:
+        if error.status != RPCStatusCode.FAILED_PRECONDITION:
+            raise
+        # The schedule's workflow fails, so that it answers nothing (docs/temporal-facts.md#a-cancel-ends-a-schedule).
+        made_for = job_of_memo(schedule_id, (await describe_workflow(client, schedule_id)).memo)
+        if made_for is None:
+            return None
+        raise BrokenJob(made_for, CANNOT_GO_ON) from error
+    return ScheduledJob.read(schedule_id, description)
 
 
 def schedules_query(workflow_id: str) -> str:

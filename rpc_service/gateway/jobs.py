@@ -7,12 +7,13 @@ from temporalio.client import Client
 
 from backup_scheduler.contract.errors import BrokenJob, InvalidArguments, JobNotFound
 from backup_scheduler.jobs.description import Description, describe_broken_job, describe_job
-from backup_scheduler.jobs.from_schedule import ScheduledJob
+from backup_scheduler.jobs.from_schedule import ScheduledJob, without_workers
 from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.jobs.names import is_reserved
 from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.stored_jobs import StoredJob
+from backup_scheduler.temporal.task_queues import has_workers
 from rpc_service.gateway.changes import Changes, found, intact
 from rpc_service.gateway.faults import answering
 from rpc_service.gateway.listing import LIST_DEADLINE, all_jobs
@@ -113,7 +114,11 @@ class ScheduleGateway:
     async def get(self, scheduler_id: str) -> Description:
         """Describe a job. Raises JobNotFound and BrokenJob."""
         async with answering(self._client, scheduler_id):
-            return self._describe(await intact(self._stored_job(self._client, scheduler_id)))
+            job = await intact(self._stored_job(self._client, scheduler_id))
+            # Another task queue than the service's may be right: jobs keep theirs, and its workers may be there still.
+            if job.task_queue != self._settings.task_queue and not await has_workers(self._client, job.task_queue):
+                raise BrokenJob(scheduler_id, without_workers(job.task_queue))
+            return self._describe(job)
 
     async def get_all(self) -> list[Description]:
         """Describe every job, ordered by scheduler_id, as Temporal's list shows it.

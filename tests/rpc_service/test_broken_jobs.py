@@ -17,6 +17,7 @@ from temporalio.client import (
     ScheduleRange,
     ScheduleUpdate,
 )
+from temporalio.common import TypedSearchAttributes
 
 from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, REMOVE, RESUME
 from lab.parts.backup_service import BackupService
@@ -108,6 +109,9 @@ EDITS: dict[str, Edit] = {
         schedule, policy=replace(schedule.policy, overlap=ScheduleOverlapPolicy.ALLOW_ALL)
     ),
     "catch-up": lambda schedule: replace(schedule, policy=replace(schedule.policy, catchup_window=timedelta(days=365))),
+    "start": timed(start_at=datetime(2200, 1, 1, tzinfo=UTC)),
+    "pause on failure": lambda schedule: replace(schedule, policy=replace(schedule.policy, pause_on_failure=True)),
+    "time limit of a run": acting(run_timeout=timedelta(seconds=1)),
     "number of runs": lambda schedule: replace(
         schedule, state=replace(schedule.state, limited_actions=True, remaining_actions=1)
     ),
@@ -125,6 +129,36 @@ async def test_a_job_whose_schedule_was_edited_says_so_until_modify_mends_it(
     assert_fails(call(ADD, scheduler_id, *TERMS), 409)
     assert job(call(MODIFY, scheduler_id, *TERMS)) == added
     assert job(call(GET, scheduler_id)) == added
+
+
+async def test_a_job_that_no_worker_takes_says_so_until_modify_mends_it(
+    call: Caller, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    added = job(call(ADD, scheduler_id, *TERMS))
+    await change(schedule, acting(task_queue="typo"))
+    assert_fails(call(GET, scheduler_id), 500, repr(scheduler_id), "no worker polls its task queue 'typo'", MODIFY)
+    assert job(call(PAUSE, scheduler_id))["kwargs"] == added["kwargs"]
+    assert job(call(RESUME, scheduler_id)) == added
+    assert job(call(MODIFY, scheduler_id, *TERMS)) == added
+    assert job(call(GET, scheduler_id)) == added
+
+
+async def test_a_job_that_no_list_has_says_so_until_modify_mends_it(
+    call: Caller, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    added = job(call(ADD, scheduler_id, *TERMS))
+    await schedule.update(
+        lambda seen: ScheduleUpdate(seen.description.schedule, search_attributes=TypedSearchAttributes([]))
+    )
+
+    def is_told() -> bool:
+        reply = call(GET, scheduler_id)
+        return reply["code"] == 500 and "(search attributes)" in reply["description"]
+
+    eventually(is_told)
+    assert job(call(MODIFY, scheduler_id, *TERMS)) == added
+    eventually(lambda: call(GET, scheduler_id)["code"] == 200)
+    assert listed(call, scheduler_id) == added
 
 
 async def test_a_list_of_jobs_has_the_edited_ones_by_id_and_all_others_whole(

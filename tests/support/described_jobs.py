@@ -1,7 +1,7 @@
 """Jobs as Temporal describes them, made without a server: the messages are the SDK's own."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.api.common.v1 import Memo
@@ -10,11 +10,12 @@ from temporalio.api.schedule.v1 import ScheduleInfo
 from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
 from temporalio.client import Client, Schedule
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import encode_search_attributes
 
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.names import schedule_id
 from backup_scheduler.jobs.request import BackupRequest
-from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_for
+from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_for, search_attributes
 from tests.support.backup_requests import a_request
 
 FIRST = datetime(2026, 1, 1, 2, tzinfo=UTC)
@@ -42,11 +43,14 @@ async def described(
     message = await message_of(schedule_for(Alignment(request, FIRST), "backups", request_id, changed_by))
     edit(message)
     found = DescribeScheduleResponse(schedule=message, info=ScheduleInfo(**info))
+    if not found.info.HasField("create_time"):
+        found.info.create_time.FromDatetime(FIRST - timedelta(hours=1))
     for moment in starts:
         found.info.future_action_times.add().FromDatetime(moment)
     converter = pydantic_data_converter.payload_converter
     memo = {key: converter.to_payload(value) for key, value in memo_for(request, made_by).items()}
     found.memo.CopyFrom(Memo(fields=memo))
+    encode_search_attributes(search_attributes(request), found.search_attributes)
     return found
 
 

@@ -95,10 +95,10 @@ _OF_THE_PRODUCT: tuple[Planted, ...] = (
     planted(
         "a look at a job is answered 504",
         "rpc_service/gateway/jobs.py",
-        "        async with answering(self._client, scheduler_id):\n            return self._describe(",
+        "        async with answering(self._client, scheduler_id):\n            job = await intact(",
         "        async with answering(self._client, scheduler_id):\n"
         "            raise TimeoutError\n"
-        "            return self._describe(",
+        "            job = await intact(",
         BySoak("calls that nothing disturbed got a result"),
     ),
     planted(

@@ -1,0 +1,16 @@
+"""Task queues, and whether workers poll them."""
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+
+
+async def has_workers(client: Client, task_queue: str) -> bool:
+    """Return whether a worker polled for workflow tasks within the last five minutes or so. Raises RPCError."""
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=task_queue),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    )
+    return bool((await client.workflow_service.describe_task_queue(request, retry=True)).pollers)

@@ -1,0 +1,52 @@
+"""The system schedule: a worker makes it anew when it is gone or cannot go on, and says so."""
+
+import pytest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
+
+from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
+from backup_scheduler.temporal.schedule_engine import SCHEDULER_WORKFLOW
+from backup_scheduler.temporal.stored_jobs import describe_schedule
+from backup_scheduler.temporal.system_schedule import look_at_system_schedule, put_system_schedule
+from lab.parts.waiting import eventually_async
+
+
+@pytest.fixture
+async def client(temporal_server: WorkflowEnvironment) -> Client:
+    await put_system_schedule(temporal_server.client, "backups")
+    return temporal_server.client
+
+
+async def test_one_that_is_well_is_left_alone(client: Client) -> None:
+    before = await describe_schedule(client, SYSTEM_SCHEDULE)
+    assert await look_at_system_schedule(client, "others") == ""
+    assert (await describe_schedule(client, SYSTEM_SCHEDULE)).schedule == before.schedule
+
+
+async def test_one_that_was_deleted_is_made_anew(client: Client) -> None:
+    await client.get_schedule_handle(SYSTEM_SCHEDULE).delete()
+    assert "made anew" in await look_at_system_schedule(client, "backups")
+    assert await look_at_system_schedule(client, "backups") == ""
+
+
+async def test_one_whose_workflow_was_cancelled_is_made_anew(client: Client) -> None:
+    await client.get_workflow_handle(f"{SCHEDULER_WORKFLOW}{SYSTEM_SCHEDULE}").cancel()
+
+    async def made_anew() -> bool:
+        try:
+            return "made anew" in await look_at_system_schedule(client, "backups")
+        except RPCError as error:
+            if error.status not in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+                raise
+            return False  # it does not answer at first
+
+    await eventually_async(made_anew)
+    assert await look_at_system_schedule(client, "backups") == ""
+
+
+async def test_one_that_is_paused_stays_so_and_its_note_is_told(client: Client) -> None:
+    handle = client.get_schedule_handle(SYSTEM_SCHEDULE)
+    await handle.pause(note="the auditors are here")
+    assert await look_at_system_schedule(client, "backups") == "it is paused: the auditors are here"
+    await handle.unpause()
