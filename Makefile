@@ -7,7 +7,7 @@ ON_A_CLUSTER := tests/test_end_to_end.py tests/test_runs_under_way.py tests/rpc_
 	tests/rpc_service/test_gateway.py tests/rpc_service/test_lists.py tests/rpc_service/test_broken_jobs.py \
 	tests/rpc_service/test_delivered_again.py tests/rpc_service/test_namespaces.py tests/rpc_service/test_broker.py \
 	tests/rpc_service/test_call_queue.py tests/docs/test_operations.py tests/docs/test_tctl.py \
-	tests/lab/bench/test_benchmarks.py::test_a_tiny_run_on_a_cluster_loses_nothing
+	tests/docs/test_people.py 	tests/lab/bench/test_benchmarks.py::test_a_tiny_run_on_a_cluster_loses_nothing
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check style types quick-tests demo compose-test cluster test test-lab test-restic test-cluster soak bench bench-cluster judge mutants lint format up lock clean
@@ -43,6 +43,7 @@ compose-test: ## run temporal-dev.yml in containers of an engine of its own, as 
 test-cluster: ## run tests of RPC methods, runs and broker on a cluster, and a short soak there (ARGS= as above)
 	@devstack/setup.sh cluster
 	@$(PYTHON_IN_VENV) -m pytest -n 0 --cluster $(ARGS) $(ON_A_CLUSTER)
+	@$(PYTHON_IN_VENV) -m pytest -n 0 --tctl -m tctl $(ARGS) tests/docs
 	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 3 --every 12 --seed $(or $(SEED),1)
 
 soak: setup ## kill, freeze and cut off parts of a stack under load for MINUTES (10), then look for what was lost or doubled; SEED repeats one

@@ -57,6 +57,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InFewPr
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--cluster", action="store_true", help="on a cluster, not the development server")
+    parser.addoption("--tctl", action="store_true", help="also the tests of tctl, on the development server")
     parser.addoption("--no-programs", action="store_true", help="only the tests that start no program: make check")
     parser.addoption("--only-programs", action="store_true", help="only the others: make mutants")
 
@@ -75,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = {
         item
         for item in items
-        if (item.get_closest_marker("cluster") and not config.getoption("--cluster"))
+        if (item.get_closest_marker("tctl") and not (config.getoption("--cluster") or config.getoption("--tctl")))
         or (config.getoption("--no-programs") and starts_programs(item))
         or (config.getoption("--only-programs") and not starts_programs(item))
     }

@@ -1,9 +1,6 @@
 """The `temporal` commands of the documentation: each shows, or does, what the page says of it."""
 
-import asyncio
-import os
 import re
-import shlex
 import socket
 import uuid
 from collections.abc import AsyncIterator
@@ -18,9 +15,8 @@ from lab.parts.backup_service import BackupService, answering
 from lab.parts.waiting import eventually_async
 from tests.support.backup_requests import a_request
 from tests.support.calls import Caller, job
-from tests.support.operator import DONE, QUEUE, Job
+from tests.support.operator import DONE, QUEUE, Job, ran
 from tests.support.pages import PAGES, commands
-from tests.support.programs import binary
 from tests.support.workers import Runs
 from tests.support.workflow_runs import failure, scheduled
 
@@ -90,20 +86,11 @@ CHANGING = [command for command in COMMANDS if any(part in command for part in D
 READING = [command for command in COMMANDS if command not in CHANGING]
 
 
-async def ran(stack: StackInfo, command: str, names: dict[str, str]) -> tuple[int | None, str]:
-    """Run a command on the stack; return its exit code and its output."""
+async def ran_with(stack: StackInfo, command: str, names: dict[str, str]) -> tuple[int | None, str]:
+    """Run a command of a page on the stack; return its exit code and its output."""
     for name, value in names.items():
         command = command.replace(name, value)
-    _, *words = shlex.split(re.sub(r"127\.0\.0\.1:\d+", stack.temporal_address, command))
-    process = await asyncio.create_subprocess_exec(
-        *(binary("temporal"), *words),
-        env={**os.environ, "TEMPORAL_ADDRESS": stack.temporal_address, "TEMPORAL_CONFIG_FILE": os.devnull},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    async with asyncio.timeout(60):
-        output, _ = await process.communicate()
-    return process.returncode, output.decode()
+    return await ran(stack, re.sub(r"127\.0\.0\.1:\d+", stack.temporal_address, command))
 
 
 @pytest.mark.parametrize("command", READING)
@@ -113,7 +100,7 @@ async def test_a_command_shows_what_there_is(command: str, stack: StackInfo, kno
         pattern = pattern.replace(f"{{{name}}}", re.escape(value))
 
     async def shows() -> bool:  # lists lag
-        code, output = await ran(stack, command, {name: known[name] for name in ("WORKFLOW_ID", "JOB")})
+        code, output = await ran_with(stack, command, {name: known[name] for name in ("WORKFLOW_ID", "JOB")})
         assert code == 0, output
         return re.search(pattern, output, re.DOTALL) is not None
 
@@ -126,7 +113,7 @@ async def test_a_command_does_what_the_page_says(command: str, stack: StackInfo,
     names["--namespace backups"] = f"--namespace {own.scheduler_id}"
 
     async def done() -> None:
-        code, output = await ran(stack, command, names)
+        code, output = await ran_with(stack, command, names)
         assert code == 0, output
 
     await next(effect for part, effect in DONE.items() if part in command)(own, done)

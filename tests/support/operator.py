@@ -1,7 +1,11 @@
 """Commands of an operator: a job to try them on, and what each has to do to it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+import shlex
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -17,13 +21,21 @@ from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES
 from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_for, search_attributes
 from backup_scheduler.runs.results import Outcome
+from backup_scheduler.temporal.schedule_engine import SCHEDULER_WORKFLOW
+from devstack.running import StackInfo
 from lab.parts.backup_service import BackupService
+from lab.parts.go_tools import programs
+from lab.parts.places import ROOT
 from lab.parts.waiting import eventually_async
 from tests.support.calls import Caller, job
-from tests.support.workflow_runs import run_of
+from tests.support.programs import binary
+from tests.support.workflow_runs import Handle, run_of
 
 QUEUE = "backups"
 """The task queue of the stack's worker."""
+
+TCTL = ROOT / "lab/cluster/tools/tctl"
+"""Module of tctl, which is built from it where it is missing."""
 
 YEARS = 315_360_000
 
@@ -37,15 +49,23 @@ class Job:
     call: Caller
     endpoint: BackupService
 
-    async def make(self) -> None:
-        """Make its schedule, as an add of that day would have made it."""
+    @property
+    def alignment(self) -> Alignment:
         terms = {"policy_name": "documents", "days": 1, "start_time": "02:01", "duration": 1}
         named = BackupJob(scheduler_id=self.scheduler_id, misfire_grace_time=YEARS, **terms)  # type: ignore[arg-type]  # checked at run time
-        alignment = Alignment.at(datetime(2026, 1, 1, tzinfo=UTC), named, "UTC")
-        request = alignment.request
+        return Alignment.at(datetime(2026, 1, 1, tzinfo=UTC), named, "UTC")
+
+    @property
+    def system(self) -> str:
+        """Workflow id of its schedule."""
+        return f"{SCHEDULER_WORKFLOW}{self.scheduler_id}"
+
+    async def make(self) -> None:
+        """Make its schedule, as an add of that day would have made it."""
+        request = self.alignment.request
         await self.temporal.create_schedule(
             self.scheduler_id,
-            schedule_for(alignment, QUEUE),
+            schedule_for(self.alignment, QUEUE),
             memo=memo_for(request, "call"),
             search_attributes=search_attributes(request),
         )
@@ -62,6 +82,22 @@ class Job:
     def next_run(self) -> str | None:
         shown: str | None = job(self.call(GET, self.scheduler_id))["next_run_time"]
         return shown
+
+
+async def ran(stack: StackInfo, command: str) -> tuple[int | None, str]:
+    """Run a command line of `temporal` or tctl on the stack; return its exit code and its output."""
+    program, *words = shlex.split(command)
+    path = str(programs(TCTL) / "tctl") if program == "tctl" else binary("temporal")
+    process = await asyncio.create_subprocess_exec(
+        *(path, *words),
+        env={**os.environ, **stack.environ(), **stack.tctl_environ()},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(60):
+        output, _ = await process.communicate()
+    return process.returncode, output.decode()
 
 
 async def runs_once(own: Job, command: Callable[[], Awaitable[None]]) -> None:
@@ -89,14 +125,19 @@ async def runs_that_of_the_day(own: Job, command: Callable[[], Awaitable[None]])
     assert outcome is Outcome.COMPLETED
 
 
-async def stops_the_run(own: Job, command: Callable[[], Awaitable[None]]) -> None:
+@asynccontextmanager
+async def under_way(own: Job, start: Callable[[], Awaitable[object]] | None = None) -> AsyncIterator[Handle]:
+    """Let the first run of a job go on during the block; `start` starts it, by default a trigger."""
+    may_end = threading.Event()  # the endpoint has a loop of its own
+
     async def hang(_: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(60)
+        while not may_end.is_set():
+            await asyncio.sleep(0.05)
         return web.Response()
 
     own.endpoint.answers.insert(0, hang)
     asked = len(own.endpoint.received)
-    await own.trigger()
+    await (start or own.trigger)()
     run = await run_of(own.temporal, own.scheduler_id, 1)
     query = f"WorkflowId = '{run.id}' AND ExecutionStatus = 'Running'"
 
@@ -104,12 +145,20 @@ async def stops_the_run(own: Job, command: Callable[[], Awaitable[None]]) -> Non
         return len(own.endpoint.received) > asked and (await own.temporal.count_workflows(query)).count == 1
 
     await eventually_async(is_under_way)
-    await command()
+    try:
+        yield run
+    finally:
+        may_end.set()
 
-    async def is_stopped() -> bool:
-        return (await run.describe()).status is WorkflowExecutionStatus.CANCELED
 
-    await eventually_async(is_stopped)
+async def stops_the_run(own: Job, command: Callable[[], Awaitable[None]]) -> None:
+    async with under_way(own) as run:
+        await command()
+
+        async def is_stopped() -> bool:
+            return (await run.describe()).status is WorkflowExecutionStatus.CANCELED
+
+        await eventually_async(is_stopped)
 
 
 async def removes(own: Job, command: Callable[[], Awaitable[None]]) -> None:
@@ -149,6 +198,16 @@ async def makes_search_attributes(own: Job, command: Callable[[], Awaitable[None
     await eventually_async(are_there)
 
 
+async def brings_it_back(own: Job, command: Callable[[], Awaitable[None]]) -> None:
+    shown = own.next_run
+    await own.temporal.get_workflow_handle(own.system).cancel()
+    await eventually_async(lambda: asyncio.sleep(0, own.call(GET, own.scheduler_id)["code"] == 500))
+    await command()
+    await eventually_async(lambda: asyncio.sleep(0, own.call(GET, own.scheduler_id)["code"] == 200))
+    assert own.next_run == shown
+    await runs_once(own, own.trigger)
+
+
 DONE = {
     "operator namespace create": makes_a_namespace,
     "operator search-attribute create": makes_search_attributes,
@@ -158,5 +217,6 @@ DONE = {
     "schedule backfill": runs_that_of_the_day,
     "workflow cancel": stops_the_run,
     "schedule delete": removes,
+    "workflow reset": brings_it_back,
 }
 """What a command does, by a part of the command."""
