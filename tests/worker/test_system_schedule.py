@@ -1,5 +1,7 @@
 """The system schedule: a worker makes it anew when it is gone or cannot go on, and says so."""
 
+from pathlib import Path
+
 import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -10,6 +12,7 @@ from backup_scheduler.temporal.schedule_engine import SCHEDULER_WORKFLOW
 from backup_scheduler.temporal.stored_jobs import describe_schedule
 from backup_scheduler.temporal.system_schedule import look_at_system_schedule, put_system_schedule
 from lab.parts.waiting import eventually_async
+from tests.support.workers import line_with, worker_process
 
 
 @pytest.fixture
@@ -49,4 +52,16 @@ async def test_one_that_is_paused_stays_so_and_its_note_is_told(client: Client) 
     handle = client.get_schedule_handle(SYSTEM_SCHEDULE)
     await handle.pause(note="the auditors are here")
     assert await look_at_system_schedule(client, "backups") == "it is paused: the auditors are here"
+    await handle.unpause()
+
+
+async def test_a_worker_says_that_it_is_paused(client: Client, tmp_path: Path) -> None:
+    handle = client.get_schedule_handle(SYSTEM_SCHEDULE)
+    await handle.pause(note="the auditors are here")
+    file = tmp_path / "policies.toml"
+    file.write_text('[policies.p]\ntype = "http"\nurl = "http://127.0.0.1:1"\n')
+    address = client.service_client.config.target_host
+    async with worker_process(TEMPORAL_ADDRESS=address, SCHEDULER_POLICIES=str(file)) as process:
+        line = await line_with(process, "no passes over all jobs")
+    assert "the auditors are here" in line
     await handle.unpause()

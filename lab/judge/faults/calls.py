@@ -6,6 +6,8 @@ _METHODS = "tests/rpc_service/test_methods.py"
 _CALL_QUEUE = "tests/rpc_service/test_call_queue.py"
 _SCHEDULES = "tests/backup_scheduler/test_schedules.py"
 
+_PEOPLE = "tests/docs/test_people.py::test_a_command_does_to_a_job_what_the_page_says"
+
 PLANTED: tuple[Planted, ...] = (
     planted(
         "a list hides what this process has just changed",
@@ -99,5 +101,49 @@ PLANTED: tuple[Planted, ...] = (
         tests(
             "tests/rpc_service/test_delivered_again.py::test_a_remove_that_comes_again_leaves_a_job_that_was_added_since"
         ),
+    ),
+    planted(
+        "a schedule that Temporal cannot carry out any more is a fault that nobody expects",
+        "backup_scheduler/temporal/stored_jobs.py",
+        "        if error.status != RPCStatusCode.FAILED_PRECONDITION:\n",
+        "        if error:\n",
+        tests(f"{_PEOPLE}[`workflow cancel` of SYSTEM-temporal]"),
+    ),
+    planted(
+        "one schedule without an action fails the list of all",
+        "backup_scheduler/temporal/lists.py",
+        "            for entry in listed.schedules:\n",
+        "            for entry in listed.schedules:\n"
+        "                if not entry.info.workflow_type.name:\n"
+        "                    raise ValueError\n",
+        tests(f"{_PEOPLE}[`workflow signal` to SYSTEM-temporal]"),
+    ),
+    planted(
+        "a job whose start never comes is called well",
+        "backup_scheduler/jobs/from_schedule.py",
+        "_moment(spec.start_time) > latest_start",
+        "False",
+        tests("tests/rpc_service/test_broken_jobs.py"),
+    ),
+    planted(
+        "get_job calls a job well that no worker takes",
+        "rpc_service/gateway/jobs.py",
+        "if job.task_queue != self._settings.task_queue and",
+        "if False and",
+        tests("tests/rpc_service/test_broken_jobs.py"),
+    ),
+    planted(
+        "a pass calls a job well that no worker takes",
+        "activities/all_jobs.py",
+        "            raise _NotKept(without_workers(job.task_queue))",
+        "            pass",
+        tests(f"{_PEOPLE}[`schedule update` with a task queue of no worker-temporal]"),
+    ),
+    planted(
+        "no worker looks whether the system schedule is there",
+        "worker.py",
+        "            said = await look_at_system_schedule(client, task_queue)",
+        '            said = ""',
+        tests("tests/worker/test_system_schedule.py"),
     ),
 )
