@@ -1,5 +1,6 @@
 """The system schedule: a worker makes it anew when it is gone or cannot go on, and says so."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from tests.support.workers import line_with, worker_process
 
 
 @pytest.fixture
-async def client(temporal_server: WorkflowEnvironment) -> Client:
+async def client(temporal_server: WorkflowEnvironment) -> AsyncIterator[Client]:
     await put_system_schedule(temporal_server.client, "backups")
-    return temporal_server.client
+    yield temporal_server.client
+    await temporal_server.client.get_schedule_handle(SYSTEM_SCHEDULE).unpause()
 
 
 async def test_one_that_is_well_is_left_alone(client: Client) -> None:
@@ -52,7 +54,6 @@ async def test_one_that_is_paused_stays_so_and_its_note_is_told(client: Client) 
     handle = client.get_schedule_handle(SYSTEM_SCHEDULE)
     await handle.pause(note="the auditors are here")
     assert await look_at_system_schedule(client, "backups") == "it is paused: the auditors are here"
-    await handle.unpause()
 
 
 async def test_a_worker_says_that_it_is_paused(client: Client, tmp_path: Path) -> None:
@@ -64,4 +65,3 @@ async def test_a_worker_says_that_it_is_paused(client: Client, tmp_path: Path) -
     async with worker_process(TEMPORAL_ADDRESS=address, SCHEDULER_POLICIES=str(file)) as process:
         line = await line_with(process, "no passes over all jobs")
     assert "the auditors are here" in line
-    await handle.unpause()
