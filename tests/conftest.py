@@ -76,7 +76,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = {
         item
         for item in items
-        if (item.get_closest_marker("tctl") and not (config.getoption("--cluster") or config.getoption("--tctl")))
+        if (item.get_closest_marker("cluster") and not config.getoption("--cluster"))
+        or (item.get_closest_marker("tctl") and not (config.getoption("--cluster") or config.getoption("--tctl")))
         or (config.getoption("--no-programs") and starts_programs(item))
         or (config.getoption("--only-programs") and not starts_programs(item))
     }

@@ -112,10 +112,10 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "one schedule without an action fails the list of all",
         "backup_scheduler/temporal/lists.py",
-        "            for entry in listed.schedules:\n",
-        "            for entry in listed.schedules:\n"
-        "                if not entry.info.workflow_type.name:\n"
-        "                    raise ValueError\n",
+        "        yield page.schedules\n",
+        "        if not all(each.info.workflow_type.name for each in page.schedules):\n"
+        "            raise ValueError\n"
+        "        yield page.schedules\n",
         tests(f"{_PEOPLE}[`workflow signal` to SYSTEM-temporal]"),
     ),
     planted(
