@@ -34,10 +34,6 @@ CANNOT_GO_ON: Final = (
 UNREADABLE: Final = "its schedule holds no terms that can be read: remove it with remove_job, then add it anew"
 
 
-_MOST_AHEAD: Final = timedelta(days=2)
-"""The service, and the pass, set the start of a schedule to the next run, at most an interval and a window ahead."""
-
-
 @dataclass(frozen=True)
 class Losses:
     """Runs that could not start when they were due; all but `waiting` are sums since the job was made."""
@@ -85,11 +81,10 @@ class ScheduledJob:
         The offset does not count, because clock changes move it (`realigned`).
         """
         spec, policies = self.description.schedule.spec, self.description.schedule.policies
-        latest_start = self.in_force_since + self.request.every + _MOST_AHEAD
         times, jitter = changed_times(spec, self.request)
         changed = {
             "times": times,
-            "start": _moment(spec.start_time) > latest_start,
+            "start": _moment(spec.start_time) > latest_start(self.in_force_since, self.request),
             "jitter": jitter,
             "overlap policy": policies.overlap_policy != ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
             "catch-up window": policies.catchup_window.ToTimedelta() != self.request.catch_up_window,
@@ -207,6 +202,11 @@ def changed_times(spec: ScheduleSpec, request: BackupRequest) -> tuple[bool, boo
     intervals = [interval.interval.ToTimedelta() for interval in spec.interval]
     other_times = bool(calendars or excluded) or spec.HasField("end_time") or intervals != [request.every]
     return other_times, spec.jitter.ToTimedelta() != request.window
+
+
+def latest_start(moment: datetime, request: BackupRequest) -> datetime:
+    """Return the latest possible start of the next run: an interval, a window and a clock change ahead."""
+    return moment + request.every + timedelta(days=2)
 
 
 def coming(starts: Iterable[datetime], now: datetime) -> datetime | None:

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import ValidationError
 from temporalio.api.schedule.v1 import ScheduleListEntry
 
-from backup_scheduler.jobs.from_schedule import changed_times, coming, decoded, moments
+from backup_scheduler.jobs.from_schedule import changed_times, coming, decoded, latest_start, moments
 from backup_scheduler.jobs.names import BACKUP_WORKFLOW, TERMS, schedule_id
 from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.to_schedule import LONG_TERMS, MADE_FOR, digest
@@ -24,19 +24,23 @@ class ListedJob:
     """The next runs that Temporal foresees, jitter included; some may be past."""
 
     @classmethod
-    def read(cls, entry: ScheduleListEntry) -> Self | None:
+    def read(cls, entry: ScheduleListEntry, now: datetime) -> Self | None:
         """Read the job of an entry; None if only a description of the schedule tells what it is.
 
         That is so for a job whose terms are too long for a list or were not written there, and where the entry does
-        not fit its terms. An overlap policy, a catch-up window or terms that were changed by other means than RPC are
-        in no list.
+        not fit its terms: also if there is no next run within an interval, though the job is not paused. An overlap
+        policy, a catch-up window or terms that were changed by other means than RPC are in no list.
         """
         request = _request_in(entry)
         if request is None or entry.info.workflow_type.name != BACKUP_WORKFLOW:
             return None
         if schedule_id(request.scheduler_id) != entry.schedule_id or any(changed_times(entry.info.spec, request)):
             return None
-        return cls(request, entry.info.paused, moments(entry.info.future_action_times))
+        job = cls(request, entry.info.paused, moments(entry.info.future_action_times))
+        next_run = job.next_run(now)
+        if not job.paused and (next_run is None or next_run > latest_start(now, request)):
+            return None
+        return job
 
     def next_run(self, now: datetime) -> datetime | None:
         """Return the start of the next run, as ScheduledJob.next_run does."""

@@ -31,14 +31,16 @@ def issue(authority: trustme.CA, folder: Path, name: str, identities: Sequence[s
 
 
 def make(folder: Path, servers: dict[str, Sequence[str]]) -> None:
-    """Make what is missing: a certificate for each server, with its addresses, and one for each client."""
+    """Make a certificate for each server, with its addresses, and one for each client; the authority stays.
+
+    They are made anew at each start, as the addresses may be others than before.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     made = authority(folder)
     identities = {name: [SERVER_NAME, *addresses] for name, addresses in servers.items()}
     identities |= {name: [f"{name}.cluster.test"] for name in CLIENTS}
     for name, names in identities.items():
-        if not (folder / f"{name}.pem").exists():
-            issue(made, folder, name, names)
+        issue(made, folder, name, names)
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -126,7 +126,7 @@ class ScheduleGateway:
         Of a broken job only the id is sure, so its other values are None; `get` names the fault, and alone finds some
         (ListedJob.read). Raises ListTimeout.
         """
-        jobs, broken = await all_jobs(self._client, self._list_deadline, self._changes.lately())
+        jobs, broken = await all_jobs(self._client, self._list_deadline, self._changes.lately(), self._clock())
         described = {job.request.scheduler_id: self._describe(job) for job in jobs}
         described |= {fault.scheduler_id: describe_broken_job(fault.scheduler_id) for fault in broken}
         return [described[scheduler_id] for scheduler_id in sorted(described)]

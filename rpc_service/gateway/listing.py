@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Set
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -23,7 +24,7 @@ _DESCRIBED_AT_ONCE: Final = 20
 
 
 async def all_jobs(
-    client: Client, seconds: float, to_describe: Set[str]
+    client: Client, seconds: float, to_describe: Set[str], now: datetime
 ) -> tuple[list[ListedJob | ScheduledJob], list[BrokenJob]]:
     """Read all jobs; the second list has an error for each broken job.
 
@@ -59,7 +60,7 @@ async def all_jobs(
                 for entry in page:
                     if entry.schedule_id in to_describe:
                         continue
-                    if job := ListedJob.read(entry):
+                    if job := ListedJob.read(entry, now):
                         jobs.append(job)
                     else:
                         group.create_task(describe(entry.schedule_id))

@@ -24,6 +24,8 @@ JSON = st.recursive(
     max_leaves=5,
 )
 
+NOW = FIRST - timedelta(hours=5)
+
 
 async def entry_of(request: BackupRequest, now: BackupRequest | None = None, **info: Any) -> ScheduleListEntry:
     """Return the entry of a job made with `request`; by a modify its terms are those of `now`."""
@@ -32,7 +34,7 @@ async def entry_of(request: BackupRequest, now: BackupRequest | None = None, **i
     entry.info.spec.CopyFrom((await message_of(schedule_for(Alignment(now, FIRST), "backups"))).spec)
     entry.info.workflow_type.name = "BackupWorkflow"
     entry.info.paused = info.get("paused", False)
-    for moment in info.get("starts", ()):
+    for moment in info.get("starts", [FIRST]):
         entry.info.future_action_times.add().FromDatetime(moment)
     encode_search_attributes(schedule_attributes(now), entry.search_attributes)
     return entry
@@ -49,7 +51,7 @@ async def test_terms_come_back_from_a_list_as_they_were(
 ) -> None:
     request = a_request(scheduler_id=scheduler_id, policy_name=policy_name, url_kwargs=url_kwargs)
     entry = await entry_of(a_request(scheduler_id=scheduler_id) if modified else request, request)
-    job = ListedJob.read(entry)
+    job = ListedJob.read(entry, NOW)
     in_attribute = len(request.model_dump_json(exclude={"scheduler_id"}).encode()) <= 255
     assert (job and job.request) == (request if in_attribute or not modified else None)
 
@@ -63,11 +65,11 @@ async def test_no_search_attribute_is_longer_than_a_store_takes() -> None:
 
 async def test_long_terms_are_read_from_the_memo_until_a_modify() -> None:
     long, other = of_bytes(500), of_bytes(600)
-    job = ListedJob.read(await entry_of(long))
+    job = ListedJob.read(await entry_of(long), NOW)
     assert job is not None
     assert job.request == long
-    assert ListedJob.read(await entry_of(long, other)) is None, "its memo has the terms of before"
-    again = ListedJob.read(await entry_of(long, a_request()))
+    assert ListedJob.read(await entry_of(long, other), NOW) is None, "its memo has the terms of before"
+    again = ListedJob.read(await entry_of(long, a_request()), NOW)
     assert again is not None
     assert again.request == a_request()
 
@@ -75,16 +77,16 @@ async def test_long_terms_are_read_from_the_memo_until_a_modify() -> None:
 async def test_a_page_of_a_list_has_no_memo_of_many_kilobytes() -> None:
     entry = await entry_of(of_bytes(5000))
     assert entry.ByteSize() < 1000
-    assert ListedJob.read(entry) is None
+    assert ListedJob.read(entry, NOW) is None
 
 
 async def test_the_next_run_is_the_first_that_lies_ahead() -> None:
     starts = [FIRST, FIRST + timedelta(days=1)]
-    job = ListedJob.read(await entry_of(a_request(), starts=starts))
+    job = ListedJob.read(await entry_of(a_request(), starts=starts), NOW)
     assert job is not None
     assert job.next_run(FIRST) == starts[1]
     assert job.next_run(starts[1]) is None
-    paused = ListedJob.read(await entry_of(a_request(), starts=starts, paused=True))
+    paused = ListedJob.read(await entry_of(a_request(), starts=starts, paused=True), NOW)
     assert paused is not None
     assert paused.next_run(FIRST - timedelta(days=1)) is None
 
@@ -110,6 +112,9 @@ UNCLEAR: dict[str, Callable[[ScheduleListEntry], object]] = {
     "a calendar": lambda entry: entry.info.spec.structured_calendar.add(),
     "skipped days": lambda entry: entry.info.spec.exclude_structured_calendar.add(),
     "an end": lambda entry: entry.info.spec.end_time.FromSeconds(1),
+    "no next run": lambda entry: entry.info.ClearField("future_action_times"),
+    "a next run that is past": lambda entry: entry.info.future_action_times[0].FromDatetime(NOW),
+    "a next run in two years": lambda entry: entry.info.future_action_times[0].FromDatetime(NOW + timedelta(days=730)),
     "another jitter": lambda entry: entry.info.spec.jitter.FromTimedelta(timedelta(minutes=7)),
 }
 
@@ -119,6 +124,6 @@ async def test_a_job_of_which_the_list_does_not_tell_enough_is_not_read_from_it(
     change: Callable[[ScheduleListEntry], object],
 ) -> None:
     entry = await entry_of(a_request())
-    assert ListedJob.read(entry) is not None
+    assert ListedJob.read(entry, NOW) is not None
     change(entry)
-    assert ListedJob.read(entry) is None
+    assert ListedJob.read(entry, NOW) is None

@@ -171,7 +171,7 @@ def tables(measured: Measured) -> list[Table]:
         Table(
             name="cluster-growth",
             title="Many jobs on a cluster: jobs made in a second, latencies in ms, seconds of what concerns all jobs",
-            columns=["jobs", "made per second", "add", "get", "get_jobs", "list through the SDK", "pass over all"],
+            columns=["jobs", "made per second", "add", "get", "all by RPC", "list through the SDK", "pass over all"],
             rows=calls,
         ),
         Table(
