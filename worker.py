@@ -7,13 +7,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
 from temporalio import workflow
 from temporalio.client import Client
+from temporalio.envconfig import ClientConnectConfig
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
@@ -31,14 +32,14 @@ from activities.mask_answers import MaskAnswers
 from activities.policy_lookup import PolicyLookup
 from activities.previous_run import PreviousRun
 from backup_scheduler import logs, masking
-from backup_scheduler.contract.errors import ConfigurationError
-from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, housekeeping_queue
+from backup_scheduler.contract.errors import AccessRefused, ConfigurationError
+from backup_scheduler.jobs.names import SYSTEM_SCHEDULE, housekeeping_queue
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.settings import PREFIX, Settings, load_settings
-from backup_scheduler.temporal.client import configuration, connect
-from backup_scheduler.temporal.namespace import missing_search_attributes, register_search_attributes
-from backup_scheduler.temporal.schedule_engine import is_on_new_engine
-from backup_scheduler.temporal.system_schedule import look_at_system_schedule, put_system_schedule
+from backup_scheduler.temporal.client import configuration, connect, follow, reason
+from backup_scheduler.temporal.namespace import check_access
+from backup_scheduler.temporal.preparation import prepare
+from backup_scheduler.temporal.system_schedule import look_at_system_schedule
 from workflows.all_jobs import LookAfterJobsWorkflow
 from workflows.backup import BackupWorkflow
 from workflows.engines import ENGINES
@@ -56,6 +57,9 @@ _LOOK = 600
 _PAUSE = 2
 """Seconds between attempts to reach Temporal."""
 
+_LOOKS_AT_ACCESS_EVERY = 5
+"""Seconds between two looks whether Temporal still lets the worker in."""
+
 log = structlog.stdlib.get_logger("worker")
 T = TypeVar("T")
 
@@ -69,9 +73,9 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
         workflows=[BackupWorkflow, LookAfterJobsWorkflow, *(each for engine in engines for each in engine.workflows)],
         activities=[
             PolicyLookup(policies).choose_policy,
-            PreviousRun(client).stopped_at,
+            PreviousRun().stopped_at,
             *(each for engine in engines for each in engine.activities(policies)),
-            AllJobs(client).look_after,  # for passes that a worker of an older release began
+            AllJobs().look_after,  # for passes that a worker of an older release began
         ],
         interceptors=[MaskAnswers()],
         max_concurrent_activities=settings.max_backups,
@@ -92,7 +96,7 @@ def build_housekeeper(client: Client, settings: Settings) -> Worker:
     return Worker(
         client,
         task_queue=housekeeping_queue(settings.task_queue),
-        activities=[AllJobs(client).look_after],
+        activities=[AllJobs().look_after],
         max_concurrent_activities=2,  # one pass, and one more that was given up but has not ended
         max_concurrent_activity_task_polls=1,
     )
@@ -107,10 +111,14 @@ async def serve(settings: Settings, policies: Policies) -> None:
     logs.report(settings)
     while not stop.is_set():
         try:
-            if client := await _unless(stop, connect(runtime=runtime)):
-                await _work(client, settings, policies, stop)
+            config = configuration()
+            if client := await _unless(stop, connect(config, runtime=runtime)):
+                await _work(client, settings, policies, stop, config)
+        except AccessRefused as error:
+            log.error("access refused, trying again", reason=str(error), seconds=_PAUSE)
+            await _unless(stop, asyncio.sleep(_PAUSE))
         except (RuntimeError, RPCError) as error:
-            log.warning("Temporal cannot be reached, trying again", error=str(error), seconds=_PAUSE)
+            log.warning("Temporal cannot be reached, trying again", error=reason(error), seconds=_PAUSE)
             await _unless(stop, asyncio.sleep(_PAUSE))
     log.info("worker stopped")
 
@@ -141,71 +149,12 @@ def _numeric(address: str) -> str:
     return f"[{bound[0]}]:{port}" if family == socket.AF_INET6 else f"{bound[0]}:{port}"
 
 
-async def _prepare(client: Client, task_queue: str) -> None:
-    """Make search attributes and the system schedule in the namespace; log those that an administrator has to make."""
-    refusal = None
-    try:
-        await register_search_attributes(client)
-    except RPCError as error:
-        if error.status == RPCStatusCode.UNAVAILABLE:
-            raise
-        refusal = error.message
-    await _log_missing_search_attributes(client, refusal)
-    try:
-        await put_system_schedule(client, task_queue)
-    except RPCError as error:
-        if error.status == RPCStatusCode.UNAVAILABLE:
-            raise
-        log.warning("system schedule not made", needed=SYSTEM_SCHEDULE, error=error.message)
-        return
-    await _log_new_engine(client)
-
-
-async def _log_new_engine(client: Client) -> None:
-    """Log if the server makes schedules with its newer engine; passes look at each job."""
-    try:
-        found = await is_on_new_engine(client, SYSTEM_SCHEDULE)
-    except RPCError as error:
-        if error.status == RPCStatusCode.UNAVAILABLE:
-            raise
-        return
-    if found:
-        log.error(
-            "this server's schedules are on its newer engine, which loses runs of jobs with a duration: switch it off",
-            namespace=client.namespace,
-            setting="history.enableCHASMSchedulerCreation",
-        )
-
-
-async def _log_missing_search_attributes(client: Client, refusal: str | None) -> None:
-    """Log the missing search attributes, without which no job can be added, and the command that makes them."""
-    try:
-        missing = await missing_search_attributes(client)
-    except RPCError as error:
-        if error.status == RPCStatusCode.UNAVAILABLE:
-            raise
-        if refusal:  # neither made nor looked at
-            missing = dict.fromkeys((key.name for key in SEARCH_ATTRIBUTES), "Keyword")
-            log.warning("search attributes perhaps missing", needed=missing, error=refusal, namespace=client.namespace)
-        return
-    if not missing:
-        return
-    create = "".join(f" --name {name} --type Keyword" for name in missing)
-    log.error(
-        "search attributes missing: no job can be added until an administrator has made them",
-        needed=missing,
-        namespace=client.namespace,
-        command=f"temporal operator search-attribute create --namespace {client.namespace}{create}",
-        error=refusal,
-    )
-
-
-async def _keep_system_schedule(client: Client, task_queue: str) -> None:
+async def _keep_system_schedule(worker: Worker, task_queue: str) -> None:
     """Make the system schedule anew whenever it is gone, and log whenever it makes no passes."""
     logged = ""
     while True:
         try:
-            said = await look_at_system_schedule(client, task_queue)
+            said = await look_at_system_schedule(worker.client, task_queue)
         except RPCError as error:
             said = "" if error.status == RPCStatusCode.UNAVAILABLE else error.message
         if said and said != logged:
@@ -214,15 +163,52 @@ async def _keep_system_schedule(client: Client, task_queue: str) -> None:
         await asyncio.sleep(_LOOK)
 
 
-async def _work(client: Client, settings: Settings, policies: Policies, stop: asyncio.Event) -> None:
-    await _prepare(client, settings.task_queue)
+async def _work(
+    client: Client, settings: Settings, policies: Policies, stop: asyncio.Event, config: ClientConnectConfig
+) -> None:
+    await check_access(client)
+    await prepare(client, settings.task_queue)
     workers = [build_worker(client, settings, policies), build_housekeeper(client, settings)]
+
+    def use(renewed: Client) -> None:
+        for worker in workers:
+            worker.client = renewed
+
+    following = asyncio.create_task(follow(config, use, runtime=client.service_client.config.runtime))
+    watching = asyncio.create_task(_watch_access(workers[0]))
+    try:
+        await _run(workers, client, settings, stop)
+    finally:
+        following.cancel()
+        watching.cancel()
+
+
+async def _watch_access(worker: Worker) -> None:
+    """Log when Temporal begins to refuse this worker, and when it ends that: the worker itself would just wait."""
+    refused = False
+    while True:
+        await asyncio.sleep(_LOOKS_AT_ACCESS_EVERY)
+        try:
+            await check_access(worker.client)
+        except AccessRefused as error:
+            if not refused:
+                log.error("access refused: this worker takes no more runs", reason=str(error))
+            refused = True
+        except RPCError:  # Temporal is away
+            continue
+        else:
+            if refused:
+                log.info("access granted again")
+            refused = False
+
+
+async def _run(workers: Sequence[Worker], client: Client, settings: Settings, stop: asyncio.Event) -> None:
     running = [asyncio.create_task(worker.run()) for worker in workers]
     while not all(worker.is_running for worker in workers) and not any(task.done() for task in running):  # noqa: ASYNC110 - the SDK has no event for it
         await asyncio.sleep(0.01)
     if all(worker.is_running for worker in workers):
         log.info("worker ready", task_queue=settings.task_queue, namespace=client.namespace)
-    looking = asyncio.create_task(_keep_system_schedule(client, settings.task_queue))
+    looking = asyncio.create_task(_keep_system_schedule(workers[0], settings.task_queue))
     ended = asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     if await _unless(stop, ended) is None:
         log.info("worker stopping", grace_seconds=settings.shutdown_grace.total_seconds())

@@ -72,12 +72,16 @@ class _NotKept(Exception):
 class AllJobs:
     """Keeps jobs at their start_time, through the worker's own client."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self) -> None:
         self._logged_losses: dict[str, Losses] = {}
         """Losses that the log has, by schedule id: a loss is one line, not one line an hour."""
         self._logged_failures: dict[str, str] = {}
         self._logged_new_engine: set[str] = set()
+
+    @property
+    def _client(self) -> Client:
+        """The worker's client of this moment: the worker gets another one when its settings are renewed."""
+        return activity.client()
 
     @activity.defn
     async def look_after(self) -> Pass:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from temporalio import activity
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.temporal.stored_jobs import describe_schedule
@@ -18,25 +18,22 @@ STOPPED = frozenset(
 class PreviousRun:
     """Asks about runs through the worker's own client."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
     @activity.defn
     async def stopped_at(self, schedule_id: str) -> datetime | None:
         """Return when the run before the current one was cancelled, terminated or timed out.
 
         None when it ended otherwise, when there was none, or when the schedule is gone. Raises RPCError.
         """
-        current = activity.info().workflow_id
+        client, current = activity.client(), activity.info().workflow_id
         try:
-            info = (await describe_schedule(self._client, schedule_id)).info
+            info = (await describe_schedule(client, schedule_id)).info
             started = [action.start_workflow_result for action in info.recent_actions]
             # The current run may not be in the list yet (docs/temporal-facts.md#recent-runs-come-late).
             at = next((position for position, run in enumerate(started) if run.workflow_id == current), len(started))
             if not at:
                 return None
             before = started[at - 1]
-            run = await self._client.get_workflow_handle(before.workflow_id, run_id=before.run_id).describe()
+            run = await client.get_workflow_handle(before.workflow_id, run_id=before.run_id).describe()
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return None

@@ -35,6 +35,8 @@ class Addresses(BaseModel):
     temporal_tls_key: str | None = None
     temporal_tls_server_name: str | None = None
     """Name in the certificates of all nodes, in the place of their addresses."""
+    temporal_api_key: str | None = None
+    """Token of an operator, where the server asks for one."""
     tctl: str | None = None
     """Path of tctl, where the stack has it."""
     web_ui: str
@@ -50,13 +52,14 @@ class Addresses(BaseModel):
         }
 
     def tls_environ(self) -> dict[str, str]:
-        """Return those variables that TLS needs."""
+        """Return those variables that TLS and rights need."""
         return _given(
             SSL_CERT_FILE=self.amqp_ca,
             TEMPORAL_TLS_SERVER_CA_CERT_PATH=self.temporal_tls_ca,
             TEMPORAL_TLS_CLIENT_CERT_PATH=self.temporal_tls_cert,
             TEMPORAL_TLS_CLIENT_KEY_PATH=self.temporal_tls_key,
             TEMPORAL_TLS_SERVER_NAME=self.temporal_tls_server_name,
+            TEMPORAL_API_KEY=self.temporal_api_key,
         )
 
     def tctl_environ(self) -> dict[str, str]:
@@ -68,6 +71,7 @@ class Addresses(BaseModel):
             TEMPORAL_CLI_TLS_CERT=self.temporal_tls_cert,
             TEMPORAL_CLI_TLS_KEY=self.temporal_tls_key,
             TEMPORAL_CLI_TLS_SERVER_NAME=self.temporal_tls_server_name,
+            TEMPORAL_CLI_AUTH=f"Bearer {self.temporal_api_key}" if self.temporal_api_key else None,
         )
 
 

@@ -1,5 +1,6 @@
 """The way from a call to its reply, and the set-up of the service before its first call."""
 
+import asyncio
 import hashlib
 import os
 import signal
@@ -19,8 +20,8 @@ from backup_scheduler.contract.arguments import Arguments
 from backup_scheduler.contract.errors import ConfigurationError, SchedulerError
 from backup_scheduler.contract.replies import Reply, fail, success
 from backup_scheduler.jobs.description import Description
-from backup_scheduler.settings import checked_amqp_uri, load_settings
-from backup_scheduler.temporal.client import configuration, connect
+from backup_scheduler.settings import Settings, checked_amqp_uri, load_settings
+from backup_scheduler.temporal.client import configuration, connect, follow, reason
 from rpc_service.bridge import Awaiter, guest_loop
 from rpc_service.entrypoint import AMQP_REQUEST_ID, REDELIVERED
 from rpc_service.gateway.faults import RETRIES
@@ -81,6 +82,8 @@ class Call:
         except SchedulerError as error:
             reply = fail(error.code, str(error))
             fields["reason"] = str(error)
+            if error.code >= 500 and error.__cause__ is not None:
+                fields["cause"] = reason(error.__cause__)
         except Exception:
             reference = uuid.uuid4().hex[:12]
             reply = fail(500, f"something unexpected went wrong; the scheduler's log has it under {reference}")
@@ -133,9 +136,15 @@ class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type inf
         masking.guard({})  # also the log handlers that were added since `bind`
         logs.report(settings)
         self._wait_for = guest_loop()
-        client = self._wait_for(connect(lazy=True, runtime=quiet, retry_config=RETRIES))
-        self._gateway = ScheduleGateway(client, settings)
+        self._wait_for(self._connect(settings, quiet))
         self._misfire_grace_time = settings.misfire_grace_time
+
+    async def _connect(self, settings: Settings, runtime: Runtime) -> None:
+        config = configuration()
+        client = await connect(config, lazy=True, runtime=runtime, retry_config=RETRIES)
+        self._gateway = ScheduleGateway(client, settings)
+        renewing = follow(config, self._gateway.use, runtime=runtime, retry_config=RETRIES)
+        self._renewing = asyncio.create_task(renewing)  # kept: the loop itself does not keep a task alive
 
     def get_dependency(self, worker_ctx: Any) -> Call:
         """Return the Call of one of nameko's workers."""

@@ -84,15 +84,28 @@ class NamespaceNotFound(SchedulerError):
         super().__init__(f"Temporal has no namespace {namespace!r}: make it, or set TEMPORAL_NAMESPACE to another one")
 
 
+class AccessRefused(SchedulerError):
+    """Temporal answers, but refuses the request: the token lacks a right or is not valid, or there is none."""
+
+    code = 503
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__(
+            f"Temporal refuses access to the namespace {namespace!r}: TEMPORAL_API_KEY has to be a valid "
+            f"token with the permission '{namespace}:write'"
+        )
+
+
 class SearchAttributesMissing(SchedulerError):
     """The namespace lacks the search attributes and refuses to register them, as a hosted Temporal may."""
 
     code = 503
 
-    def __init__(self, names: Sequence[str], namespace: str) -> None:
+    def __init__(self, names: Sequence[str], namespace: str, *, for_want_of_a_right: bool = False) -> None:
+        right = f" (permission '{namespace}:admin')" if for_want_of_a_right else ""
         super().__init__(
-            f"Temporal's namespace {namespace!r} lacks search attributes and refuses to make them: an administrator "
-            f"has to make {', '.join(f'{name} (Keyword)' for name in names)} there"
+            f"Temporal's namespace {namespace!r} lacks search attributes and refuses to make them: an administrator"
+            f"{right} has to make {', '.join(f'{name} (Keyword)' for name in names)} there"
         )
 
 

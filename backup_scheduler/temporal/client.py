@@ -1,24 +1,30 @@
 """The client of Temporal, made only here, from Temporal's own settings."""
 
+import asyncio
 import dataclasses
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import structlog
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
-from temporalio.service import RetryConfig
+from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
-from backup_scheduler.contract.errors import ConfigurationError
+from backup_scheduler.contract.errors import AccessRefused, ConfigurationError, SchedulerError
 from backup_scheduler.masking import MaskedFailures
+
+_log = structlog.stdlib.get_logger(__name__)
 
 DATA_CONVERTER: Final = dataclasses.replace(pydantic_data_converter, failure_converter_class=MaskedFailures)
 """Pydantic models as JSON, and no secret in the text of a failure."""
 
 _DEFAULT_ADDRESS = "localhost:7233"
+_DEFAULT_NAMESPACE = "default"
 _TOML_PLACE = re.compile(r"TOML parse error (at line \d+, column \d+)")
 _TRUTH_VALUES = ("true", "false", "1", "0")
 
@@ -27,6 +33,29 @@ _UNUSABLE = {
     "CertificateParseError": "TEMPORAL_TLS_CLIENT_CERT_PATH: there is no certificate in PEM form in the file",
 }
 """Faults that no further attempt to connect cures, by their names in the SDK's Rust core."""
+
+_TLS_FAULTS: Final = {
+    "alert: UnknownCA": "Temporal's server does not know the CA of the client certificate "
+    "(TEMPORAL_TLS_CLIENT_CERT_PATH)",
+    "alert: CertificateExpired": "the client certificate (TEMPORAL_TLS_CLIENT_CERT_PATH) has expired",
+    "alert: CertificateRequired": "Temporal's server wants a client certificate (TEMPORAL_TLS_CLIENT_CERT_PATH and "
+    "TEMPORAL_TLS_CLIENT_KEY_PATH)",
+    "KeyMismatch": "the key in TEMPORAL_TLS_CLIENT_KEY_PATH is not that of the certificate in "
+    "TEMPORAL_TLS_CLIENT_CERT_PATH",
+    "NotValidForName": "the certificate of Temporal's server does not have the name in TEMPORAL_TLS_SERVER_NAME (or, "
+    "where that is not set, in TEMPORAL_ADDRESS)",
+    "UnknownIssuer": "the CA of Temporal's server is not known: TEMPORAL_TLS_SERVER_CA_CERT_PATH",
+    "InvalidCertificate(Expired": "the certificate of Temporal's server has expired",
+}
+"""Faults of TLS by their names in the SDK's Rust core, which has them in the middle of its own records."""
+
+_REFUSALS: Final = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
+
+_LOOKS_EVERY: Final = 5.0
+"""Seconds between two looks at the files of the settings."""
+
+_CONNECTS_WITHIN: Final = 30.0
+"""Seconds in which a client with renewed settings has to connect."""
 
 
 def configuration() -> ClientConnectConfig:
@@ -42,7 +71,9 @@ def configuration() -> ClientConnectConfig:
     if tls and tls.lower() not in _TRUTH_VALUES:  # the SDK takes anything else for not set
         raise ConfigurationError(f"TEMPORAL_TLS: must be true or false, not {tls!r}")
     try:
-        config = ClientConfig.load_client_connect_config()
+        # An empty variable counts as not set; the SDK would turn TLS on for an empty TEMPORAL_API_KEY.
+        given = {name: value for name, value in os.environ.items() if value}
+        config = ClientConfig.load_client_connect_config(override_env_vars=given)
     except (RuntimeError, ValueError, OSError) as error:
         # The SDK's message about a file that is not TOML quotes the line, which may be the one with the key.
         place = _TOML_PLACE.search(str(error))
@@ -75,20 +106,78 @@ def _is_address(address: str) -> bool:
 
 
 async def connect(
-    *, lazy: bool = False, runtime: Runtime | None = None, retry_config: RetryConfig | None = None
+    config: ClientConnectConfig | None = None,
+    *,
+    lazy: bool = False,
+    runtime: Runtime | None = None,
+    retry_config: RetryConfig | None = None,
 ) -> Client:
-    """Connect with Temporal's own settings.
+    """Connect with Temporal's own settings, by default those of this moment.
 
     A lazy client connects with its first call, so it can be made while Temporal is down. Raises ConfigurationError
-    if the settings are wrong, and RuntimeError if Temporal cannot be reached.
+    if the settings are wrong, AccessRefused, and RuntimeError if Temporal cannot be reached.
     """
+    config = config or configuration()
     try:
         return await Client.connect(
-            **configuration(), data_converter=DATA_CONVERTER, lazy=lazy, runtime=runtime, retry_config=retry_config
+            **config,
+            data_converter=DATA_CONVERTER,
+            lazy=lazy,
+            runtime=runtime,
+            retry_config=retry_config,
         )
     except ValueError as error:
         raise ConfigurationError(f"Temporal's settings (TEMPORAL_*) cannot be used: {error}") from None
     except RuntimeError as error:
         if unusable := next((sentence for sign, sentence in _UNUSABLE.items() if sign in str(error)), None):
             raise ConfigurationError(unusable) from None
+        if is_refusal(error):
+            raise AccessRefused(config.get("namespace", _DEFAULT_NAMESPACE)) from None
         raise
+
+
+async def follow(
+    used: ClientConnectConfig,
+    use: Callable[[Client], None],
+    *,
+    runtime: Runtime | None = None,
+    retry_config: RetryConfig | None = None,
+) -> None:
+    """Look at the settings for ever, and hand out a new client whenever they differ from the used ones.
+
+    Files are renewed while a process runs, certificates and profiles with an API key above all, and the SDK reads them
+    only when a client is made (docs/temporal-facts.md#the-client-reads-files-once). Until the new ones let the client
+    connect, the old client stays in use.
+    """
+    told = ""
+    while True:
+        await asyncio.sleep(_LOOKS_EVERY)
+        try:
+            found = configuration()
+            if found == used:
+                continue
+            async with asyncio.timeout(_CONNECTS_WITHIN):
+                client = await connect(found, runtime=runtime, retry_config=retry_config)
+        except (SchedulerError, RuntimeError, TimeoutError) as error:
+            if told != (told := reason(error)):
+                _log.warning("renewed settings of Temporal are not used yet", reason=told)
+            continue
+        used, told = found, ""
+        use(client)
+        _log.info("renewed settings of Temporal are in use", namespace=client.namespace)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Return whether Temporal, or what is before it, refuses a request for want of a right or of a valid token."""
+    if isinstance(error, RPCError):
+        return error.status in _REFUSALS
+    return (
+        isinstance(error, RuntimeError)
+        and re.search(r"code: (PermissionDenied|Unauthenticated)\b", str(error)) is not None
+    )
+
+
+def reason(error: BaseException) -> str:
+    """Return why Temporal cannot be reached: a sentence for faults of TLS, else the client's own text."""
+    text = str(error) or type(error).__name__
+    return next((sentence for sign, sentence in _TLS_FAULTS.items() if sign in text), text)

@@ -1,18 +1,36 @@
-"""The search attributes of a namespace: without them no job can be added or found."""
+"""A namespace: whether it lets a worker in, and its search attributes, without which no job can be added or found."""
 
 from typing import Final
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, RecordWorkerHeartbeatRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from backup_scheduler.contract.errors import AccessRefused
 from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES
+from backup_scheduler.temporal.client import is_refusal
 
 _KEYWORD: Final = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 
 _CLOSED: Final = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.UNAUTHENTICATED)
+
+
+async def check_access(client: Client) -> None:
+    """Raise AccessRefused if Temporal would refuse a worker's polls, and RPCError if Temporal is away.
+
+    A heartbeat of no worker changes nothing and needs the same right. A worker whose polls are refused just waits
+    (docs/temporal-facts.md#refused-polls-are-silent).
+    """
+    request = RecordWorkerHeartbeatRequest(namespace=client.namespace, identity=client.identity)
+    try:
+        await client.workflow_service.record_worker_heartbeat(request)
+    except RPCError as error:
+        if is_refusal(error):
+            raise AccessRefused(client.namespace) from None
+        if error.status == RPCStatusCode.UNAVAILABLE:
+            raise  # any other error: the server lets us in, and does not know such heartbeats
 
 
 async def register_search_attributes(client: Client) -> None:

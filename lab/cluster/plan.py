@@ -22,7 +22,12 @@ from lab.parts.go_tools import programs
 from lab.parts.places import ROOT
 
 FILE: Final = Path(__file__).with_name("cluster.yml")
-_TOOLS: Final = Path(__file__).with_name("tools")
+TOOLS: Final = Path(__file__).with_name("tools")
+TOKENS: Final = str(ROOT / "deploy/temporal/tokens.sh")
+
+SERVICES_WITH_RIGHTS: Final = "frontend,internal-frontend,history,matching,worker"
+"""Services of a Temporal node with rights: its own workers have no token, so they need a frontend of their own."""
+
 _POSTGRESQL: Final = Path("/usr/lib/postgresql/15/bin")
 _HAPROXY: Final = "/usr/sbin"
 """Its folder, which only root has in PATH."""
@@ -78,6 +83,8 @@ def plan(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStre
         "ERL_EPMD_PORT": str(ports.claim_from(24369)),
         "AMQP_URI": ";".join(nodes),
     }
+    tokens = _make_tokens(state_dir / "tokens") if environ.get("CLUSTER_RIGHTS") else {}
+    variables |= tokens
     if policies := environ.get("SCHEDULER_POLICIES"):
         variables["SCHEDULER_POLICIES"] = str(Path(policies).absolute())
     tools = _tools(state_dir / "bin")
@@ -91,6 +98,7 @@ def plan(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStre
         temporal_tls_cert=str(folder / "operator.pem"),
         temporal_tls_key=str(folder / "operator.key"),
         temporal_tls_server_name=certificates.SERVER_NAME,
+        temporal_api_key=tokens.get("OPERATOR_TOKEN"),
         tctl=str(tools / "tctl"),
         web_ui=f"http://{hosts['BALANCER']}:8080",
     )
@@ -189,15 +197,35 @@ def _configure_rabbitmq(folder: Path, certificates: Path, hosts: Mapping[str, st
         secret.write_text(cookie)
 
 
+def _make_tokens(folder: Path) -> dict[str, str]:
+    """Make a key, if there is none, and a token for each client; return the variables of cluster.yml for rights."""
+    folder.mkdir(exist_ok=True)
+    key, keys = folder / "jwt.key", folder / "keys.json"
+    if not key.exists():
+        subprocess.run(["openssl", "genrsa", "-out", key, "3072"], check=True, capture_output=True)
+    keys.write_text(subprocess.check_output([TOKENS, "keys", key], text=True))
+
+    def token(name: str, *permissions: str) -> str:
+        return subprocess.check_output([TOKENS, "token", key, name, "365", *permissions], text=True).strip()
+
+    return {
+        "TEMPORAL_JWT_KEYS": f"file://{keys}",
+        "TEMPORAL_SERVICES": SERVICES_WITH_RIGHTS,
+        "OPERATOR_TOKEN": token("operator", "default:admin", "temporal-system:admin"),
+        "RPC_TOKEN": token("rpc", "default:write"),
+        "WORKER_TOKEN": token("worker", "default:write"),
+    }
+
+
 def _tools(folder: Path) -> Path:
     """Return a folder with the programs of the cluster under the names that they have in packages."""
     folder.mkdir(exist_ok=True)
-    server = programs(_TOOLS / "temporal-server")
+    server = programs(TOOLS / "temporal-server")
     found = {
         "temporal-server": server / "server",
         "temporal-sql-tool": server / "sql",
-        "temporal-ui": programs(_TOOLS / "temporal-ui") / "server",
-        "tctl": programs(_TOOLS / "tctl") / "tctl",
+        "temporal-ui": programs(TOOLS / "temporal-ui") / "server",
+        "tctl": programs(TOOLS / "tctl") / "tctl",
     }
     for name, program in found.items():
         link = folder / name

@@ -18,6 +18,7 @@ async def client_of(stack: Addresses, address: str = "", **options: Any) -> Clie
             "namespace": stack.temporal_namespace,
             "data_converter": pydantic_data_converter,
             "tls": tls(stack),
+            "api_key": stack.temporal_api_key,
             **options,
         },
     )

@@ -20,6 +20,7 @@ from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_attributes, schedule_for
 from backup_scheduler.runs.task import check_carriage
 from backup_scheduler.settings import Settings
+from backup_scheduler.temporal.client import is_refusal
 from backup_scheduler.temporal.namespace import register_search_attributes
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from rpc_service.gateway.faults import answering, is_missing, is_new_namespace, may_pass
@@ -72,6 +73,10 @@ class Changes:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._lately: dict[str, float] = {}
         """Ids of schedules, each with the time of its last change; the latest comes last."""
+
+    def use(self, client: Client) -> None:
+        """Make all further changes with another client."""
+        self._client = client
 
     @asynccontextmanager
     async def alone(self, scheduler_id: str) -> AsyncIterator[StoredJob]:
@@ -155,7 +160,9 @@ class Changes:
             if may_pass(refusal):
                 raise
             names = [key.name for key in SEARCH_ATTRIBUTES]
-            raise SearchAttributesMissing(names, self._client.namespace) from refusal
+            raise SearchAttributesMissing(
+                names, self._client.namespace, for_want_of_a_right=is_refusal(refusal)
+            ) from refusal
 
     async def update(self, stored: StoredJob, job: BackupJob, request_id: str, *, is_retry: bool) -> ScheduledJob:
         """Give the schedule of a job new terms, and repeat that until Temporal has them; a paused job stays paused.

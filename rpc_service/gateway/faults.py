@@ -13,12 +13,14 @@ from temporalio.client import Client
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
 from backup_scheduler.contract.errors import (
+    AccessRefused,
     JobNotFound,
     NamespaceNotFound,
     TemporalOverloaded,
     TemporalTimeout,
     TemporalUnavailable,
 )
+from backup_scheduler.temporal.client import is_refusal
 
 DEADLINE: Final = 4.5
 """Seconds that a call may wait for Temporal. Nothing else bounds it: nameko never reports that a caller gave up."""
@@ -37,7 +39,8 @@ _TIMED_OUT: Final = "Timeout expired"
 async def answering(client: Client, scheduler_id: str = "", seconds: float = DEADLINE) -> AsyncIterator[None]:
     """Turn Temporal's errors into errors of the contract, and give up after `seconds`.
 
-    Raises JobNotFound, NamespaceNotFound, TemporalUnavailable, TemporalOverloaded and TemporalTimeout; others pass.
+    Raises JobNotFound, NamespaceNotFound, AccessRefused, TemporalUnavailable, TemporalOverloaded and TemporalTimeout;
+    others pass.
     """
     try:
         async with asyncio.timeout(seconds):
@@ -45,6 +48,8 @@ async def answering(client: Client, scheduler_id: str = "", seconds: float = DEA
     except TimeoutError:
         raise TemporalTimeout(seconds) from None
     except RPCError as error:
+        if is_refusal(error):
+            raise AccessRefused(client.namespace) from error
         if error.status == RPCStatusCode.NOT_FOUND:
             if is_missing(error):
                 raise JobNotFound(scheduler_id) from error
@@ -59,6 +64,8 @@ async def answering(client: Client, scheduler_id: str = "", seconds: float = DEA
             raise TemporalTimeout(seconds) from error
         raise
     except RuntimeError as error:
+        if is_refusal(error):
+            raise AccessRefused(client.namespace) from error
         if "client connect" not in str(error):
             raise
         raise TemporalUnavailable from error  # a lazy client that cannot connect raises this, and no RPCError

@@ -31,7 +31,8 @@ class ScheduleGateway:
     what this gateway has changed lately it describes.
 
     Within DEADLINE (get_all: LIST_DEADLINE) every method may raise TemporalUnavailable, TemporalOverloaded,
-    TemporalTimeout and NamespaceNotFound (backup_scheduler/contract/errors.py). Each method names its other errors.
+    TemporalTimeout, AccessRefused and NamespaceNotFound (backup_scheduler/contract/errors.py). Each method names its
+    other errors.
     """
 
     def __init__(
@@ -48,6 +49,11 @@ class ScheduleGateway:
         self._list_deadline = list_deadline
         self._stored_job = stored_job
         self._changes = Changes(client, settings, clock, stored_job)
+
+    def use(self, client: Client) -> None:
+        """Make all further requests with another client."""
+        self._client = client
+        self._changes.use(client)
 
     async def add(self, job: BackupJob, request_id: str, *, redelivered: bool = False) -> Description:
         """Make a job.

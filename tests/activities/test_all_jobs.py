@@ -105,7 +105,7 @@ def test_the_losses_of_all_jobs_are_added_up_and_the_first_hundred_jobs_with_dro
 
 
 async def test_a_loss_is_logged_once_and_again_when_it_has_grown() -> None:
-    looked = AllJobs(await Client.connect("127.0.0.1:1", lazy=True))
+    looked = AllJobs()
     with capture_logs() as logs:
         for dropped, missed in ((0, 0), (2, 0), (2, 0), (2, 1), (3, 1), (3, 1)):
             job = await job_of(buffer_size=1000, buffer_dropped=dropped, missed_catchup_window=missed)
@@ -166,7 +166,7 @@ async def test_a_job_of_a_newer_release_is_moved_with_what_this_one_does_not_kno
 
     handle = await put(temporal, newer)
     before = (await describe_schedule(temporal, handle.id)).schedule
-    done: Pass = await ActivityEnvironment().run(AllJobs(temporal).look_after)
+    done: Pass = await ActivityEnvironment(client=temporal).run(AllJobs().look_after)
     after = (await describe_schedule(temporal, handle.id)).schedule
     await handle.delete()
     assert handle.id in done.scheduler_ids
@@ -197,7 +197,7 @@ async def test_a_pass_fails_only_if_it_reached_no_job(
         monkeypatch.setattr(activities.all_jobs, "read_job", read)
         monkeypatch.setattr(activities.all_jobs, "_CONCURRENT_JOBS", 1)
         with capture_logs() as logs:
-            looking = ActivityEnvironment().run(AllJobs(client).look_after)
+            looking = ActivityEnvironment(client=client).run(AllJobs().look_after)
             if reached:
                 done: Pass = await looking
                 assert done.failed == len(done.failures) == len(described) - 1 > 0
@@ -213,7 +213,7 @@ async def test_a_pass_whose_list_of_jobs_breaks_off_fails_and_says_so(temporal: 
     with Door(temporal.service_client.config.target_host) as door:
         client = await Client.connect(door.address, retry_config=RetryConfig(max_elapsed_time_millis=200))
     with capture_logs() as logs, pytest.raises(ApplicationError, match="the list of jobs broke off after 0: RPCError"):
-        await ActivityEnvironment().run(AllJobs(client).look_after)
+        await ActivityEnvironment(client=client).run(AllJobs().look_after)
     assert [line["log_level"] for line in logs] == ["error"]
 
 

@@ -86,10 +86,10 @@ async def test_a_schedule_is_on_the_engine_that_made_it(
 
 async def test_a_pass_names_the_jobs_on_the_newer_engine_and_logs_each_once(new_server: Client) -> None:
     job = await put(new_server)
-    all_jobs = AllJobs(new_server)
+    all_jobs = AllJobs()
     with capture_logs() as logs:
-        done: Pass = await ActivityEnvironment().run(all_jobs.look_after)
-        await ActivityEnvironment().run(all_jobs.look_after)
+        done: Pass = await ActivityEnvironment(client=new_server).run(all_jobs.look_after)
+        await ActivityEnvironment(client=new_server).run(all_jobs.look_after)
     assert (done.on_new_engine, done.new_engine_jobs) == (1, [job])
     [line] = [line for line in logs if "schedule engine" in line["event"]]
     assert (line["log_level"], line["scheduler_ids"]) == ("error", [job])
@@ -98,7 +98,7 @@ async def test_a_pass_names_the_jobs_on_the_newer_engine_and_logs_each_once(new_
 async def test_a_pass_names_no_job_on_the_engine_that_is_the_default(temporal_server: WorkflowEnvironment) -> None:
     await put(temporal_server.client)
     with capture_logs() as logs:
-        done: Pass = await ActivityEnvironment().run(AllJobs(temporal_server.client).look_after)
+        done: Pass = await ActivityEnvironment(client=temporal_server.client).run(AllJobs().look_after)
     assert (done.on_new_engine, done.new_engine_jobs) == (0, [])
     assert not [line for line in logs if "schedule engine" in line["event"]]
 

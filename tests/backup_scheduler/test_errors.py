@@ -3,6 +3,7 @@
 import pytest
 
 from backup_scheduler.contract.errors import (
+    AccessRefused,
     BrokenJob,
     ConfigurationError,
     InvalidArguments,
@@ -52,6 +53,18 @@ PERHAPS = "if the call was to change a job, get_job tells whether it did"
             503,
             "Temporal's namespace 'n' lacks search attributes and refuses to make them: an administrator has to make "
             "A (Keyword), B (Keyword) there",
+        ),
+        (
+            SearchAttributesMissing(["A"], "n", for_want_of_a_right=True),
+            503,
+            "Temporal's namespace 'n' lacks search attributes and refuses to make them: an administrator (permission "
+            "'n:admin') has to make A (Keyword) there",
+        ),
+        (
+            AccessRefused("n"),
+            503,
+            "Temporal refuses access to the namespace 'n': TEMPORAL_API_KEY has to be a valid token with the "
+            "permission 'n:write'",
         ),
         (TemporalTimeout(4.5), 504, f"Temporal did not answer within 4.5 s; {PERHAPS}"),
         (
