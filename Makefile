@@ -8,7 +8,8 @@ ON_A_CLUSTER := tests/test_end_to_end.py tests/test_runs_under_way.py tests/rpc_
 	tests/rpc_service/test_delivered_again.py tests/rpc_service/test_namespaces.py tests/rpc_service/test_broker.py \
 	tests/rpc_service/test_call_queue.py tests/docs/test_operations.py tests/docs/test_tctl.py \
 	tests/docs/test_people.py tests/lab/bench/test_benchmarks.py::test_a_tiny_run_on_a_cluster_loses_nothing \
-	tests/deploy/test_rights.py tests/deploy/test_operators_rights.py
+	tests/deploy/test_rights.py tests/deploy/test_operators_rights.py \
+	tests/deploy/test_client_certificates.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check style types quick-tests demo compose-test cluster test test-lab test-restic test-cluster soak bench bench-cluster judge mutants lint format up lock clean

@@ -174,7 +174,7 @@ async def _work(
         for worker in workers:
             worker.client = renewed
 
-    following = asyncio.create_task(follow(config, use, runtime=client.service_client.config.runtime))
+    following = asyncio.create_task(follow(client, config, use, runtime=client.service_client.config.runtime))
     watching = asyncio.create_task(_watch_access(workers[0]))
     try:
         await _run(workers, client, settings, stop)

@@ -143,8 +143,8 @@ class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type inf
         config = configuration()
         client = await connect(config, lazy=True, runtime=runtime, retry_config=RETRIES)
         self._gateway = ScheduleGateway(client, settings)
-        renewing = follow(config, self._gateway.use, runtime=runtime, retry_config=RETRIES)
-        self._renewing = asyncio.create_task(renewing)  # kept: the loop itself does not keep a task alive
+        following = follow(client, config, self._gateway.use, runtime=runtime, retry_config=RETRIES)
+        self._following = asyncio.create_task(following)  # kept: the loop itself does not keep a task alive
 
     def get_dependency(self, worker_ctx: Any) -> Call:
         """Return the Call of one of nameko's workers."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
@@ -34,6 +35,10 @@ _UNUSABLE = {
 }
 """Faults that no further attempt to connect cures, by their names in the SDK's Rust core."""
 
+_CLOSED: Final = (
+    "Temporal's server closed the connection at its start: does it want TLS, or another client certificate?"
+)
+
 _TLS_FAULTS: Final = {
     "alert: UnknownCA": "Temporal's server does not know the CA of the client certificate "
     "(TEMPORAL_TLS_CLIENT_CERT_PATH)",
@@ -46,16 +51,21 @@ _TLS_FAULTS: Final = {
     "where that is not set, in TEMPORAL_ADDRESS)",
     "UnknownIssuer": "the CA of Temporal's server is not known: TEMPORAL_TLS_SERVER_CA_CERT_PATH",
     "InvalidCertificate(Expired": "the certificate of Temporal's server has expired",
+    "BrokenPipe": _CLOSED,
+    "code: Cancelled": _CLOSED,
 }
 """Faults of TLS by their names in the SDK's Rust core, which has them in the middle of its own records."""
 
 _REFUSALS: Final = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
 
 _LOOKS_EVERY: Final = 5.0
-"""Seconds between two looks at the files of the settings."""
+"""Seconds between two looks at the settings and at Temporal."""
 
-_CONNECTS_WITHIN: Final = 30.0
-"""Seconds in which a client with renewed settings has to connect."""
+_TRIES: Final = 5
+"""Most attempts to learn why the server closes connections."""
+
+_ANSWERS_WITHIN: Final = 30.0
+"""Seconds in which Temporal has to answer such a look."""
 
 
 def configuration() -> ClientConnectConfig:
@@ -137,34 +147,66 @@ async def connect(
 
 
 async def follow(
+    client: Client,
     used: ClientConnectConfig,
     use: Callable[[Client], None],
     *,
     runtime: Runtime | None = None,
     retry_config: RetryConfig | None = None,
 ) -> None:
-    """Look at the settings for ever, and hand out a new client whenever they differ from the used ones.
+    """Look after a client and its settings for ever: hand out a new client whenever the settings have changed.
 
     Files are renewed while a process runs, certificates and profiles with an API key above all, and the SDK reads them
-    only when a client is made (docs/temporal-facts.md#the-client-reads-files-once). Until the new ones let the client
-    connect, the old client stays in use.
+    only when a client is made (docs/temporal-facts.md#the-client-reads-files-once). Until a client with the new ones
+    connects, the old one stays in use. The log says why Temporal cannot be reached, once, and when it is reached again.
     """
-    told = ""
+    told: set[str] = set()
     while True:
         await asyncio.sleep(_LOOKS_EVERY)
         try:
-            found = configuration()
-            if found == used:
-                continue
-            async with asyncio.timeout(_CONNECTS_WITHIN):
-                client = await connect(found, runtime=runtime, retry_config=retry_config)
+            async with asyncio.timeout(_ANSWERS_WITHIN):
+                found = configuration()
+                if found != used:
+                    client = await connect(found, runtime=runtime, retry_config=retry_config)
+                    used = found
+                    use(client)
+                    _log.info("renewed settings of Temporal are in use", namespace=client.namespace)
+                elif not await _answers(client):
+                    await _say_why(used, runtime)
         except (SchedulerError, RuntimeError, TimeoutError) as error:
-            if told != (told := reason(error)):
-                _log.warning("renewed settings of Temporal are not used yet", reason=told)
-            continue
-        used, told = found, ""
-        use(client)
-        _log.info("renewed settings of Temporal are in use", namespace=client.namespace)
+            why = reason(error)
+            if not told or why not in {*told, _CLOSED}:
+                _log.warning("Temporal cannot be reached", reason=why)
+            told.add(why)
+        else:
+            if told:
+                _log.info("Temporal is reached again")
+            told.clear()
+
+
+async def _say_why(config: ClientConnectConfig, runtime: Runtime | None) -> None:
+    """Raise the reason for which Temporal cannot be reached, unless it is reached by now.
+
+    A client that was connected says no more than "transport error"; a new one knows the reason, but not each time
+    (docs/temporal-facts.md#alerts-of-tls-can-be-lost).
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            await connect(config, runtime=runtime, retry_config=RetryConfig(max_retries=1))
+        except RuntimeError as error:
+            if reason(error) != _CLOSED:
+                raise
+        else:
+            return
+    await connect(config, runtime=runtime, retry_config=RetryConfig(max_retries=1))
+
+
+async def _answers(client: Client) -> bool:
+    try:
+        await client.workflow_service.get_system_info(GetSystemInfoRequest())
+    except (RPCError, RuntimeError):
+        return False
+    return True
 
 
 def is_refusal(error: BaseException) -> bool:

@@ -55,6 +55,12 @@ def test_settings_that_the_sdk_would_pass_over_are_refused(monkeypatch: pytest.M
         configuration()
 
 
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("API_KEY", "NAMESPACE", "ADDRESS"):
+        monkeypatch.setenv(f"TEMPORAL_{name}", "")
+    assert configuration() == {"target_host": "localhost:7233"}
+
+
 @pytest.mark.parametrize("truth", ["true", "False", "0", "1", ""])
 def test_a_switch_for_tls_is_taken_as_the_sdk_takes_it(truth: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_TLS", truth)

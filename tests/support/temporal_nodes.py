@@ -38,13 +38,20 @@ _STORE = """\
     visibility: *store
 
 """
+_SHORT_CONNECTIONS = """
+frontend.keepAliveMaxConnectionAge:
+  - value: 3s
+"""
+"""The server ends a connection when it is some minutes old; here that is some seconds."""
+
 _PATIENCE = 60
 
 
 class TemporalNode(AbstractContextManager["TemporalNode"]):
     """A node with TLS and client certificates, and with rights if it is given the keys of tokens; ends with the block.
 
-    It reads renewed certificates and keys within a second.
+    It reads renewed certificates and keys within a second, and its connections are short, so that clients show theirs
+    often.
     """
 
     def __init__(self, folder: Path, *, with_rights: bool = False) -> None:
@@ -81,11 +88,13 @@ class TemporalNode(AbstractContextManager["TemporalNode"]):
         text = (ROOT / "deploy/temporal/server.yaml").read_text()
         text = re.sub(r"  datastores:\n.*?\n\n(?=global:)", _STORE, text, count=1, flags=re.DOTALL)
         config.write_text(text.replace("refreshInterval: 1m", "refreshInterval: 1s"))
+        dynamic = self.folder / "dynamic.yaml"
+        dynamic.write_text((ROOT / "deploy/temporal/dynamic.yaml").read_text() + _SHORT_CONNECTIONS)
         environ = {
             "TEMPORAL_NODE_ADDRESS": self.host,
             "TEMPORAL_CERTIFICATES": str(self.certificates),
             "TEMPORAL_SERVER_NAME": certificates.SERVER_NAME,
-            "TEMPORAL_DYNAMIC_CONFIG": str(ROOT / "deploy/temporal/dynamic.yaml"),
+            "TEMPORAL_DYNAMIC_CONFIG": str(dynamic),
         }
         if self._with_rights:
             environ |= {
