@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import ssl
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -61,6 +62,15 @@ def _address(address: str) -> str:
     return address
 
 
+def _certificate(file: Path) -> Path:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(file, password="")
+    except OSError as error:
+        fault = "" if isinstance(error, ssl.SSLError) else f": {error.strerror}"
+        raise ValueError(f"{str(file)!r} must be a PEM file with a certificate and its key{fault}") from None
+    return file.absolute()
+
+
 class Settings(BaseSettings):
     """All settings, each read from its variable in VARIABLES; an empty variable counts as not set."""
 
@@ -96,6 +106,8 @@ class Settings(BaseSettings):
         default=SecretStr("amqp://guest:guest@localhost:5672"), validation_alias="AMQP_URI"
     )
     """RabbitMQ, one node or several."""
+    amqp_certificate: Annotated[Path, AfterValidator(_certificate)] | None = None
+    """PEM file with a client's certificate and its key, for a RabbitMQ that asks for one."""
 
     @property
     def zone(self) -> ZoneInfo:

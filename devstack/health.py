@@ -25,7 +25,10 @@ def rpc() -> str | None:
         warnings.simplefilter("ignore")  # nameko and eventlet warn about themselves
         from nameko.standalone.rpc import ClusterRpcProxy
 
-        with ClusterRpcProxy({"AMQP_URI": os.environ["AMQP_URI"]}, timeout=3) as cluster:
+        config: dict[str, object] = {"AMQP_URI": os.environ["AMQP_URI"]}
+        if certificate := load_settings().amqp_certificate:
+            config["AMQP_SSL"] = {"certfile": str(certificate)}
+        with ClusterRpcProxy(config, timeout=3) as cluster:
             cluster[SERVICE].get_job("devstack-health")
     return None
 

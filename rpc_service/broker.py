@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
-from amqp.exceptions import PreconditionFailed
-from eventlet import spawn_after
+from amqp.exceptions import AccessRefused, PreconditionFailed
+from eventlet import sleep, spawn_after
 from eventlet.semaphore import Semaphore
 from kombu import Connection, Producer
 from kombu.exceptions import ConnectionError as BrokerGone
@@ -29,6 +29,7 @@ from backup_scheduler.contract.errors import ReplyTooLarge
 from backup_scheduler.contract.replies import Reply, fail
 from backup_scheduler.settings import load_settings
 from rpc_service.call_queue import declare
+from rpc_service.permissions import missing_permission
 from rpc_service.presence import Presence
 from rpc_service.tls import CheckingConnection
 
@@ -187,7 +188,20 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
 
     @contextmanager
     def establish_connection(self) -> Iterator[Connection]:
-        """Connect, with as many attempts as it takes; stock nameko waits up to 30 s between two attempts."""
+        """Connect, with as many attempts as it takes; stock nameko waits up to 30 s between two attempts.
+
+        A permission that the service's user lacks counts as a lost connection: somebody may give it meanwhile.
+        """
+        try:
+            with self._connected() as connection:
+                yield connection
+        except AccessRefused as error:
+            _log.error("RabbitMQ refuses a permission, trying again", permission=missing_permission(error))
+            sleep(_LONGEST_PAUSE)
+            raise OSError("a permission is missing") from None
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
         self._unsettled.clear()
         with self.create_connection() as connection:
             connection.ensure_connection(

@@ -5,6 +5,8 @@ from typing import Any
 from kombu import Connection
 from kombu.transport.pyamqp import SSLTransport
 
+from backup_scheduler.settings import load_settings
+
 
 class _NameOfUri(dict[str, Any]):
     """TLS options that this module chose; each node of several has its own."""
@@ -19,6 +21,8 @@ class _CheckingTransport(SSLTransport):  # type: ignore[misc]  # kombu has no ty
             # kombu has put an address in the place of this name when it connected before.
             was_localhost = (before, node.hostname) == ("localhost", "127.0.0.1")
             node.ssl = _NameOfUri(server_hostname=before if was_localhost else node.hostname)
+            if certificate := load_settings().amqp_certificate:
+                node.ssl["certfile"] = str(certificate)  # read anew for each connection
         return super().establish_connection()
 
 

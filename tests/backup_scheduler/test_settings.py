@@ -64,6 +64,8 @@ def test_the_backup_url_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SCHEDULER_LOG_LEVEL", "loud", "must be debug, info, warning or error"),
         ("SCHEDULER_LOG_FORMAT", "xml", "must be auto, json or console"),
         ("SCHEDULER_QUEUE_TYPE", "stream", "must be classic or quorum"),
+        ("SCHEDULER_AMQP_CERTIFICATE", "/nowhere.pem", "'/nowhere.pem' must be a PEM file with .*: No such file"),
+        ("SCHEDULER_AMQP_CERTIFICATE", __file__, ".* must be a PEM file with a certificate and its key$"),
         ("SCHEDULER_METRICS_ADDRESS", "9464", "must be a host and a port"),
         ("SCHEDULER_METRICS_ADDRESS", "localhost:99999", "must be a host and a port"),
         ("SCHEDULER_METRICS_ADDRESS", "localhost:65536", "must be a host and a port, such as '127.0.0.1:9464'"),
@@ -125,6 +127,7 @@ def test_what_is_not_set_has_the_value_that_the_readme_names() -> None:
         "shutdown_grace": timedelta(seconds=30),
         "metrics_address": None,
         "amqp_uri": SecretStr("amqp://guest:guest@localhost:5672"),
+        "amqp_certificate": None,
     }
 
 

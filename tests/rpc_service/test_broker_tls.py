@@ -1,5 +1,8 @@
-"""A broker that speaks TLS: calls come in, and answers go out, on one connection."""
+"""A broker that speaks TLS and asks for certificates: calls come in, and answers go out, on one connection."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +10,7 @@ import pytest
 
 from backup_scheduler.contract.methods import ADD, GET, PAUSE, REMOVE
 from lab.cluster import certificates
+from lab.parts.places import ROOT
 from lab.parts.waiting import eventually
 from tests.support.calls import TERMS, calling, job, listens
 from tests.support.ports import unused_port
@@ -20,6 +24,8 @@ pytestmark = pytest.mark.programs
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("keys")
     certificates.make(folder, {"rabbitmq": ["localhost"]})
+    both = folder / "rpc-both.pem"
+    both.write_bytes((folder / "rpc.pem").read_bytes() + (folder / "rpc.key").read_bytes())
     return folder
 
 
@@ -36,6 +42,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory, keys: Path, port: int) -> 
         "ssl_options.cacertfile": keys / "ca.pem",
         "ssl_options.certfile": keys / "rabbitmq.pem",
         "ssl_options.keyfile": keys / "rabbitmq.key",
+        "ssl_options.verify": "verify_peer",
+        "ssl_options.fail_if_no_peer_cert": "true",
     }
     (state / "rabbitmq").mkdir()
     lines = [f"{name} = {value}\n" for name, value in settings.items()]
@@ -47,17 +55,34 @@ def servers(tmp_path_factory: pytest.TempPathFactory, keys: Path, port: int) -> 
 @pytest.fixture
 def trusted(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(keys / "ca.pem"))
+    monkeypatch.setenv("SCHEDULER_AMQP_CERTIFICATE", str(keys / "rpc-both.pem"))
 
 
 @pytest.mark.usefixtures("trusted")
-def test_calls_are_answered_over_tls(servers: Servers, port: int, scheduler_id: str) -> None:
+def test_calls_are_answered_over_tls(servers: Servers, keys: Path, port: int, scheduler_id: str) -> None:
     uri = f"amqps://guest:guest@localhost:{port}/"
-    with RpcProcess(servers, amqp_uri=uri) as rpc, calling(uri) as call:
+    own = {"certfile": str(keys / "operator.pem"), "keyfile": str(keys / "operator.key")}
+    with RpcProcess(servers, amqp_uri=uri) as rpc, calling(uri, AMQP_SSL=own) as call:
         eventually(lambda: listens(call))
         for method, arguments in ((ADD, TERMS), (GET, ()), (PAUSE, ()), (REMOVE, ())):
             assert job(call(method, scheduler_id, *arguments))["job_id"] == scheduler_id
+        health = [sys.executable, "-m", "devstack", "health", "rpc"]
+        checked = subprocess.run(
+            health, cwd=ROOT, env={**os.environ, "AMQP_URI": uri}, capture_output=True, check=False
+        )
+        assert checked.returncode == 0, checked.stderr
         assert rpc.leave() == 0
     assert "dropped" not in rpc.said
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_service_without_a_certificate_says_that_the_broker_asks_for_one(
+    servers: Servers, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SCHEDULER_AMQP_CERTIFICATE")
+    with RpcProcess(servers, amqp_uri=f"amqps://guest:guest@localhost:{port}/") as rpc:
+        eventually(lambda: "certificate required" in rpc.said.lower().replace("_", " "))
+        assert rpc.leave() == 0
 
 
 @pytest.mark.usefixtures("trusted")
