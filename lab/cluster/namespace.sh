@@ -7,8 +7,8 @@ temporal operator namespace describe --namespace default >/dev/null 2>&1 ||
     temporal operator namespace create --namespace default --retention 90d
 
 if [[ -n "${TEMPORAL_API_KEY:-}" ]]; then
-    names=(--name BackupSchedulerId --name BackupPolicyName --name BackupOutcome)
-    types=(--type Keyword --type Keyword --type Keyword)
+    names=(--name BackupSchedulerId --name BackupPolicyName --name BackupOutcome --name BackupTerms)
+    types=(--type Keyword --type Keyword --type Keyword --type Keyword)
     # The namespace is known to all parts of the server some seconds after it was made.
     until temporal operator search-attribute create --namespace default "${names[@]}" "${types[@]}" >/dev/null 2>&1; do
         sleep 0.5

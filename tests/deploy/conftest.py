@@ -7,12 +7,12 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
+from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES
 from lab.parts.waiting import eventually_async
 from tests.support.temporal_nodes import NAMESPACE, TemporalNode
 
-SEARCH_ATTRIBUTES = (
-    f"operator search-attribute create --namespace {NAMESPACE} --name BackupSchedulerId --type Keyword "
-    "--name BackupPolicyName --type Keyword --name BackupOutcome --type Keyword"
+MAKE_SEARCH_ATTRIBUTES = f"operator search-attribute create --namespace {NAMESPACE}" + "".join(
+    f" --name {key.name} --type Keyword" for key in SEARCH_ATTRIBUTES
 )
 
 
@@ -24,7 +24,7 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tempor
         assert made.returncode == 0, made.stderr
 
         async def known() -> bool:  # all parts of the server hear of both within seconds
-            done = await asyncio.to_thread(running.temporal, SEARCH_ATTRIBUTES, f"{NAMESPACE}:admin")
+            done = await asyncio.to_thread(running.temporal, MAKE_SEARCH_ATTRIBUTES, f"{NAMESPACE}:admin")
             query = "schedule list --query BackupSchedulerId='x'"
             listed = await asyncio.to_thread(running.temporal, query, f"{NAMESPACE}:read")
             return done.returncode == listed.returncode == 0
