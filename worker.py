@@ -109,6 +109,7 @@ async def serve(settings: Settings, policies: Policies) -> None:
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     runtime = _runtime(settings)
     logs.report(settings)
+    waited = False
     while not stop.is_set():
         try:
             config = configuration()
@@ -116,10 +117,15 @@ async def serve(settings: Settings, policies: Policies) -> None:
                 await _work(client, settings, policies, stop, config)
         except AccessRefused as error:
             log.error("access refused, trying again", reason=str(error), seconds=_PAUSE)
-            await _unless(stop, asyncio.sleep(_PAUSE))
+        except ConfigurationError as error:
+            if not waited:
+                raise
+            # Somebody is at work on the files.
+            log.warning("settings cannot be read, trying again", error=str(error), seconds=_PAUSE)
         except (RuntimeError, RPCError) as error:
             log.warning("Temporal cannot be reached, trying again", error=reason(error), seconds=_PAUSE)
-            await _unless(stop, asyncio.sleep(_PAUSE))
+        waited = True
+        await _unless(stop, asyncio.sleep(_PAUSE))
     log.info("worker stopped")
 
 

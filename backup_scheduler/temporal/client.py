@@ -17,7 +17,7 @@ from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
 from backup_scheduler.contract.errors import AccessRefused, ConfigurationError, SchedulerError
-from backup_scheduler.masking import MaskedFailures
+from backup_scheduler.masking import MaskedFailures, hide
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -89,6 +89,7 @@ def configuration() -> ClientConnectConfig:
         place = _TOML_PLACE.search(str(error))
         reason = f"the file with profiles is not as it should be {place[1]}" if place else str(error)
         raise ConfigurationError(f"Temporal's settings (TEMPORAL_*) cannot be read: {reason}") from None
+    hide(config.get("api_key") or "")  # of a profile: those of the environment are known
     address = config.setdefault("target_host", _DEFAULT_ADDRESS)
     if not _is_address(address):
         raise ConfigurationError(

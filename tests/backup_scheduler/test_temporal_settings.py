@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from backup_scheduler.contract.errors import ConfigurationError
+from backup_scheduler.masking import masked
 from backup_scheduler.temporal.client import configuration
 
 
@@ -53,6 +54,14 @@ def test_settings_that_the_sdk_would_pass_over_are_refused(monkeypatch: pytest.M
     monkeypatch.setenv("TEMPORAL_CONFIG_FILE", "/nowhere.toml")
     with pytest.raises(ConfigurationError, match=r"^TEMPORAL_CONFIG_FILE: there is no file '/nowhere\.toml'$"):
         configuration()
+
+
+def test_the_key_of_a_profile_is_masked_from_then_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "temporal.toml"
+    file.write_text('[profile.default]\napi_key = "the-key-of-a-profile"\n')
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(file))
+    configuration()
+    assert masked("it is the-key-of-a-profile") == "it is ***"
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

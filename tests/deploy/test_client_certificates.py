@@ -95,6 +95,8 @@ async def test_a_worker_says_what_is_wrong_with_its_certificate_and_goes_on_with
     async with worker_process(**variables(node, "running")) as process:
         said = json.loads(await line_with(process, "does not know the CA of the client certificate"))
         assert (said["event"], said["level"]) == ("Temporal cannot be reached, trying again", "warning")
+        (node.certificates / "running.pem").rename(node.certificates / "away.pem")
+        await line_with(process, "settings cannot be read, trying again")
         issue(node, "running")
         await line_with(process, '"worker ready"')
         issue(node, "running", seconds=8)
