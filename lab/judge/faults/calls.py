@@ -142,7 +142,7 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "no worker looks whether the system schedule is there",
         "worker.py",
-        "            said = await look_at_system_schedule(client, task_queue)",
+        "            said = await look_at_system_schedule(worker.client, task_queue)",
         '            said = ""',
         tests("tests/worker/test_system_schedule.py"),
     ),
