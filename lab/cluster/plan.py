@@ -17,7 +17,7 @@ from devstack.machine import HOST, service_environ
 from devstack.plan import Plan
 from devstack.ports import Ports
 from devstack.running import Addresses
-from lab.cluster import certificates
+from lab.cluster import certificates, network
 from lab.parts.go_tools import programs
 from lab.parts.places import ROOT
 
@@ -33,7 +33,7 @@ _HAPROXY: Final = "/usr/sbin"
 """Its folder, which only root has in PATH."""
 _LAST_NETWORK: Final = 20
 
-_HOSTS: Final = {
+HOSTS: Final = {
     "BALANCER": (10, 7233),
     "NODE1": (11, 7233),
     "NODE2": (12, 7233),
@@ -45,15 +45,20 @@ _HOSTS: Final = {
 }
 """The last number of each part's address, and its port."""
 
+NODES: Final = {"temporal-1": "NODE1", "temporal-2": "NODE2", "temporal-3": "NODE3"}
+"""Services that have a machine of their own in a network of machines, with the names of their addresses."""
+
 
 def plan(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStream) -> Plan:
     """Return the cluster, with its certificates, an empty database and its programs made where they are missing.
 
-    Its addresses are 127.0.0.10 and above; where another cluster has those, 127.0.1.10 and above, and so on.
+    Its addresses are 127.0.0.10 and above; where another cluster has those, 127.0.1.10 and above, and so on. In a
+    network of machines they are those of the network.
     """
     state_dir.chmod(0o700)
-    network = _free_network(ports)
-    hosts = {name: f"{network}.{number}" for name, (number, _) in _HOSTS.items()}
+    has_machines = network.entered(environ)
+    first_numbers = network.NETWORK if has_machines else _free_network(ports)
+    hosts = {name: f"{first_numbers}.{number}" for name, (number, _) in HOSTS.items()}
     folder = state_dir / "certificates"
     certificates.make(
         folder,
@@ -87,7 +92,7 @@ def plan(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStre
     variables |= tokens
     if policies := environ.get("SCHEDULER_POLICIES"):
         variables["SCHEDULER_POLICIES"] = str(Path(policies).absolute())
-    tools = _tools(state_dir / "bin")
+    tools = _linked(build(), state_dir / "bin")
     inherited = service_environ(environ, state_dir, log)
     addresses = Addresses(
         amqp_uri=variables["AMQP_URI"],
@@ -102,12 +107,21 @@ def plan(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStre
         tctl=str(tools / "tctl"),
         web_ui=f"http://{hosts['BALANCER']}:8080",
     )
+    specs = compose.read(variables, FILE)
+    if has_machines:
+        specs = [_on_its_machine(spec) for spec in specs]
     return Plan(
-        specs=compose.read(variables, FILE),
+        specs=specs,
         environ={**inherited, "PATH": os.pathsep.join([str(tools), str(_POSTGRESQL), inherited["PATH"], _HAPROXY])},
         addresses=addresses,
         notes=_notes(addresses, state_dir),
     )
+
+
+def _on_its_machine(spec: compose.ServiceSpec) -> compose.ServiceSpec:
+    if spec.name not in NODES:
+        return spec
+    return spec.model_copy(update={"command": [*network.inside(spec.name), *spec.command]})
 
 
 def _notes(addresses: Addresses, state_dir: Path) -> list[str]:
@@ -126,9 +140,9 @@ def _notes(addresses: Addresses, state_dir: Path) -> list[str]:
 def _free_network(ports: Ports) -> str:
     """Return the first three numbers of addresses that nothing listens on."""
     for number in range(_LAST_NETWORK):
-        network = f"127.0.{number}"
-        if ports.claim_addresses(network, [(f"{network}.{last}", port) for last, port in _HOSTS.values()]):
-            return network
+        first = f"127.0.{number}"
+        if ports.claim_addresses(first, [(f"{first}.{last}", port) for last, port in HOSTS.values()]):
+            return first
     raise StackError(f"All addresses from 127.0.0.10 to 127.0.{_LAST_NETWORK - 1}.31 are taken by other clusters.")
 
 
@@ -217,16 +231,20 @@ def _make_tokens(folder: Path) -> dict[str, str]:
     }
 
 
-def _tools(folder: Path) -> Path:
-    """Return a folder with the programs of the cluster under the names that they have in packages."""
-    folder.mkdir(exist_ok=True)
+def build() -> dict[str, Path]:
+    """Return the programs of the cluster by the names that they have in packages; build what is missing."""
     server = programs(TOOLS / "temporal-server")
-    found = {
+    return {
         "temporal-server": server / "server",
         "temporal-sql-tool": server / "sql",
         "temporal-ui": programs(TOOLS / "temporal-ui") / "server",
         "tctl": programs(TOOLS / "tctl") / "tctl",
     }
+
+
+def _linked(found: Mapping[str, Path], folder: Path) -> Path:
+    """Return a folder with these programs under these names."""
+    folder.mkdir(exist_ok=True)
     for name, program in found.items():
         link = folder / name
         link.unlink(missing_ok=True)

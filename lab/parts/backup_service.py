@@ -62,9 +62,12 @@ class BackupService:
 
 @asynccontextmanager
 async def backup_service(
-    *answers: Answer, routes: Sequence[web.RouteDef] = (), cancel_abandoned: bool = True
+    *answers: Answer,
+    routes: Sequence[web.RouteDef] = (),
+    cancel_abandoned: bool = True,
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[BackupService]:
-    """Serve a BackupService on a free port of 127.0.0.1, on every path that none of the `routes` takes.
+    """Serve a BackupService on a free port of an address, on every path that none of the `routes` takes.
 
     `cancel_abandoned` ends an answer whose caller has left; else the service goes on with the backup.
     """
@@ -73,8 +76,8 @@ async def backup_service(
     app.add_routes([*routes, web.route("*", "/{path:.*}", service.handle)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=cancel_abandoned)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, backlog=_BACKLOG).start()
-    service.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, host, 0, backlog=_BACKLOG).start()
+    service.url = f"http://{host}:{runner.addresses[0][1]}"
     try:
         yield service
     finally:

@@ -38,7 +38,7 @@ def _build(files: list[Path], folder: Path) -> None:
     name = files[0].parent.name
     packages = re.findall(r'^\s*(?:import )?_ "(.+)"$', files[-1].read_text(), re.MULTILINE)
     _say(f"building {name} from its Go modules, once: this takes minutes")
-    new = folder.with_suffix(".new")
+    new = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     (new / "module").mkdir(parents=True)
     for file in files:

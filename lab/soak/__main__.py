@@ -13,9 +13,11 @@ from random import SystemRandom
 from rich.console import Console
 
 from devstack.errors import StackError
+from lab.cluster import network
+from lab.cluster.plan import HOSTS, build
 from lab.soak.faults import steps
 from lab.soak.session import Plan, Soak
-from lab.soak.sites import CLUSTER, DEVELOPMENT
+from lab.soak.sites import CLUSTER, CLUSTER_OF_MACHINES, DEVELOPMENT, Site
 from lab.soak.table import show
 
 _LONGEST = 150
@@ -50,7 +52,8 @@ def main() -> int:
         "--slowest", type=float, help="seconds that a run may take from when it comes due (240, without faults 30)"
     )
     arguments = parser.parse_args()
-    site = CLUSTER if arguments.cluster else DEVELOPMENT
+    console = Console(highlight=False, soft_wrap=True)
+    site = _cluster(console) if arguments.cluster else DEVELOPMENT
     if arguments.minutes > _LONGEST:
         parser.error(f"at most {_LONGEST} minutes: later the jobs of the callers would come due by themselves")
     if not any(arguments.only in str(step) for step in islice(steps(SystemRandom(), site), _MANY)):
@@ -69,12 +72,25 @@ def main() -> int:
         slowness=arguments.slowness,
         slowest=arguments.slowest or (_SLOWEST if arguments.faults else _SLOWEST_UNDISTURBED),
     )
-    console = Console(highlight=False, soft_wrap=True)
     place = Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state")
     folder = place.absolute() / "soak" / f"{time.strftime('%Y%m%d-%H%M%S')}-seed-{seed}"
     folder.mkdir(parents=True)
     console.print(f"SEED={seed} repeats the calls and faults of this soak. Logs and figures: {folder}", markup=False)
     return asyncio.run(_run(plan, folder, console))
+
+
+def _cluster(console: Console) -> Site:
+    """Return a cluster of machines where network namespaces can be made; this program then begins again inside."""
+    if network.entered(os.environ):
+        outside = [number for number, _ in HOSTS.values() if number not in CLUSTER_OF_MACHINES.machines.values()]
+        network.make(CLUSTER_OF_MACHINES.machines, outside)
+        return CLUSTER_OF_MACHINES
+    if reason := network.why_not():
+        console.print(f"No network namespaces: {reason}. Left out: partitions of nodes; relays cut off the others.")
+        return CLUSTER
+    build()  # a network of machines does not lead out
+    network.enter()
+    raise AssertionError("unreachable")
 
 
 async def _run(plan: Plan, folder: Path, console: Console) -> int:

@@ -18,6 +18,9 @@ _FROZEN = (3.0, 12.0)
 _CUT = (5.0, 15.0)
 """Seconds, from shortest to longest."""
 
+_VANISHED = (20.0, 40.0)
+"""Seconds that packets vanish between two machines, from shortest to longest."""
+
 _LOST: Final = 45.0
 """Seconds after which a lost attempt (30 s without a heartbeat) of restic has been followed by the next one (15 s)."""
 
@@ -88,12 +91,15 @@ def steps(random: Random, site: Site = DEVELOPMENT) -> Iterator[Step]:
     worker, rpc = site.own("worker"), site.own("rpc")
     while True:
         frozen = [_freeze(random, site, part) for part in random.sample(site.parts, len(site.parts))]
-        cut = [Fault(Kind.CUT, link, _seconds(random, _CUT)) for link in random.sample(site.links, len(site.links))]
+        cut = _cuts(random, site)
+        first_cut, later_cut = ([cut[:2], cut[2:]], cut) if site.machines else ([cut[:1]], cut[1:])
         pairs = random.sample(list(combinations(site.parts, 2)), 2)
-        yield from _shuffled(random, [*_kills(random, site), frozen[0], cut[0]])
+        yield from _shuffled(
+            random, [*_kills(random, site), frozen[0]], [Step(tuple(at_once)) for at_once in first_cut]
+        )
         yield from _shuffled(
             random,
-            [*_kills(random, site), *frozen[1:], *cut[1:]],
+            [*_kills(random, site), *frozen[1:], *later_cut],
             [
                 Step(_all(site, "temporal", Kind.FREEZE, _LOST), amid="any"),
                 Step((Fault(Kind.CUT, f"{worker}|temporal", _LOST),), amid=worker),
@@ -104,9 +110,17 @@ def steps(random: Random, site: Site = DEVELOPMENT) -> Iterator[Step]:
         )
 
 
+def _cuts(random: Random, site: Site) -> list[Fault]:
+    """Return a partition of each way of the soak's own processes, and of one node from the others."""
+    nodes = [link for link in site.links if link.startswith("temporal")]
+    chosen = [link for link in site.links if link not in nodes] + ([random.choice(nodes)] if nodes else [])
+    length = _VANISHED if site.machines else _CUT
+    return [Fault(Kind.CUT, link, _seconds(random, length)) for link in random.sample(chosen, len(chosen))]
+
+
 def _of_a_whole_part(site: Site) -> list[Step]:
     """Return the faults of a cluster that are more than those of one node."""
-    if site is DEVELOPMENT:
+    if "postgresql" not in site.parts:
         return []
     nodes = [Step(_all(site, part, Kind.KILL)) for part in ("temporal", "rabbitmq")]
     return [*nodes, Step(_all(site, "postgresql", Kind.FREEZE, _A_MINUTE))]

@@ -86,7 +86,7 @@ class Soak:
         site = self._plan.site
         repository = Repository(self._state_dir / "restic")
         repository.make()
-        async with backup_target(self._random("target"), self._plan.slowness) as target:
+        async with backup_target(self._random("target"), self._plan.slowness, site.host) as target:
             restic = SlowRestic(self._state_dir / "restic")
             for folder in site.broker_folders:
                 _configure_broker(self._state_dir / "stack" / folder)

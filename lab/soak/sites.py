@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
+
+from lab.cluster import network
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,10 @@ class Site:
     """Processes by part."""
     patient: Sequence[str] = ()
     """Parts that wait upon SIGTERM until all their clients have left, which are never told to end."""
+    machines: Mapping[str, int] = field(default_factory=dict)
+    """Processes that have a network namespace of their own, with the last number of its address; else relays cut."""
+    host: str = "127.0.0.1"
+    """Address at which the backup service listens."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -32,8 +38,9 @@ class Site:
 
     @property
     def links(self) -> tuple[str, ...]:
-        """Connections that can be cut: those of the soak's own processes."""
-        return f"{self.own('worker')}|temporal", f"{self.own('rpc')}|temporal", f"{self.own('rpc')}|rabbitmq"
+        """Connections that can be cut: those of the soak's own processes, and of a node to all others."""
+        own = f"{self.own('worker')}|temporal", f"{self.own('rpc')}|temporal", f"{self.own('rpc')}|rabbitmq"
+        return *own, *(f"{node}|temporal" for node in self.processes["temporal"] if node in self.machines)
 
     @property
     def broker_folders(self) -> list[str]:
@@ -61,6 +68,14 @@ CLUSTER: Final = Site(
     },
     patient=("postgresql",),
 )
+
+
+CLUSTER_OF_MACHINES: Final = replace(
+    CLUSTER,
+    machines={"temporal-1": 11, "temporal-2": 12, "temporal-3": 13, "rpc-3": 41, "worker-3": 42},
+    host=network.HOST,
+)
+"""The same, where network namespaces can be made."""
 
 
 def part_of(process: str) -> str:

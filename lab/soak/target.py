@@ -70,10 +70,10 @@ class Target:
 
 
 @asynccontextmanager
-async def backup_target(random: Random, slowness: float) -> AsyncIterator[Target]:
-    """Serve a target on a free port of the loopback interface."""
+async def backup_target(random: Random, slowness: float, host: str) -> AsyncIterator[Target]:
+    """Serve a target on a free port of an address."""
     target = Target(random, slowness)
     # A backup whose worker was killed is made all the same, as by most services.
-    async with backup_service(target.answer, cancel_abandoned=False) as service:
+    async with backup_service(target.answer, cancel_abandoned=False, host=host) as service:
         target.url = f"{service.url}/backup"
         yield target

@@ -2,16 +2,17 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import psutil
 
 from devstack import processes
 from devstack.running import StackInfo
+from lab.cluster import network
 from lab.parts.relay import Relay, relay
 from lab.soak.sites import Site, part_of
 from lab.soak.slow_restic import PROCESS
@@ -22,11 +23,13 @@ _GRACE = 30
 
 
 class Twin:
-    """A process with the command and the environment of another one, but for some variables; it is kept alive."""
+    """A process like another one, but for what comes before its command, and some variables; it is kept alive."""
 
-    def __init__(self, original: int, changes: Mapping[str, str], log: Path, down: float) -> None:
+    def __init__(
+        self, original: int, prefix: Sequence[str], changes: Mapping[str, str], log: Path, down: float
+    ) -> None:
         like = psutil.Process(original)
-        self._command, self._cwd, self._environ = like.cmdline(), like.cwd(), like.environ() | dict(changes)
+        self._command, self._cwd, self._environ = [*prefix, *like.cmdline()], like.cwd(), like.environ() | dict(changes)
         self.log = log
         self._down = down
         self.restarts = 0
@@ -59,7 +62,17 @@ class Twin:
             self.process = self._start()
 
 
-class Link:
+class Link(Protocol):
+    """A way of a process to a part."""
+
+    def cut(self) -> None:
+        """Let nothing pass from now on; no connection ends."""
+
+    def mend(self) -> None:
+        """Let everything pass again."""
+
+
+class Relayed:
     """A way of a process to a part, which may be several nodes; a cut cuts all of it."""
 
     def __init__(self, relays: Sequence[Relay]) -> None:
@@ -89,26 +102,18 @@ class Twins:
     async def beside(cls, site: Site, info: StackInfo, folder: Path, down: float) -> AsyncIterator[Self]:
         """Run them for the block; `down` is the time in seconds that one stays away when it died."""
         async with AsyncExitStack() as stack:
-            brokers = [node.rpartition("@")[2].rstrip("/") for node in info.amqp_uri.split(";")]
-            servers = {"temporal": [info.temporal_address], "rabbitmq": brokers}
-            links = {
-                name: Link([await stack.enter_async_context(relay(to)) for to in servers[name.partition("|")[2]]])
-                for name in site.links
-            }
-            rpc, worker = site.own("rpc"), site.own("worker")
-            amqp_uri = info.amqp_uri
-            for broker, relayed in zip(brokers, links[f"{rpc}|rabbitmq"].addresses, strict=True):
-                amqp_uri = amqp_uri.replace(broker, relayed)
-            [temporal_of_rpc], [temporal_of_worker] = (links[f"{name}|temporal"].addresses for name in (rpc, worker))
-            changes = {
-                rpc: {"TEMPORAL_ADDRESS": temporal_of_rpc, "AMQP_URI": amqp_uri},
-                worker: {"TEMPORAL_ADDRESS": temporal_of_worker},
-            }
+            links, changes = (
+                (_ways(site, info), {}) if site.machines else await _relays(site, info, stack.enter_async_context)
+            )
             by_name = {
                 name: Twin(
-                    info.pids[site.stacks(part_of(name))[0]], changed | {PROCESS: name}, folder / f"{name}.log", down
+                    info.pids[site.stacks(part_of(name))[0]],
+                    network.inside(name) if name in site.machines else [],
+                    changes.get(name, {}) | {PROCESS: name},
+                    folder / f"{name}.log",
+                    down,
                 )
-                for name, changed in changes.items()
+                for name in (site.own("rpc"), site.own("worker"))
             }
             twins = cls(by_name, links)
             keeping = [asyncio.create_task(twin.keep()) for twin in by_name.values()]
@@ -118,3 +123,42 @@ class Twins:
                 for task in keeping:
                     task.cancel()
                 await asyncio.to_thread(processes.end, [twin.process for twin in by_name.values()], _GRACE)
+
+
+async def _relays(
+    site: Site, info: StackInfo, entered: Callable[[AbstractAsyncContextManager[Relay]], Awaitable[Relay]]
+) -> tuple[dict[str, Link], dict[str, dict[str, str]]]:
+    """Return links that lead through relays, and the variables by which the processes find them."""
+    servers = {"temporal": [info.temporal_address], "rabbitmq": _brokers(info)}
+    links = {
+        name: Relayed([await entered(relay(to)) for to in servers[name.partition("|")[2]]]) for name in site.links
+    }
+    rpc, worker = site.own("rpc"), site.own("worker")
+    amqp_uri = info.amqp_uri
+    for broker, relayed in zip(servers["rabbitmq"], links[f"{rpc}|rabbitmq"].addresses, strict=True):
+        amqp_uri = amqp_uri.replace(broker, relayed)
+    [temporal_of_rpc], [temporal_of_worker] = (links[f"{name}|temporal"].addresses for name in (rpc, worker))
+    changes = {
+        rpc: {"TEMPORAL_ADDRESS": temporal_of_rpc, "AMQP_URI": amqp_uri},
+        worker: {"TEMPORAL_ADDRESS": temporal_of_worker},
+    }
+    return dict(links), changes
+
+
+def _ways(site: Site, info: StackInfo) -> dict[str, Link]:
+    """Return links that are ways of machines."""
+    nodes = {name: f"{network.NETWORK}.{site.machines[name]}" for name in site.processes["temporal"]}
+    servers = {
+        "temporal": [*nodes.values(), info.temporal_address.partition(":")[0]],
+        "rabbitmq": [broker.partition(":")[0] for broker in _brokers(info)],
+    }
+    ways: dict[str, Link] = {}
+    for name in site.links:
+        machine, _, part = name.partition("|")
+        own = nodes.get(machine)  # the way of a node to the balancer stays open
+        ways[name] = network.Way(machine, [each for each in (nodes.values() if own else servers[part]) if each != own])
+    return ways
+
+
+def _brokers(info: StackInfo) -> list[str]:
+    return [node.rpartition("@")[2].rstrip("/") for node in info.amqp_uri.split(";")]
