@@ -1,6 +1,8 @@
 """The pass over all jobs: keeps them at their wall-clock start_time, and reports runs that Temporal has dropped."""
 
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -103,11 +105,12 @@ class AllJobs:
         failures: dict[str, str] = {}
         unreached = 0
         seen: dict[str, str] = {}
+        clock = _clock_of_temporal()
 
         async def check(schedule_id: str) -> None:
             nonlocal unreached
             try:
-                await self._look_after(schedule_id, result, losses, seen)
+                await self._look_after(schedule_id, result, losses, seen, clock)
             except Exception as error:  # any fault of one job must not stop the others
                 failures[schedule_id] = _reason(error)
                 unreached += isinstance(error, RPCError)
@@ -148,7 +151,12 @@ class AllJobs:
         result.new_engine_jobs = sorted(found)[:_MOST_NAMED]
 
     async def _look_after(
-        self, schedule_id: str, result: Pass, losses: dict[str, Losses], seen: dict[str, str]
+        self,
+        schedule_id: str,
+        result: Pass,
+        losses: dict[str, Losses],
+        seen: dict[str, str],
+        clock: Callable[[], datetime],
     ) -> None:
         """Check one job and move it where needed. Raises _NotKept, BrokenJob or any error of the client."""
         try:
@@ -161,7 +169,7 @@ class AllJobs:
             self._log_losses(job)
             if job.broken:
                 raise _NotKept(job.broken)
-            await self._realign(job, result)
+            await self._realign(job, result, clock())
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:  # removed since it was listed
                 return
@@ -169,9 +177,9 @@ class AllJobs:
         if not await self._has_workers(job.task_queue):
             raise _NotKept(without_workers(job.task_queue))
 
-    async def _realign(self, job: ScheduledJob, result: Pass) -> None:
+    async def _realign(self, job: ScheduledJob, result: Pass, now: datetime) -> None:
         """Move a job to its start_time where that is needed."""
-        first_run = _first_run(job)
+        first_run = _first_run(job, now)
         if first_run is None:
             return
         # A change made meanwhile wins; the next pass checks its result.
@@ -209,10 +217,16 @@ class AllJobs:
         self._logged_failures = failures
 
 
-def _first_run(job: ScheduledJob) -> datetime | None:
-    """Return the new first run of a job that has to move now; None when it need not move."""
+def _clock_of_temporal() -> Callable[[], datetime]:
+    """Return Temporal's clock: this machine's may be wrong, and a job that moves at a wrong moment may lose a run."""
+    started, began = activity.info().started_time, time.monotonic()
+    return lambda: started + timedelta(seconds=time.monotonic() - began)
+
+
+def _first_run(job: ScheduledJob, now: datetime) -> datetime | None:
+    """Return the new first run of a job that has to move at this moment; None when it need not move."""
     try:
-        return job.realigned(datetime.now(UTC))
+        return job.realigned(now)
     except ZoneInfoNotFoundError:
         zone = job.request.timezone
         reason = f"this worker does not know its time zone {zone!r}: bring the machine's tzdata up to date"

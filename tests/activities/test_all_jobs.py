@@ -1,6 +1,7 @@
 """The pass over all jobs: each job by itself, in a place of its own, and loud where something could not be done."""
 
 import asyncio
+import dataclasses
 import logging
 import uuid
 from collections.abc import Callable
@@ -123,6 +124,14 @@ async def start_pass(client: Client, task_queue: str) -> WorkflowHandle[LookAfte
     return await client.start_workflow(LookAfterJobsWorkflow.run, id=f"pass-{uuid.uuid4()}", task_queue=task_queue)
 
 
+async def passed(client: Client, at: datetime | None = None) -> Pass:
+    """Make a pass that Temporal started at a moment, by its own clock."""
+    environment = ActivityEnvironment(client=client)
+    environment.info = dataclasses.replace(environment.info, started_time=at or datetime.now(UTC))
+    done: Pass = await environment.run(AllJobs().look_after)
+    return done
+
+
 async def test_a_job_that_cannot_be_looked_after_is_reported_and_keeps_no_other_from_it(temporal: Client) -> None:
     address = f"127.0.0.1:{unused_port()}"
     runtime = Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address)))
@@ -166,13 +175,23 @@ async def test_a_job_of_a_newer_release_is_moved_with_what_this_one_does_not_kno
 
     handle = await put(temporal, newer)
     before = (await describe_schedule(temporal, handle.id)).schedule
-    done: Pass = await ActivityEnvironment(client=temporal).run(AllJobs().look_after)
+    done = await passed(temporal)
     after = (await describe_schedule(temporal, handle.id)).schedule
     await handle.delete()
     assert handle.id in done.scheduler_ids
     assert after.spec.interval[0].phase.ToTimedelta() != before.spec.interval[0].phase.ToTimedelta()
     assert b"of_a_newer_release" in after.action.start_workflow.input.payloads[0].data
     assert after.action == before.action
+
+
+async def test_a_job_moves_by_the_clock_of_temporal_not_by_that_of_the_worker(temporal: Client) -> None:
+    handle = await put(temporal)  # its right start is in 20 hours, and it would start in 21
+    between = datetime.now(UTC) + timedelta(hours=20, minutes=30)
+    early = await passed(temporal, between)
+    in_time = await passed(temporal)
+    await handle.delete()
+    assert handle.id not in early.scheduler_ids
+    assert handle.id in in_time.scheduler_ids
 
 
 @pytest.mark.parametrize("reached", [0, 1])
