@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from devstack.compose import ServiceSpec
+from devstack.compose import FILE, ServiceSpec
 from devstack.running import Addresses
 
 
@@ -17,3 +18,5 @@ class Plan:
     addresses: Addresses
     notes: Sequence[str]
     """Lines for the person who started the stack, once all services are healthy."""
+    directory: Path = FILE.parent
+    """Working directory of the services."""

@@ -56,7 +56,7 @@ class Stack:
         self._state_dir = state_dir
         self._log = log
         self._keep_alive = keep_alive
-        self._services = {spec.name: Service(spec, plan.environ, compose.FILE.parent, log) for spec in plan.specs}
+        self._services = {spec.name: Service(spec, plan.environ, plan.directory, log) for spec in plan.specs}
         self._began = time.monotonic()
         self._announced = False
 

@@ -71,7 +71,7 @@ def _module_and_arguments() -> Sequence[str]:
 def make(machines: Mapping[str, int], others: Sequence[int]) -> None:
     """Make a namespace for each machine, by the last number of its address; the numbers of all others stay outside."""
     lines = ["ip link set lo up", f"mkdir -p {_FOLDER}", f"mount -t tmpfs none {_FOLDER}"]
-    lines += ["ip link add cluster type bridge"]
+    lines += ["mount -t tmpfs none /dev/shm", "ip link add cluster type bridge"]
     lines += [f"ip address add {NETWORK}.{number}/24 dev cluster" for number in (1, *others)]
     lines += ["ip link set cluster up"]
     made = [

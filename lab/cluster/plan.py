@@ -28,7 +28,10 @@ TOKENS: Final = str(ROOT / "deploy/temporal/tokens.sh")
 SERVICES_WITH_RIGHTS: Final = "frontend,internal-frontend,history,matching,worker"
 """Services of a Temporal node with rights: its own workers have no token, so they need a frontend of their own."""
 
-_POSTGRESQL: Final = Path("/usr/lib/postgresql/15/bin")
+SERVER: Final = "temporal-server"
+"""Folder of the usual pin of Temporal's server."""
+
+POSTGRESQL: Final = Path("/usr/lib/postgresql/15/bin")
 _HAPROXY: Final = "/usr/sbin"
 """Its folder, which only root has in PATH."""
 _LAST_NETWORK: Final = 20
@@ -54,6 +57,9 @@ def plan(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStre
 
     Its addresses are 127.0.0.10 and above; where another cluster has those, 127.0.1.10 and above, and so on. In a
     network of machines they are those of the network.
+
+    CLUSTER_SERVER names another pin of Temporal's server, CLUSTER_RELEASE a folder with another release of this
+    project.
     """
     state_dir.chmod(0o700)
     has_machines = network.entered(environ)
@@ -92,7 +98,7 @@ def plan(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStre
     variables |= tokens
     if policies := environ.get("SCHEDULER_POLICIES"):
         variables["SCHEDULER_POLICIES"] = str(Path(policies).absolute())
-    tools = _linked(build(), state_dir / "bin")
+    tools = _linked(build(environ.get("CLUSTER_SERVER", SERVER)), state_dir / "bin")
     inherited = service_environ(environ, state_dir, log)
     addresses = Addresses(
         amqp_uri=variables["AMQP_URI"],
@@ -112,9 +118,10 @@ def plan(environ: Mapping[str, str], state_dir: Path, ports: Ports, log: LogStre
         specs = [_on_its_machine(spec) for spec in specs]
     return Plan(
         specs=specs,
-        environ={**inherited, "PATH": os.pathsep.join([str(tools), str(_POSTGRESQL), inherited["PATH"], _HAPROXY])},
+        environ={**inherited, "PATH": os.pathsep.join([str(tools), str(POSTGRESQL), inherited["PATH"], _HAPROXY])},
         addresses=addresses,
         notes=_notes(addresses, state_dir),
+        directory=Path(environ.get("CLUSTER_RELEASE", ROOT)),
     )
 
 
@@ -175,14 +182,16 @@ def _make_database(folder: Path, certificates: Path, password: str, as_other_use
         with tempfile.NamedTemporaryFile("w") as file:
             file.write(password)
             file.flush()
-            command = [*as_other_user, str(_POSTGRESQL / "initdb"), "-D", str(data), "-U", "temporal"]
+            command = [*as_other_user, str(POSTGRESQL / "initdb"), "-D", str(data), "-U", "temporal"]
             options = ["--auth=scram-sha-256", f"--pwfile={file.name}", "--encoding=UTF8", "--locale=C.UTF-8"]
             try:
                 subprocess.run([*command, *options], check=True, capture_output=True, text=True)
             except (OSError, subprocess.CalledProcessError) as error:
                 said = getattr(error, "stderr", "") or ""
                 raise StackError(f"PostgreSQL's initdb failed: {error}. {said}".rstrip()) from None
-        (data / "pg_hba.conf").write_text("hostssl all all all scram-sha-256\n")
+        (data / "pg_hba.conf").write_text(
+            "hostssl all all all scram-sha-256\nhostssl replication all all scram-sha-256\n"
+        )
     for name in ("ca.pem", "postgresql.pem", "postgresql.key"):
         shutil.copyfile(certificates / name, data / name)
         (data / name).chmod(0o600)
@@ -231,12 +240,11 @@ def _make_tokens(folder: Path) -> dict[str, str]:
     }
 
 
-def build() -> dict[str, Path]:
+def build(server: str = SERVER) -> dict[str, Path]:
     """Return the programs of the cluster by the names that they have in packages; build what is missing."""
-    server = programs(TOOLS / "temporal-server")
     return {
-        "temporal-server": server / "server",
-        "temporal-sql-tool": server / "sql",
+        "temporal-server": programs(TOOLS / server) / "server",
+        "temporal-sql-tool": programs(TOOLS / SERVER) / "sql",
         "temporal-ui": programs(TOOLS / "temporal-ui") / "server",
         "tctl": programs(TOOLS / "tctl") / "tctl",
     }

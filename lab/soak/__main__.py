@@ -14,8 +14,9 @@ from rich.console import Console
 
 from devstack.errors import StackError
 from lab.cluster import network
-from lab.cluster.plan import HOSTS, build
-from lab.soak.faults import steps
+from lab.cluster.plan import HOSTS, SERVER, build
+from lab.cluster.upgrade import EARLIER_SERVER
+from lab.soak.faults import steps, upgrades
 from lab.soak.session import Plan, Soak
 from lab.soak.sites import CLUSTER, CLUSTER_OF_MACHINES, DEVELOPMENT, Site
 from lab.soak.table import show
@@ -47,17 +48,28 @@ def main() -> int:
     parser.add_argument("--callers", type=int, default=5, help="callers at once (default: 5)")
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between two calls of a caller (default: 0.5)")
     parser.add_argument("--down", type=float, default=4, help="seconds before a killed part is started again (4)")
+    parser.add_argument(
+        "--upgrade-from",
+        default="",
+        metavar="REVISION",
+        help="begin with Temporal 1.31 and this revision of the project, and upgrade each process; no other faults",
+    )
+    parser.add_argument("--clock", type=float, default=0, help="seconds that the clock of one worker is ahead (0)")
     parser.add_argument("--slowness", type=float, default=1.5, help="seconds that most backups take at most (1.5)")
     parser.add_argument(
         "--slowest", type=float, help="seconds that a run may take from when it comes due (240, without faults 30)"
     )
     arguments = parser.parse_args()
     console = Console(highlight=False, soft_wrap=True)
-    site = _cluster(console) if arguments.cluster else DEVELOPMENT
+    site = _cluster(console, upgrade=bool(arguments.upgrade_from)) if arguments.cluster else DEVELOPMENT
     if arguments.minutes > _LONGEST:
         parser.error(f"at most {_LONGEST} minutes: later the jobs of the callers would come due by themselves")
     if not any(arguments.only in str(step) for step in islice(steps(SystemRandom(), site), _MANY)):
         parser.error(f"no fault has {arguments.only!r} in its name")
+    if arguments.upgrade_from:
+        if not site.machines:
+            parser.error("--upgrade-from needs --cluster and network namespaces")
+        arguments.faults = len(upgrades(site))
     seed = SystemRandom().randrange(10_000) if arguments.seed is None else arguments.seed
     plan = Plan(
         site=site,
@@ -69,6 +81,8 @@ def main() -> int:
         callers=arguments.callers,
         pause=arguments.pause,
         down=arguments.down,
+        clock=arguments.clock,
+        upgrade_from=arguments.upgrade_from,
         slowness=arguments.slowness,
         slowest=arguments.slowest or (_SLOWEST if arguments.faults else _SLOWEST_UNDISTURBED),
     )
@@ -79,7 +93,7 @@ def main() -> int:
     return asyncio.run(_run(plan, folder, console))
 
 
-def _cluster(console: Console) -> Site:
+def _cluster(console: Console, *, upgrade: bool) -> Site:
     """Return a cluster of machines where network namespaces can be made; this program then begins again inside."""
     if network.entered(os.environ):
         outside = [number for number, _ in HOSTS.values() if number not in CLUSTER_OF_MACHINES.machines.values()]
@@ -88,7 +102,8 @@ def _cluster(console: Console) -> Site:
     if reason := network.why_not():
         console.print(f"No network namespaces: {reason}. Left out: partitions of nodes; relays cut off the others.")
         return CLUSTER
-    build()  # a network of machines does not lead out
+    for server in (SERVER, EARLIER_SERVER) if upgrade else (SERVER,):
+        build(server)  # a network of machines does not lead out
     network.enter()
     raise AssertionError("unreachable")
 

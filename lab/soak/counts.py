@@ -29,7 +29,7 @@ def part_figures(
         killed = sum(fault.is_kill for fault in faults)
         parts[name] = PartFigures(
             killed=kinds[Kind.KILL],
-            terminated=kinds[Kind.TERMINATE],
+            terminated=kinds[Kind.TERMINATE] + kinds[Kind.UPGRADE],
             frozen=kinds[Kind.FREEZE],
             cut_off=kinds[Kind.CUT],
             longest_recovery=max((outage.seconds for outage in its if outage.seconds is not None), default=None),

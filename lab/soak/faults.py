@@ -40,6 +40,8 @@ class Kind(StrEnum):
     KILL = "SIGKILL"
     TERMINATE = "SIGTERM"
     FREEZE = "SIGSTOP"
+    UPGRADE = "upgrade"
+    """SIGTERM; the process that takes its place is of the new release."""
     CUT = "partition"
     """Nothing passes between two parts, and no connection ends."""
 
@@ -62,7 +64,7 @@ class Fault:
     @property
     def is_kill(self) -> bool:
         """Whether the process ends."""
-        return self.kind in (Kind.KILL, Kind.TERMINATE)
+        return self.kind in (Kind.KILL, Kind.TERMINATE, Kind.UPGRADE)
 
     def __str__(self) -> str:
         """Return it for a person to read."""
@@ -116,6 +118,12 @@ def _cuts(random: Random, site: Site) -> list[Fault]:
     chosen = [link for link in site.links if link not in nodes] + ([random.choice(nodes)] if nodes else [])
     length = _VANISHED if site.machines else _CUT
     return [Fault(Kind.CUT, link, _seconds(random, length)) for link in random.sample(chosen, len(chosen))]
+
+
+def upgrades(site: Site) -> list[Step]:
+    """Return the steps of a rolling upgrade: each process of Temporal and of this project, one after the other."""
+    names = (name for part in ("temporal", "rpc", "worker") for name in site.processes[part])
+    return [Step((Fault(Kind.UPGRADE, name),)) for name in names]
 
 
 def _of_a_whole_part(site: Site) -> list[Step]:

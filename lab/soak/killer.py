@@ -162,6 +162,8 @@ def struck(step: Step, processes: Processes) -> Iterator[dict[str, int]]:
     Yields the killed processes. Raises RuntimeError when the stack is gone.
     """
     killed = {}
+    if any(fault.kind is Kind.UPGRADE for fault in step.faults):
+        processes.prepare_upgrade()
     with ExitStack() as undone:
         for fault in step.faults:
             if fault.kind is Kind.CUT:
@@ -172,7 +174,7 @@ def struck(step: Step, processes: Processes) -> Iterator[dict[str, int]]:
             pid = processes.pid(fault.where)
             if pid is None:
                 raise RuntimeError(f"{fault.where} is away")
-            os.kill(pid, signal.Signals[fault.kind])
+            os.kill(pid, signal.SIGTERM if fault.kind is Kind.UPGRADE else signal.Signals[fault.kind])
             if fault.is_kill:
                 killed[fault.where] = pid
             else:

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from devstack.running import LOG, StackInfo
+from lab.cluster.upgrade import Upgrade
 from lab.soak.signs import LogFile
 from lab.soak.sites import Site
 from lab.soak.twins import Link, Twins
@@ -12,13 +13,14 @@ from lab.soak.twins import Link, Twins
 class Processes:
     """Finds processes, links and signs of work."""
 
-    def __init__(self, site: Site, state_dir: Path, twins: Twins) -> None:
+    def __init__(self, site: Site, state_dir: Path, twins: Twins, upgrade: Upgrade | None = None) -> None:
+        self._upgrade = upgrade
         self._state_dir = state_dir
         self._twins = twins
         log = state_dir / LOG
         self._logs = {
             **{name: LogFile(log, name) for part in ("rpc", "worker") for name in site.stacks(part)},
-            **{name: LogFile(twin.log) for name, twin in twins.by_name.items()},
+            **{name: LogFile(twin.log, ahead=twin.ahead) for name, twin in twins.by_name.items()},
         }
 
     def pid(self, name: str) -> int | None:
@@ -33,6 +35,18 @@ class Processes:
     def link(self, name: str) -> Link:
         """Return what a link leads through."""
         return self._twins.links[name]
+
+    def prepare_upgrade(self) -> None:
+        """Let processes that are started from now on be of the new releases."""
+        assert self._upgrade is not None  # noqa: S101  # else no step upgrades anything
+        self._upgrade.prepare()
+
+    def not_upgraded(self) -> list[str]:
+        """Return the processes that are of the earlier releases, in a soak that upgrades them."""
+        if (upgrade := self._upgrade) is None or (info := StackInfo.read(self._state_dir)) is None:
+            return []
+        pids = {**info.pids, **{name: twin.pid for name, twin in self._twins.by_name.items()}}
+        return [name for name, pid in pids.items() if pid is not None and upgrade.is_of_earlier(pid)]
 
     def restarts(self) -> dict[str, int]:
         """Return how often each process was started again; empty when the stack is gone."""

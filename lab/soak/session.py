@@ -18,10 +18,11 @@ from backup_scheduler.contract.methods import ADD, GET
 from backup_scheduler.temporal.client import connect
 from devstack.errors import StackError
 from devstack.running import StackInfo, running_stack
+from lab.cluster.upgrade import Upgrade
 from lab.parts.answers import Reply
 from lab.soak.caller import Caller
 from lab.soak.counts import call_figures, part_figures
-from lab.soak.faults import BROKER_HEARTBEAT, steps
+from lab.soak.faults import BROKER_HEARTBEAT, steps, upgrades
 from lab.soak.figures import Figures, OutageFigures, PartFigures
 from lab.soak.findings import Evidence, Findings, audited
 from lab.soak.job import Job
@@ -64,6 +65,10 @@ class Plan:
     """Seconds between two calls of a caller."""
     down: float
     """Seconds that a killed part stays away before it is started again."""
+    upgrade_from: str
+    """Revision of this project with which the soak begins, to upgrade to this one; empty: there is no upgrade."""
+    clock: float
+    """Seconds that the clock of the soak's own worker is ahead."""
     slowness: float
     """Seconds that most backups take at their target at most."""
     slowest: float
@@ -80,6 +85,7 @@ class Soak:
         self._stop = stop
         self._log = CallLog(state_dir / "calls.jsonl")
         self._complaints: list[str] = []
+        self._upgrade = Upgrade(state_dir / "stack", plan.upgrade_from) if plan.upgrade_from else None
 
     async def run(self) -> Figures:
         """Run it; nothing is left running afterwards. Raises StackError when the stack does not come up."""
@@ -91,13 +97,17 @@ class Soak:
             for folder in site.broker_folders:
                 _configure_broker(self._state_dir / "stack" / folder)
             environ = _environ(os.environ, target, repository) | restic.environ(os.environ["PATH"])
+            if self._upgrade:
+                environ |= self._upgrade.environ()
             stack = running_stack(self._state_dir / "stack", environ, keep_alive=self._plan.down, program=site.program)
             self._say(f"Starting the stack: {', '.join(site.parts)}.")
             info = await asyncio.to_thread(stack.__enter__)
             try:
                 self._say(f"Starting {site.own('rpc')} and {site.own('worker')}.")
-                async with Twins.beside(site, info, self._state_dir / "stack", self._plan.down) as twins:
-                    processes = Processes(site, self._state_dir / "stack", twins)
+                async with Twins.beside(
+                    site, info, self._state_dir / "stack", self._plan.down, self._plan.clock
+                ) as twins:
+                    processes = Processes(site, self._state_dir / "stack", twins, self._upgrade)
                     return await self._soak(info, target, repository, processes, restic)
             finally:
                 self._say("Ending the stack.")
@@ -109,7 +119,8 @@ class Soak:
         client = await _connected(info)
         triggers, timed = Triggers(client), TimedSchedules(client, _TASK_QUEUE)
         prober = Prober(Rpc(info.amqp_uri, self._log, _PROBER_TIMEOUT), "soak-steady-probe")
-        chosen = (step for step in steps(self._random("killer"), self._plan.site) if self._plan.only in str(step))
+        made = upgrades(self._plan.site) if self._upgrade else steps(self._random("killer"), self._plan.site)
+        chosen = (step for step in made if self._plan.only in str(step))
         killer = Killer(processes, chosen, prober, target, slow, self._say)
         steady = self._caller("steady", "steady", info, triggers, bool)
         callers = [
@@ -136,6 +147,7 @@ class Soak:
             await killing  # the last part is back before the audit asks it
         seconds = time.time() - began
         over.set()
+        self._complaints += [f"{name} was not upgraded" for name in processes.not_upgraded()]
         self._say("Audit: waiting for calls and runs that are under way.")
         await self._last_calls([*working, probing])
         if StackInfo.read(self._state_dir / "stack") is None:

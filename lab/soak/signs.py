@@ -19,6 +19,8 @@ class LogFile:
     path: Path
     service: str = ""
     """The service whose lines count; without one all do."""
+    ahead: float = 0
+    """Seconds that the clock of the process is ahead."""
     _offset: int = 0
     _under_way: dict[tuple[str, int], float] = field(default_factory=dict)
     """Beginnings of attempts, by run and number."""
@@ -37,13 +39,16 @@ class LogFile:
         """Return the beginning of the work that an entry reports as done; 0 for any other entry."""
         event = entry.get("event")
         if event == _ANSWERED and entry["code"] == 200:
-            return _moment(entry) - float(entry["seconds"])
+            return self._moment(entry) - float(entry["seconds"])
         if event in (_BEGAN, _SUCCEEDED):
             attempt = (entry["run_id"], entry["attempt"])
             if event == _SUCCEEDED:
                 return self._under_way.pop(attempt, 0)
-            self._under_way[attempt] = _moment(entry)
+            self._under_way[attempt] = self._moment(entry)
         return 0
+
+    def _moment(self, entry: dict[str, Any]) -> float:
+        return datetime.fromisoformat(entry["timestamp"]).timestamp() - self.ahead
 
     def _new_lines(self) -> Iterator[str]:
         """Yield the lines since the last look, without the name of the service."""
@@ -60,10 +65,6 @@ class LogFile:
                     yield line
                 elif line.startswith(f"{self.service} │ "):
                     yield line.partition("│ ")[2]
-
-
-def _moment(entry: dict[str, Any]) -> float:
-    return datetime.fromisoformat(entry["timestamp"]).timestamp()
 
 
 def _entry(line: str) -> dict[str, Any]:

@@ -26,11 +26,16 @@ class Twin:
     """A process like another one, but for what comes before its command, and some variables; it is kept alive."""
 
     def __init__(
-        self, original: int, prefix: Sequence[str], changes: Mapping[str, str], log: Path, down: float
+        self, original: int, prefix: Sequence[str], changes: Mapping[str, str], log: Path, down: float, ahead: float
     ) -> None:
         like = psutil.Process(original)
-        self._command, self._cwd, self._environ = [*prefix, *like.cmdline()], like.cwd(), like.environ() | dict(changes)
+        self._command, self._environ = [*prefix, *like.cmdline()], like.environ() | dict(changes)
+        self._cwd = self._environ.get("CLUSTER_RELEASE", like.cwd())
+        if ahead:
+            self._environ |= wrong_clock(ahead)
         self.log = log
+        self.ahead = ahead
+        """Seconds that its clock is ahead."""
         self._down = down
         self.restarts = 0
         self.process = self._start()
@@ -60,6 +65,18 @@ class Twin:
             await asyncio.sleep(self._down)
             self.restarts += 1
             self.process = self._start()
+
+
+_FAKETIME = "/usr/$LIB/faketime/libfaketimeMT.so.1"
+"""Library of Debian's package libfaketime; the loader puts the folder of the machine's libraries for $LIB."""
+
+
+def wrong_clock(ahead: float) -> dict[str, str]:
+    """Return the variables with which a process has a clock that is so many seconds ahead.
+
+    Its restic goes by the right clock: it asks the kernel itself, as all programs in Go do.
+    """
+    return {"LD_PRELOAD": _FAKETIME, "FAKETIME": f"{ahead:+g}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 class Link(Protocol):
@@ -99,8 +116,14 @@ class Twins:
 
     @classmethod
     @asynccontextmanager
-    async def beside(cls, site: Site, info: StackInfo, folder: Path, down: float) -> AsyncIterator[Self]:
-        """Run them for the block; `down` is the time in seconds that one stays away when it died."""
+    async def beside(
+        cls, site: Site, info: StackInfo, folder: Path, down: float, worker_ahead: float
+    ) -> AsyncIterator[Self]:
+        """Run them for the block.
+
+        `down` is the time in seconds that one stays away when it died, `worker_ahead` the time that the worker's clock
+        is ahead.
+        """
         async with AsyncExitStack() as stack:
             links, changes = (
                 (_ways(site, info), {}) if site.machines else await _relays(site, info, stack.enter_async_context)
@@ -112,6 +135,7 @@ class Twins:
                     changes.get(name, {}) | {PROCESS: name},
                     folder / f"{name}.log",
                     down,
+                    worker_ahead if name == site.own("worker") else 0,
                 )
                 for name in (site.own("rpc"), site.own("worker"))
             }
@@ -130,9 +154,7 @@ async def _relays(
 ) -> tuple[dict[str, Link], dict[str, dict[str, str]]]:
     """Return links that lead through relays, and the variables by which the processes find them."""
     servers = {"temporal": [info.temporal_address], "rabbitmq": _brokers(info)}
-    links = {
-        name: Relayed([await entered(relay(to)) for to in servers[name.partition("|")[2]]]) for name in site.links
-    }
+    links = {name: Relayed([await entered(relay(to)) for to in servers[name.partition("|")[2]]]) for name in site.links}
     rpc, worker = site.own("rpc"), site.own("worker")
     amqp_uri = info.amqp_uri
     for broker, relayed in zip(servers["rabbitmq"], links[f"{rpc}|rabbitmq"].addresses, strict=True):

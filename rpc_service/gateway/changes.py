@@ -192,13 +192,22 @@ class Changes:
                 raise JobNotFound(stored.scheduler_id)
 
     async def switch(self, stored: StoredJob, *, paused: bool) -> ScheduledJob:
-        """Pause or unpause a job, and repeat that until Temporal shows it. Raises JobNotFound and BrokenJob."""
-        while (current := await intact(stored)).paused != paused:
-            if paused:
-                await stored.pause(f"paused by pause_job at {self._clock():%Y-%m-%d %H:%M:%S} UTC")
+        """Pause or unpause a job, and repeat that until Temporal shows it. Raises JobNotFound and BrokenJob.
+
+        A job that is as it should be is switched, too: only after a change is it sure that a description is not of an
+        earlier state (docs/temporal-facts.md#a-node-that-is-cut-off-shows-the-past).
+        """
+        current = await intact(stored)
+        while True:
+            moment = f"{self._clock():%Y-%m-%d %H:%M:%S} UTC"
+            if current.paused == paused:
+                note = current.description.schedule.state.notes
             else:
-                await stored.unpause(f"resumed by resume_job at {self._clock():%Y-%m-%d %H:%M:%S} UTC")
-        return current
+                note = f"paused by pause_job at {moment}" if paused else f"resumed by resume_job at {moment}"
+            await (stored.pause(note) if paused else stored.unpause(note))
+            current = await intact(stored)
+            if current.paused == paused:
+                return current
 
 
 def _unused(request_id: str, current: ScheduledJob) -> str:

@@ -188,6 +188,30 @@ async def test_a_modify_that_changes_the_next_job_of_the_same_id_says_that_it_di
     assert await gateway.get(scheduler_id) == description
 
 
+@pytest.mark.parametrize("paused", [True, False])
+async def test_a_job_that_looks_as_it_should_be_is_switched_all_the_same(
+    temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str, paused: bool
+) -> None:
+    async def differs() -> None:
+        await (schedule.unpause(note="past") if paused else schedule.pause(note="past"))
+
+    await gateway.add(a_job(scheduler_id), "call")
+    if paused:
+        await gateway.pause(scheduler_id)
+    other = overtaken(temporal, differs)
+    await (other.pause(scheduler_id) if paused else other.resume(scheduler_id))
+    assert (await schedule.describe()).schedule.state.paused is paused
+
+
+async def test_a_pause_of_a_paused_job_leaves_its_note(
+    gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    await gateway.add(a_job(scheduler_id), "call")
+    await schedule.pause(note="holiday")
+    await gateway.pause(scheduler_id)
+    assert (await schedule.describe()).schedule.state.note == "holiday"
+
+
 async def test_a_modify_leaves_a_pause_with_its_note(
     gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:

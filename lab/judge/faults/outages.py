@@ -195,8 +195,8 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "a soak freezes nothing any more",
         "lab/soak/faults.py",
-        "[*_kills(random, site), *frozen[1:], *cut[1:]]",
-        "[*_kills(random, site), *cut[1:]]",
+        "[*_kills(random, site), *frozen[1:], *later_cut]",
+        "[*_kills(random, site), *later_cut]",
         tests("tests/lab/soak/test_faults.py"),
     ),
     planted(
