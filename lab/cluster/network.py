@@ -91,6 +91,7 @@ class Way:
 
     machine: str
     addresses: Sequence[str]
+    """Addresses, or networks of them."""
 
     def cut(self) -> None:
         """Let all packets of both directions vanish from now on; no sender gets an error, no connection ends."""
@@ -101,7 +102,7 @@ class Way:
         self._route("delete")
 
     def _route(self, what: str) -> None:
-        _run("\n".join(f"ip -n {self.machine} route {what} {each}/32 dev void" for each in self.addresses))
+        _run("\n".join(f"ip -n {self.machine} route {what} {each} dev void" for each in self.addresses))
 
 
 def _run(script: str) -> None:

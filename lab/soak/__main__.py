@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from random import SystemRandom
@@ -16,7 +17,7 @@ from devstack.errors import StackError
 from lab.cluster import network
 from lab.cluster.plan import HOSTS, SERVER, build
 from lab.cluster.upgrade import EARLIER_SERVER
-from lab.soak.faults import steps, upgrades
+from lab.soak.faults import splits, steps, upgrades
 from lab.soak.session import Plan, Soak
 from lab.soak.sites import CLUSTER, CLUSTER_OF_MACHINES, DEVELOPMENT, Site
 from lab.soak.table import show
@@ -31,6 +32,9 @@ _SLOWEST = 240.0
 """Seconds from when a run comes due to its end, at most: a lost worker is noticed after 30 s, and then the next attempt
 of restic waits for 15 s; it may be handed to a worker that is cut off, or another fault may come meanwhile; and the
 runs of a job wait for one another."""
+
+_SLOWEST_IN_SPLIT = 600.0
+"""The same where Temporal's nodes cannot reach each other: a server tries some steps of a run again after 3 minutes."""
 
 _SLOWEST_UNDISTURBED = 30.0
 """The same without faults: a backup that was refused is tried again within seconds."""
@@ -54,6 +58,9 @@ def main() -> int:
         metavar="REVISION",
         help="begin with Temporal 1.31 and this revision of the project, and upgrade each process; no other faults",
     )
+    parser.add_argument(
+        "--split", action="store_true", help="cut each Temporal node off from the other ones only, and no other faults"
+    )
     parser.add_argument("--clock", type=float, default=0, help="seconds that the clock of one worker is ahead (0)")
     parser.add_argument("--slowness", type=float, default=1.5, help="seconds that most backups take at most (1.5)")
     parser.add_argument(
@@ -66,13 +73,15 @@ def main() -> int:
         parser.error(f"at most {_LONGEST} minutes: later the jobs of the callers would come due by themselves")
     if not any(arguments.only in str(step) for step in islice(steps(SystemRandom(), site), _MANY)):
         parser.error(f"no fault has {arguments.only!r} in its name")
-    if arguments.upgrade_from:
+    drill = upgrades(site) if arguments.upgrade_from else splits(site) if arguments.split else None
+    if drill is not None:
         if not site.machines:
-            parser.error("--upgrade-from needs --cluster and network namespaces")
-        arguments.faults = len(upgrades(site))
+            parser.error("this drill needs --cluster and network namespaces")
+        arguments.faults = len(drill)
     seed = SystemRandom().randrange(10_000) if arguments.seed is None else arguments.seed
     plan = Plan(
         site=site,
+        steps=partial(steps, site=site) if drill is None else lambda _: iter(drill),
         seed=seed,
         seconds=60 * arguments.minutes,
         every=arguments.every,
@@ -84,13 +93,19 @@ def main() -> int:
         clock=arguments.clock,
         upgrade_from=arguments.upgrade_from,
         slowness=arguments.slowness,
-        slowest=arguments.slowest or (_SLOWEST if arguments.faults else _SLOWEST_UNDISTURBED),
+        slowest=arguments.slowest or _slowest(arguments),
     )
     place = Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state")
     folder = place.absolute() / "soak" / f"{time.strftime('%Y%m%d-%H%M%S')}-seed-{seed}"
     folder.mkdir(parents=True)
     console.print(f"SEED={seed} repeats the calls and faults of this soak. Logs and figures: {folder}", markup=False)
     return asyncio.run(_run(plan, folder, console))
+
+
+def _slowest(arguments: argparse.Namespace) -> float:
+    if arguments.split:
+        return _SLOWEST_IN_SPLIT
+    return _SLOWEST if arguments.faults else _SLOWEST_UNDISTURBED
 
 
 def _cluster(console: Console, *, upgrade: bool) -> Site:

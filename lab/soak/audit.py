@@ -72,22 +72,45 @@ def strays(runs: Iterable[Run], schedules: set[str]) -> list[str]:
     ]
 
 
-def at_once(runs: Iterable[Run], removals: Removals) -> list[str]:
-    """Return the pairs of runs of one job that went on at the same time.
+def at_once(runs: Iterable[Run], removals: Removals, splits: Spans = ()) -> list[str]:
+    """Return the pairs of runs of one job that went on at the same time, without those of `forgotten`.
 
     A job that was removed leaves its run to finish, and one that is added under its id is another job
     (docs/api.md#remove_job).
     """
+    return [_at_once(*pair) for pair in _pairs(runs, removals) if not _in_split(pair[0], splits)]
+
+
+def forgotten(runs: Iterable[Run], removals: Removals, splits: Spans) -> list[str]:
+    """Return those pairs of which the first run was under way while a node of Temporal was cut off from the other ones.
+
+    Temporal can forget such a run (docs/temporal-facts.md#a-node-that-is-cut-off-shows-the-past).
+    """
+    return [_at_once(*pair) for pair in _pairs(runs, removals) if _in_split(pair[0], splits)]
+
+
+def _at_once(one: Run, later: Run) -> str:
+    return f"{one.key} and {later.key} went on at once"
+
+
+def _pairs(runs: Iterable[Run], removals: Removals) -> list[tuple[Run, Run]]:
     pairs = []
     for schedule, its_runs in by_schedule(runs).items():
         ordered = sorted(its_runs, key=lambda run: run.start)
         pairs += [
-            f"{one.key} and {later.key} went on at once"
+            (one, later)
             for one, later in combinations(ordered, 2)
             if one.close is None or one.close > later.start
             if not _removed(removals.get(schedule or "", []), one, later)
         ]
     return pairs
+
+
+def _in_split(run: Run, splits: Spans) -> bool:
+    return any(
+        run.start.timestamp() <= ended and (run.close is None or run.close.timestamp() >= began)
+        for began, ended in splits
+    )
 
 
 def _removed(removals: Spans, one: Run, next_: Run) -> bool:

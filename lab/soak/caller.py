@@ -30,6 +30,7 @@ class Caller:
         log: CallLog,
         triggers: Triggers,
         disturbed: Callable[[float], bool],
+        split: Callable[[float], bool],
     ) -> None:
         self.jobs: list[Job] = []
         self._name = name
@@ -38,6 +39,7 @@ class Caller:
         self._log = log
         self._triggers = triggers
         self._disturbed = disturbed
+        self._split = split
         self._revision = 0
 
     async def work(self, stop: asyncio.Event, pause: float) -> None:
@@ -58,6 +60,9 @@ class Caller:
             self._log.note_undisturbed(reply)
         if method == REMOVE and (disturbed or reply is None or reply["code"] != 404):
             job.removals.append((began, time.time()))
+        if method == GET and self._split(began) and job.shows_the_past(reply):
+            self._log.past += 1
+            return True
         fault = job.judge(method, terms, reply, datetime.fromtimestamp(began, UTC), disturbed=disturbed)
         if fault:
             self._log.faults.append(f"{datetime.now(UTC):%H:%M:%S} {method} {job.scheduler_id}: {fault}")

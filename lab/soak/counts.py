@@ -50,6 +50,7 @@ def call_figures(log: CallLog) -> CallFigures:
         unanswered=dict(log.unanswered),
         longest={str(code): seconds for code, seconds in log.longest.items()},
         untrue=log.faults,
+        past=log.past,
         undisturbed=log.undisturbed,
         undisturbed_without_result=log.undisturbed_without_result,
     )

@@ -21,6 +21,8 @@ _CUT = (5.0, 15.0)
 _VANISHED = (20.0, 40.0)
 """Seconds that packets vanish between two machines, from shortest to longest."""
 
+_SPLIT: Final = 30.0
+
 _LOST: Final = 45.0
 """Seconds after which a lost attempt (30 s without a heartbeat) of restic has been followed by the next one (15 s)."""
 
@@ -32,6 +34,10 @@ a silent connection up and hands the calls of that connection to others."""
 
 _GIVEN_UP: Final = 50.0
 """Seconds in which it does."""
+
+
+UPGRADED: Final = ("temporal", "rpc", "worker")
+"""Parts that an upgrade replaces, in its order."""
 
 
 class Kind(StrEnum):
@@ -62,6 +68,11 @@ class Fault:
         return part_of(self.where.partition("|")[0])
 
     @property
+    def splits(self) -> bool:
+        """Whether nodes of Temporal that cannot reach each other all reach the database, and may be reached."""
+        return self.kind is Kind.CUT and self.part == "temporal" and self.where.endswith("|temporal")
+
+    @property
     def is_kill(self) -> bool:
         """Whether the process ends."""
         return self.kind in (Kind.KILL, Kind.TERMINATE, Kind.UPGRADE)
@@ -78,6 +89,11 @@ class Step:
     faults: tuple[Fault, ...]
     amid: str | None = None
     """A process, or `any`: the step waits until a worker has a restic under way that lasts longer than the faults."""
+
+    @property
+    def splits(self) -> bool:
+        """Whether one of the faults does."""
+        return any(fault.splits for fault in self.faults)
 
     def __str__(self) -> str:
         """Return it for a person to read."""
@@ -114,16 +130,23 @@ def steps(random: Random, site: Site = DEVELOPMENT) -> Iterator[Step]:
 
 def _cuts(random: Random, site: Site) -> list[Fault]:
     """Return a partition of each way of the soak's own processes, and of one node from the others."""
-    nodes = [link for link in site.links if link.startswith("temporal")]
-    chosen = [link for link in site.links if link not in nodes] + ([random.choice(nodes)] if nodes else [])
+    nodes = [link for link in site.links if link.endswith("|all")]
+    own = [link for link in site.links if part_of(link.partition("|")[0]) != "temporal"]
+    chosen = [*own, random.choice(nodes)] if nodes else own
     length = _VANISHED if site.machines else _CUT
     return [Fault(Kind.CUT, link, _seconds(random, length)) for link in random.sample(chosen, len(chosen))]
 
 
 def upgrades(site: Site) -> list[Step]:
     """Return the steps of a rolling upgrade: each process of Temporal and of this project, one after the other."""
-    names = (name for part in ("temporal", "rpc", "worker") for name in site.processes[part])
+    names = (name for part in UPGRADED for name in site.processes[part])
     return [Step((Fault(Kind.UPGRADE, name),)) for name in names]
+
+
+def splits(site: Site) -> list[Step]:
+    """Return the partitions of each node of Temporal from the other ones."""
+    links = [f"{node}|temporal" for node in site.processes["temporal"]]
+    return [Step((Fault(Kind.CUT, link, _SPLIT),)) for link in links if link in site.links]
 
 
 def _of_a_whole_part(site: Site) -> list[Step]:

@@ -67,6 +67,8 @@ class CallFigures(BaseModel):
     longest: dict[str, float] = Field(default_factory=dict)
     """Seconds until the slowest answer, by code; waiting for a part that was killed included."""
     untrue: list[str] = Field(default_factory=list)
+    past: int = 0
+    """Answers that described a job as it was before, while Temporal's nodes could not reach each other."""
     undisturbed: int = 0
     """Calls of the callers while nothing was killed or recovering."""
     undisturbed_without_result: int = 0
@@ -106,6 +108,9 @@ class Figures(BaseModel):
     slowest_allowed: float
     """Seconds that it may take."""
     stale_locks: int
+    at_once_by_server: list[str] = Field(default_factory=list)
+    """Pairs of runs of one job that went on at once, which happens when Temporal's nodes cannot reach each other
+    (docs/temporal-facts.md#a-node-that-is-cut-off-shows-the-past)."""
     complaints: list[str] = Field(default_factory=list)
     """Other faults."""
 

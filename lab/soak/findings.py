@@ -46,6 +46,8 @@ class Evidence:
     """Those of the jobs that make backups with restic."""
     outages: list[tuple[float, float]]
     """Beginnings and ends (of the epoch) of the outages in which Temporal was killed."""
+    splits: list[tuple[float, float]]
+    """Those of the outages in which nodes of Temporal could not reach each other, but all the database."""
 
 
 @dataclass
@@ -63,6 +65,8 @@ class Findings:
     slowest_run: float
     """Seconds from the time at which a run came due, or was triggered, to its end, of the slowest one."""
     stale_locks: int
+    at_once_by_server: list[str] = field(default_factory=list)
+    """Pairs of runs that went on at once, and of which Temporal forgot the first one in a split."""
     complaints: list[str] = field(default_factory=list)
 
 
@@ -79,6 +83,7 @@ async def audited(evidence: Evidence) -> Findings:
     stored = await _stored(client, evidence.jobs)
     snapshots = await repository.snapshots()
     chosen = sampled(snapshots, _MOST_RESTORED)
+    removals = {job.scheduler_id: job.removals for job in evidence.jobs}
     reply = await evidence.rpc.call(GET_ALL, {})
     await evidence.rpc.close()
     broken = await repository.check()
@@ -92,9 +97,10 @@ async def audited(evidence: Evidence) -> Findings:
         repeated_requests=audit.repeated(evidence.target.requests),
         slowest_run=audit.slowest(runs),
         stale_locks=await repository.locks(),
+        at_once_by_server=audit.forgotten(runs, removals, evidence.splits),
         complaints=[
             *audit.strays(runs, of_timed | of_jobs),
-            *audit.at_once(runs, {job.scheduler_id: job.removals for job in evidence.jobs}),
+            *audit.at_once(runs, removals, evidence.splits),
             *await wrong_histories(client, runs),
             *audit_jobs.schedules_nobody_asked_for(
                 [entry.id async for entry in await client.list_schedules()], of_timed | of_jobs | {SYSTEM_SCHEDULE}

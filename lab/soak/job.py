@@ -46,6 +46,8 @@ class Job:
     """A call for it got no answer: it may still be carried out at any time, so no other call may follow."""
     asked_at: dict[Terms, datetime] = field(default_factory=dict)
     """Moments of the calls that asked for terms."""
+    past: set[State] = field(default_factory=lambda: {None})
+    """States that were possible at any time."""
     triggers: list[Trigger] = field(default_factory=list)
     removals: list[tuple[float, float]] = field(default_factory=list)
     """Beginnings and ends (of the epoch) of calls that removed the job, or may have."""
@@ -84,11 +86,22 @@ class Job:
         """
         if terms is not None:
             self.asked_at[terms] = asked_at
+        self.past |= self.possible
         fault = self._judge(method, terms, reply, disturbed=disturbed)
+        self.past |= self.possible
         for trigger in self.triggers:
             if not trigger.shown:
                 trigger.terms |= self._possible_terms()
         return fault
+
+    def shows_the_past(self, reply: Reply | None) -> bool:
+        """Whether the answer to a get_job describes a state that the job had before and has no more."""
+        if reply is None or reply["code"] not in (200, 404):
+            return False
+        states, past = self.possible, self.past - self.possible
+        if reply["code"] == 404:
+            return None in past
+        return not _any_fits(self, states, reply) and _any_fits(self, past, reply)
 
     def _judge(self, method: str, terms: Terms | None, reply: Reply | None, *, disturbed: bool) -> str | None:
         answers = [(state, *correct_answer(method, terms, state)) for state in self.possible]
@@ -135,6 +148,10 @@ class Job:
     def _retire(self, fault: str) -> str:
         self.retired = True  # one fault is reported once
         return fault
+
+
+def _any_fits(job: Job, states: set[State], reply: Reply) -> bool:
+    return any(state is not None and job.fault_of(state, reply["description"]) is None for state in states)
 
 
 def any_of(states: set[State]) -> str:

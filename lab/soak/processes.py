@@ -5,8 +5,9 @@ from pathlib import Path
 
 from devstack.running import LOG, StackInfo
 from lab.cluster.upgrade import Upgrade
+from lab.soak.faults import UPGRADED
 from lab.soak.signs import LogFile
-from lab.soak.sites import Site
+from lab.soak.sites import Site, part_of
 from lab.soak.twins import Link, Twins
 
 
@@ -46,7 +47,11 @@ class Processes:
         if (upgrade := self._upgrade) is None or (info := StackInfo.read(self._state_dir)) is None:
             return []
         pids = {**info.pids, **{name: twin.pid for name, twin in self._twins.by_name.items()}}
-        return [name for name, pid in pids.items() if pid is not None and upgrade.is_of_earlier(pid)]
+        return [
+            name
+            for name, pid in pids.items()
+            if part_of(name) in UPGRADED and pid is not None and upgrade.is_of_earlier(pid)
+        ]
 
     def restarts(self) -> dict[str, int]:
         """Return how often each process was started again; empty when the stack is gone."""

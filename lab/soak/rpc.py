@@ -37,6 +37,8 @@ class CallLog:
     """Beginnings and ends of calls."""
     faults: list[str] = field(default_factory=list)
     """Answers that were not true."""
+    past: int = 0
+    """Answers that described a job as it was before, when that may be."""
     undisturbed: int = 0
     """Calls while nothing was killed or recovering."""
     undisturbed_without_result: int = 0

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from lab.cluster.upgrade import Upgrade
 from lab.parts.answers import Reply
 from lab.soak.caller import Caller
 from lab.soak.counts import call_figures, part_figures
-from lab.soak.faults import BROKER_HEARTBEAT, steps, upgrades
+from lab.soak.faults import BROKER_HEARTBEAT, Step
 from lab.soak.figures import Figures, OutageFigures, PartFigures
 from lab.soak.findings import Evidence, Findings, audited
 from lab.soak.job import Job
@@ -52,6 +52,8 @@ class Plan:
     """The plan of a soak."""
 
     site: Site
+    steps: Callable[[Random], Iterator[Step]]
+    """The faults, by chance."""
     seed: int
     seconds: float
     every: float
@@ -119,12 +121,11 @@ class Soak:
         client = await _connected(info)
         triggers, timed = Triggers(client), TimedSchedules(client, _TASK_QUEUE)
         prober = Prober(Rpc(info.amqp_uri, self._log, _PROBER_TIMEOUT), "soak-steady-probe")
-        made = upgrades(self._plan.site) if self._upgrade else steps(self._random("killer"), self._plan.site)
-        chosen = (step for step in made if self._plan.only in str(step))
+        chosen = (step for step in self._plan.steps(self._random("killer")) if self._plan.only in str(step))
         killer = Killer(processes, chosen, prober, target, slow, self._say)
-        steady = self._caller("steady", "steady", info, triggers, bool)
+        steady = self._caller("steady", "steady", info, triggers, bool, bool)
         callers = [
-            self._caller(str(number), f"caller-{number}", info, triggers, killer.disturbed)
+            self._caller(str(number), f"caller-{number}", info, triggers, killer.disturbed, killer.split)
             for number in range(1, self._plan.callers + 1)
         ]
         probed = await self._steady_job(steady, "soak-steady-probe", "soak")
@@ -155,20 +156,37 @@ class Soak:
         jobs = [job for caller in (steady, *callers) for job in caller.jobs]
         await timed.end()
         rpc = Rpc(info.amqp_uri, self._log)
-        patience = 2 * self._plan.slowest  # the last run may come due as late as the soak ends, and wait for others
         killed = [
             (outage.at, outage.end)
             for outage in killer.outages
             if any(fault.is_kill and fault.part == "temporal" for fault in outage.step.faults)
         ]
-        evidence = Evidence(client, rpc, target, repository, _TASK_QUEUE, patience, timed.all, jobs, restic, killed)
+        evidence = Evidence(
+            client=client,
+            rpc=rpc,
+            target=target,
+            repository=repository,
+            task_queue=_TASK_QUEUE,
+            patience=2 * self._plan.slowest,  # the last run may come due as late as the soak ends, and wait for others
+            timed=timed.all,
+            jobs=jobs,
+            restic_jobs=restic,
+            outages=killed,
+            splits=[(outage.at, outage.end) for outage in killer.outages if outage.step.splits],
+        )
         parts = part_figures(self._plan.site, killer.outages, processes.restarts(), self._log, evidence.timed)
         return self._figures(seconds, interrupted, killer, parts, evidence, await audited(evidence))
 
     def _caller(
-        self, name: str, actor: str, info: StackInfo, triggers: Triggers, disturbed: Callable[[float], bool]
+        self,
+        name: str,
+        actor: str,
+        info: StackInfo,
+        triggers: Triggers,
+        disturbed: Callable[[float], bool],
+        split: Callable[[float], bool],
     ) -> Caller:
-        return Caller(name, self._random(actor), Rpc(info.amqp_uri, self._log), self._log, triggers, disturbed)
+        return Caller(name, self._random(actor), Rpc(info.amqp_uri, self._log), self._log, triggers, disturbed, split)
 
     def _figures(
         self,
@@ -197,6 +215,7 @@ class Soak:
             slowest_run=findings.slowest_run,
             slowest_allowed=self._plan.slowest,
             stale_locks=findings.stale_locks,
+            at_once_by_server=findings.at_once_by_server,
             complaints=[*self._complaints, *killer.complaints, *findings.complaints],
         )
 

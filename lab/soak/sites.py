@@ -38,9 +38,13 @@ class Site:
 
     @property
     def links(self) -> tuple[str, ...]:
-        """Connections that can be cut: those of the soak's own processes, and of a node to all others."""
+        """Connections that can be cut: those of the soak's own processes, and of nodes that are machines.
+
+        `NODE|all` cuts a node off from everything, `NODE|temporal` from the other nodes only.
+        """
         own = f"{self.own('worker')}|temporal", f"{self.own('rpc')}|temporal", f"{self.own('rpc')}|rabbitmq"
-        return *own, *(f"{node}|temporal" for node in self.processes["temporal"] if node in self.machines)
+        nodes = [node for node in self.processes["temporal"] if node in self.machines]
+        return *own, *(f"{node}|all" for node in nodes), *(f"{node}|temporal" for node in nodes)
 
     @property
     def broker_folders(self) -> list[str]:

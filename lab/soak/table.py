@@ -23,6 +23,9 @@ def show(figures: Figures, console: Console) -> None:
     for tally in figures.tallies.values():
         for each in tally.doubled_by_server:
             console.print(f"{each}: Temporal was killed as it started it, and started it again", markup=False)
+    if figures.at_once_by_server:
+        number = len(figures.at_once_by_server)
+        console.print(f"{number} pairs of runs of one job went on at once: Temporal's nodes could not reach each other")
     for kind, faults in figures.faults.items():
         for fault in faults[:_MOST]:
             console.print(f"{kind}: {fault}" if kind else fault, style="bold red", markup=False)
@@ -58,6 +61,7 @@ def _calls(figures: Figures) -> Table:
         table.add_row(f"not answered ({error})", str(number), "")
     table.add_row("nothing killed or recovering", str(calls.undisturbed), "")
     table.add_row("of which without a result", str(calls.undisturbed_without_result), "")
+    table.add_row("answer of the past", str(calls.past), "")
     table.add_row("answer not true", str(len(calls.untrue)), "")
     return table
 

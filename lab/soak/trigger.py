@@ -22,7 +22,7 @@ _PATIENCE = 2.0
 """Seconds in which a trigger has to show in the description, for the job to be used at once."""
 
 _PAUSE = 0.2
-_LONGEST_OUTAGE = 120
+_LONGEST_OUTAGE = 300
 """Seconds after which Temporal counts as gone for good."""
 
 

@@ -171,14 +171,15 @@ def _ways(site: Site, info: StackInfo) -> dict[str, Link]:
     """Return links that are ways of machines."""
     nodes = {name: f"{network.NETWORK}.{site.machines[name]}" for name in site.processes["temporal"]}
     servers = {
+        "all": [f"{network.NETWORK}.0/25", f"{network.NETWORK}.128/25"],  # more specific than the way to all
         "temporal": [*nodes.values(), info.temporal_address.partition(":")[0]],
         "rabbitmq": [broker.partition(":")[0] for broker in _brokers(info)],
     }
     ways: dict[str, Link] = {}
     for name in site.links:
         machine, _, part = name.partition("|")
-        own = nodes.get(machine)  # the way of a node to the balancer stays open
-        ways[name] = network.Way(machine, [each for each in (nodes.values() if own else servers[part]) if each != own])
+        others = [address for node, address in nodes.items() if node != machine]
+        ways[name] = network.Way(machine, others if machine in nodes and part == "temporal" else servers[part])
     return ways
 
 

@@ -82,8 +82,8 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "a change that Temporal lost is not made again",
         "rpc_service/gateway/changes.py",
-        "while (current := await intact(stored)).paused != paused:",
-        "if (current := await intact(stored)).paused != paused:",
+        "            if current.paused == paused:\n                return current\n",
+        "            return current\n",
         tests("tests/rpc_service/test_gateway.py::test_control_calls_close_together_all_take_effect"),
     ),
     planted(

@@ -47,6 +47,20 @@ def judge(job: Job, method: str, reply: Reply | None, terms: Terms | None = None
     return job.judge(method, terms, reply, ASKED, disturbed=disturbed)
 
 
+def test_an_answer_that_describes_an_earlier_state_is_known_from_an_untrue_one() -> None:
+    job = Job("job")
+    judge(job, ADD, described(OLD, OLD_RUN), OLD)
+    judge(job, PAUSE, described(OLD, None))
+    judge(job, MODIFY, described(NEW, None), NEW)
+    assert job.shows_the_past(described(OLD, OLD_RUN))
+    assert job.shows_the_past(described(OLD, None))
+    assert job.shows_the_past(failed(404))
+    assert not job.shows_the_past(described(NEW, None))
+    assert not job.shows_the_past(described(NEW, NEW_RUN))  # it was never resumed
+    assert not job.shows_the_past(failed(503))
+    assert not job.shows_the_past(None)
+
+
 def test_true_answers_are_taken_in() -> None:
     job = Job("job")
     assert judge(job, ADD, described(OLD, OLD_RUN), OLD) is None

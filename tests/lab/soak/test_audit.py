@@ -150,6 +150,18 @@ def test_runs_of_one_job_that_go_on_at_once_are_named(there: list[Run], pairs: i
     assert len(audit.at_once(there, {})) == pairs
 
 
+@pytest.mark.parametrize(
+    ("split", "excused"), [((-9, -1), 0), ((-1, 1), 1), ((3, 4), 1), ((8.5, 10), 1), ((10, 11), 0)]
+)
+def test_only_a_run_that_was_under_way_in_a_split_may_have_been_forgotten(
+    split: tuple[float, float], excused: int
+) -> None:
+    both = [run(A, seconds=9), run(B, start=5)]
+    splits = [(FIRST.timestamp() + split[0], FIRST.timestamp() + split[1])]
+    assert len(audit.forgotten(both, {}, splits)) == excused
+    assert len(audit.at_once(both, {}, splits)) == 1 - excused
+
+
 @pytest.mark.parametrize(("removal", "pairs"), [((1, 2), 0), ((-2, -1), 1), ((6, 7), 1), ((-1, 1), 0), ((4, 6), 0)])
 def test_a_job_that_was_removed_leaves_its_run_to_finish(removal: tuple[float, float], pairs: int) -> None:
     both = [run(A, seconds=9), run(B, start=5)]

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from lab.soak.faults import BROKER_HEARTBEAT, Kind, Step, steps
-from lab.soak.sites import CLUSTER, DEVELOPMENT
+from lab.soak.faults import BROKER_HEARTBEAT, Kind, Step, splits, steps, upgrades
+from lab.soak.sites import CLUSTER, CLUSTER_OF_MACHINES, DEVELOPMENT
 from workflows.engines import HEARTBEAT_TIMEOUT, RESTIC_RETRIES
 
 ROUND = 20
@@ -74,6 +74,29 @@ def test_a_round_on_a_cluster_has_every_fault_of_it(seed: int) -> None:
         Kind.KILL,
         Kind.FREEZE,
     }
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_first_steps_on_machines_cut_each_way_and_a_node_off(seed: int) -> None:
+    first = list(islice(steps(Random(seed), CLUSTER_OF_MACHINES), 9))
+    cut = [fault for step in first for fault in step.faults if fault.kind is Kind.CUT]
+    nodes = [fault.where for fault in cut if fault.part == "temporal"]
+    assert {fault.where for fault in cut} == {*CLUSTER.links, *nodes}
+    assert nodes in ([f"temporal-{number}|all"] for number in (1, 2, 3))
+    assert all(20 <= fault.seconds <= 40 for fault in cut)
+    assert not any(step.splits for step in islice(steps(Random(seed), CLUSTER_OF_MACHINES), 100))
+
+
+def test_a_split_cuts_each_node_off_from_the_other_ones_only() -> None:
+    made = splits(CLUSTER_OF_MACHINES)
+    assert [step.faults[0].where for step in made] == [f"temporal-{number}|temporal" for number in (1, 2, 3)]
+    assert all(step.splits for step in made)
+    assert not splits(CLUSTER)
+
+
+def test_an_upgrade_replaces_every_process_of_temporal_and_of_this_project() -> None:
+    struck = [fault.where for step in upgrades(CLUSTER_OF_MACHINES) for fault in step.faults]
+    assert struck == [name for part in ("temporal", "rpc", "worker") for name in CLUSTER.processes[part]]
 
 
 def test_all_nodes_of_a_cluster_are_struck() -> None:

@@ -33,7 +33,6 @@ class Recorder(Link):
     """A way that leads nowhere."""
 
     def __init__(self) -> None:
-        super().__init__([])
         self.said: list[str] = []
 
     def cut(self) -> None:

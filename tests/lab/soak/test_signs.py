@@ -55,6 +55,12 @@ def test_the_success_of_another_attempt_is_not_of_the_one_that_began(tmp_path: P
     assert log.worked() == 0
 
 
+def test_the_time_of_a_clock_that_is_ahead_is_taken_back(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "log", ahead=600)
+    log.path.write_text(f"{ANSWERED}\n{BEGAN}\n{SUCCEEDED}\n")
+    assert log.worked() == AT.timestamp() - 600
+
+
 def test_a_line_counts_when_it_is_complete(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "log")
     log.path.write_text(ANSWERED[:20])
