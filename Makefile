@@ -12,7 +12,7 @@ ON_A_CLUSTER := tests/test_end_to_end.py tests/test_runs_under_way.py tests/rpc_
 	tests/deploy/test_client_certificates.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check style types quick-tests demo compose-test cluster test test-lab test-restic test-cluster soak bench bench-cluster judge mutants lint format up lock clean
+.PHONY: help setup check style types quick-tests demo compose-test cluster test test-lab test-restic test-cluster drills soak bench bench-cluster judge mutants lint format up lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,14 @@ test-cluster: ## run tests of RPC methods, runs and broker on a cluster, and a s
 	@$(PYTHON_IN_VENV) -m pytest -n 0 --cluster $(ARGS) $(ON_A_CLUSTER)
 	@$(PYTHON_IN_VENV) -m pytest -n 0 --tctl -m tctl $(ARGS) tests/docs
 	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 3 --every 12 --seed $(or $(SEED),1)
+
+drills: ## on a cluster: wrong clocks, an upgrade of Temporal and of this project, nodes that cannot reach each other, a restored database
+	@devstack/setup.sh cluster
+	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 2 --every 15 --clock 600 --only worker-3
+	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 2 --every 15 --clock=-600 --only worker-3
+	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 3.5 --every 5 --upgrade-from $(or $(FROM),HEAD~1)
+	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 3 --every 5 --split
+	@$(PYTHON_IN_VENV) -m lab.soak.restore
 
 soak: setup ## kill, freeze and cut off parts of a stack under load for MINUTES (10), then look for what was lost or doubled; SEED repeats one
 	@$(PYTHON_IN_VENV) -m lab.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -40,6 +40,8 @@ command -v systemd-analyze >/dev/null || packages+=(systemd) # checks the units 
 if [ "${1:-}" = cluster ]; then
     [ -x /usr/lib/postgresql/15/bin/postgres ] || packages+=(postgresql-15)
     [ -x /usr/sbin/haproxy ] || packages+=(haproxy)
+    [ -x /usr/sbin/ip ] || packages+=(iproute2) # makes networks of machines
+    compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || packages+=(libfaketime) # a worker's wrong clock
 fi
 
 if ! suits .venv/bin/python; then

@@ -48,7 +48,7 @@ class Tally(BaseModel):
     doubled: list[str] = Field(default_factory=list)
     """Things that are there twice, and things that nobody asked for."""
     doubled_by_server: list[str] = Field(default_factory=list)
-    """Runs that a killed Temporal started twice, in the one way that is not prevented
+    """Runs that a killed or split Temporal started twice, in the one way that is not prevented
     (docs/temporal-facts.md#a-killed-server-can-start-a-run-twice)."""
     wrong: list[str] = Field(default_factory=list)
     """Things that are there, but not as they should be."""

@@ -45,7 +45,7 @@ class Evidence:
     restic_jobs: list[Job]
     """Those of the jobs that make backups with restic."""
     outages: list[tuple[float, float]]
-    """Beginnings and ends (of the epoch) of the outages in which Temporal was killed."""
+    """Beginnings and ends (of the epoch) of the outages in which Temporal was killed, or its nodes split."""
     splits: list[tuple[float, float]]
     """Those of the outages in which nodes of Temporal could not reach each other, but all the database."""
 

@@ -71,11 +71,11 @@ class Killer:
 
     def disturbed(self, since: float) -> bool:
         """Whether the stack was in trouble at any time since that moment."""
-        return any(outage.end >= since for outage in self.outages)
+        return any(outage.calm >= since for outage in self.outages)
 
     def split(self, since: float) -> bool:
         """Whether nodes of Temporal could not reach each other at any time since that moment."""
-        return any(outage.end >= since and outage.step.splits for outage in self.outages)
+        return any(outage.calm >= since and outage.step.splits for outage in self.outages)
 
     async def work(self, stop: asyncio.Event, every: float, most: int) -> None:
         """Make a step every `every` seconds, later where the stack has not recovered by then."""

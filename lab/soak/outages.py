@@ -3,8 +3,13 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from lab.soak.faults import Step
+
+_AFTER_SPLIT: Final = 180
+"""Seconds after which, at the latest, a server tries a step again that failed
+(docs/temporal-facts.md#a-node-that-is-cut-off-shows-the-past)."""
 
 
 @dataclass
@@ -28,6 +33,11 @@ class Outage:
         A stack that has not recovered in time has failed, and is no excuse for what comes later.
         """
         return next((moment for moment in (self.recovered, self.given_up) if moment is not None), math.inf)
+
+    @property
+    def calm(self) -> float:
+        """Moment since which nothing of it can be felt, for any job."""
+        return self.end + (_AFTER_SPLIT if self.step.splits else 0)
 
     def meanwhile(self, spans: Iterable[tuple[float, float]]) -> int:
         """Return the number of these spans of time that overlap the outage."""

@@ -41,7 +41,8 @@ _INTERVALS: Final = [4, 5, 6]
 _BEFORE, _AFTER = 20.0, 40.0
 """Seconds of runs before the base backup, and between it and the loss."""
 
-_PATIENCE: Final = 300.0
+_PATIENCE: Final = 420.0
+"""Seconds; an activity that no worker knows of any more is put into the task queue anew after 5 minutes."""
 
 
 @dataclass(frozen=True)
@@ -208,12 +209,12 @@ async def _answered(rpc: Rpc) -> dict[str, Any] | None:
 def main() -> int:
     """Run the drill; returns 0 when jobs and runs came back as they have to."""
     parser = argparse.ArgumentParser(prog="python -m lab.soak.restore", description=__doc__)
-    parser.add_argument("--stop-nodes", action="store_true", help="end the Temporal nodes, too, as an operator should")
+    parser.add_argument("--nodes-go-on", action="store_true", help="do not end the Temporal nodes, as one has to")
     arguments = parser.parse_args()
     console = Console(highlight=False, soft_wrap=True)
     place = Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state").absolute()
     folder = place / "restore" / time.strftime("%Y%m%d-%H%M%S")
-    return 0 if asyncio.run(Drill(folder, console, stop_nodes=arguments.stop_nodes).run()) else 1
+    return 0 if asyncio.run(Drill(folder, console, stop_nodes=not arguments.nodes_go_on).run()) else 1
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ class Soak:
         killed = [
             (outage.at, outage.end)
             for outage in killer.outages
-            if any(fault.is_kill and fault.part == "temporal" for fault in outage.step.faults)
+            if outage.step.splits or any(fault.is_kill and fault.part == "temporal" for fault in outage.step.faults)
         ]
         evidence = Evidence(
             client=client,
@@ -172,7 +172,7 @@ class Soak:
             jobs=jobs,
             restic_jobs=restic,
             outages=killed,
-            splits=[(outage.at, outage.end) for outage in killer.outages if outage.step.splits],
+            splits=[(outage.at, outage.calm) for outage in killer.outages if outage.step.splits],
         )
         parts = part_figures(self._plan.site, killer.outages, processes.restarts(), self._log, evidence.timed)
         return self._figures(seconds, interrupted, killer, parts, evidence, await audited(evidence))

@@ -22,7 +22,7 @@ def show(figures: Figures, console: Console) -> None:
     )
     for tally in figures.tallies.values():
         for each in tally.doubled_by_server:
-            console.print(f"{each}: Temporal was killed as it started it, and started it again", markup=False)
+            console.print(f"{each}: Temporal was killed or split as it started it, and started it again", markup=False)
     if figures.at_once_by_server:
         number = len(figures.at_once_by_server)
         console.print(f"{number} pairs of runs of one job went on at once: Temporal's nodes could not reach each other")
