@@ -42,15 +42,15 @@ class Processes:
         assert self._upgrade is not None  # noqa: S101  # else no step upgrades anything
         self._upgrade.prepare()
 
-    def not_upgraded(self) -> list[str]:
-        """Return the processes that are of the earlier releases, in a soak that upgrades them."""
+    def of_release(self, *, earlier: bool) -> list[str]:
+        """Return those of the processes to upgrade that are of the earlier releases, or those that are not."""
         if (upgrade := self._upgrade) is None or (info := StackInfo.read(self._state_dir)) is None:
             return []
         pids = {**info.pids, **{name: twin.pid for name, twin in self._twins.by_name.items()}}
         return [
             name
             for name, pid in pids.items()
-            if part_of(name) in UPGRADED and pid is not None and upgrade.is_of_earlier(pid)
+            if part_of(name) in UPGRADED and pid is not None and upgrade.is_of_earlier(pid) is earlier
         ]
 
     def restarts(self) -> dict[str, int]:

@@ -132,6 +132,7 @@ class Soak:
         restic = [await self._steady_job(steady, f"soak-steady-restic-{number}", POLICY) for number in (1, 2)]
         await timed.start(_INTERVALS)
 
+        self._complaints += [f"{name} began as the new release" for name in processes.of_release(earlier=False)]
         began = time.time()
         self._say(f"Calls and faults for {self._plan.seconds:.0f} s. Ctrl-C ends them early; the audit follows.")
         over = asyncio.Event()
@@ -148,7 +149,7 @@ class Soak:
             await killing  # the last part is back before the audit asks it
         seconds = time.time() - began
         over.set()
-        self._complaints += [f"{name} was not upgraded" for name in processes.not_upgraded()]
+        self._complaints += [f"{name} was not upgraded" for name in processes.of_release(earlier=True)]
         self._say("Audit: waiting for calls and runs that are under way.")
         await self._last_calls([*working, probing])
         if StackInfo.read(self._state_dir / "stack") is None:

@@ -188,6 +188,22 @@ async def test_a_modify_that_changes_the_next_job_of_the_same_id_says_that_it_di
     assert await gateway.get(scheduler_id) == description
 
 
+async def test_a_pause_that_temporal_lost_is_made_again(
+    temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    class Lossy(StoredJob):
+        loses = True
+
+        async def pause(self, note: str) -> None:
+            if not self.loses:
+                await super().pause(note)
+            self.loses = False
+
+    await gateway.add(a_job(scheduler_id), "call")
+    await ScheduleGateway(temporal, SETTINGS, stored_job=Lossy).pause(scheduler_id)
+    assert (await schedule.describe()).schedule.state.paused
+
+
 @pytest.mark.parametrize("paused", [True, False])
 async def test_a_job_that_looks_as_it_should_be_is_switched_all_the_same(
     temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str, paused: bool

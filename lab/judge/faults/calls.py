@@ -84,7 +84,7 @@ PLANTED: tuple[Planted, ...] = (
         "rpc_service/gateway/changes.py",
         "            if current.paused == paused:\n                return current\n",
         "            return current\n",
-        tests("tests/rpc_service/test_gateway.py::test_control_calls_close_together_all_take_effect"),
+        tests("tests/rpc_service/test_gateway.py::test_a_pause_that_temporal_lost_is_made_again"),
     ),
     planted(
         "an add takes over the job that another caller made",
