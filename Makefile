@@ -50,8 +50,8 @@ test-cluster: ## run tests of RPC methods, runs and broker on a cluster, and a s
 
 drills: ## on a cluster: wrong clocks, an upgrade of Temporal and of this project, nodes that cannot reach each other, a restored database
 	@devstack/setup.sh cluster
-	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 2 --every 15 --clock 600 --only worker-3
-	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 2 --every 15 --clock=-600 --only worker-3
+	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 2 --every 15 --seed 1 --clock 600 --only worker-3
+	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 2 --every 15 --seed 4 --clock=-600 --only worker-3
 	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 3.5 --every 5 --upgrade-from $(or $(FROM),HEAD~1)
 	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 3 --every 5 --split
 	@$(PYTHON_IN_VENV) -m lab.soak.restore
