@@ -59,7 +59,7 @@ def main() -> int:
         help="begin with Temporal 1.31 and this revision of the project, and upgrade each process; no other faults",
     )
     parser.add_argument(
-        "--split", action="store_true", help="cut each Temporal node off from the other ones only, and no other faults"
+        "--split", action="store_true", help="cut Temporal nodes off from each other, and no other faults"
     )
     parser.add_argument("--clock", type=float, default=0, help="seconds that the clock of one worker is ahead (0)")
     parser.add_argument("--slowness", type=float, default=1.5, help="seconds that most backups take at most (1.5)")
@@ -115,7 +115,7 @@ def _cluster(console: Console, *, upgrade: bool) -> Site:
         network.make(CLUSTER_OF_MACHINES.machines, outside)
         return CLUSTER_OF_MACHINES
     if reason := network.why_not():
-        console.print(f"No network namespaces: {reason}. Left out: partitions of nodes; relays cut off the others.")
+        console.print(f"No network namespaces: {reason}. Relays cut its own processes off; no drills.")
         return CLUSTER
     for server in (SERVER, EARLIER_SERVER) if upgrade else (SERVER,):
         build(server)  # a network of machines does not lead out

@@ -60,9 +60,11 @@ class Caller:
             self._log.note_undisturbed(reply)
         if method == REMOVE and (disturbed or reply is None or reply["code"] != 404):
             job.removals.append((began, time.time()))
-        if method == GET and self._split(began) and job.shows_the_past(reply):
+        if self._split(began) and job.shows_the_past(method, reply):
             self._log.past += 1
-            return True
+            if method == REMOVE and reply is not None and reply["code"] == 200:
+                job.possible = {None}  # only the description is of the past
+            return False
         fault = job.judge(method, terms, reply, datetime.fromtimestamp(began, UTC), disturbed=disturbed)
         if fault:
             self._log.faults.append(f"{datetime.now(UTC):%H:%M:%S} {method} {job.scheduler_id}: {fault}")

@@ -69,8 +69,8 @@ class Fault:
 
     @property
     def splits(self) -> bool:
-        """Whether nodes of Temporal that cannot reach each other all reach the database, and may be reached."""
-        return self.kind is Kind.CUT and self.part == "temporal" and self.where.endswith("|temporal")
+        """Whether nodes of Temporal cannot reach each other, and each holds itself for the only one."""
+        return self.kind is Kind.CUT and self.part == "temporal"
 
     @property
     def is_kill(self) -> bool:
@@ -129,10 +129,8 @@ def steps(random: Random, site: Site = DEVELOPMENT) -> Iterator[Step]:
 
 
 def _cuts(random: Random, site: Site) -> list[Fault]:
-    """Return a partition of each way of the soak's own processes, and of one node from the others."""
-    nodes = [link for link in site.links if link.endswith("|all")]
-    own = [link for link in site.links if part_of(link.partition("|")[0]) != "temporal"]
-    chosen = [*own, random.choice(nodes)] if nodes else own
+    """Return a partition of each way of the soak's own processes."""
+    chosen = [link for link in site.links if part_of(link.partition("|")[0]) != "temporal"]
     length = _VANISHED if site.machines else _CUT
     return [Fault(Kind.CUT, link, _seconds(random, length)) for link in random.sample(chosen, len(chosen))]
 
@@ -144,8 +142,9 @@ def upgrades(site: Site) -> list[Step]:
 
 
 def splits(site: Site) -> list[Step]:
-    """Return the partitions of each node of Temporal from the other ones."""
-    links = [f"{node}|temporal" for node in site.processes["temporal"]]
+    """Return the partitions of each node of Temporal from the other ones, and of one from everything."""
+    nodes = site.processes["temporal"]
+    links = [*(f"{node}|temporal" for node in nodes), f"{nodes[0]}|all"]
     return [Step((Fault(Kind.CUT, link, _SPLIT),)) for link in links if link in site.links]
 
 

@@ -6,7 +6,7 @@ A call without a definite answer leaves two states possible. A later answer, or 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from backup_scheduler.contract.methods import REMOVE
+from backup_scheduler.contract.methods import ADD, GET, REMOVE
 from lab.parts.answers import INDEFINITE, JobState, Reply, State, Terms, correct_answer
 
 
@@ -94,14 +94,18 @@ class Job:
                 trigger.terms |= self._possible_terms()
         return fault
 
-    def shows_the_past(self, reply: Reply | None) -> bool:
-        """Whether the answer to a get_job describes a state that the job had before and has no more."""
-        if reply is None or reply["code"] not in (200, 404):
+    def shows_the_past(self, method: str, reply: Reply | None) -> bool:
+        """Whether an answer shows a state that the job had before and has no more.
+
+        Only what was read before a change can: a 404, and the descriptions of get_job and remove_job.
+        """
+        past, code = self.past - self.possible, reply and reply["code"]
+        if reply is None or code == 404:
+            return code == 404 and method != ADD and None in past
+        if code != 200 or method not in (GET, REMOVE):
             return False
-        states, past = self.possible, self.past - self.possible
-        if reply["code"] == 404:
-            return None in past
-        return not _any_fits(self, states, reply) and _any_fits(self, past, reply)
+        removed = method == REMOVE
+        return not _any_fits(self, self.possible, reply, removed) and _any_fits(self, past, reply, removed)
 
     def _judge(self, method: str, terms: Terms | None, reply: Reply | None, *, disturbed: bool) -> str | None:
         answers = [(state, *correct_answer(method, terms, state)) for state in self.possible]
@@ -150,8 +154,9 @@ class Job:
         return fault
 
 
-def _any_fits(job: Job, states: set[State], reply: Reply) -> bool:
-    return any(state is not None and job.fault_of(state, reply["description"]) is None for state in states)
+def _any_fits(job: Job, states: set[State], reply: Reply, removed: bool) -> bool:
+    faults = (job.fault_of(state, reply["description"], removed=removed) for state in states if state is not None)
+    return None in faults
 
 
 def any_of(states: set[State]) -> str:

@@ -209,8 +209,8 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "any answer is excused by a split",
         "lab/soak/job.py",
-        "        return not _any_fits(self, states, reply) and _any_fits(self, past, reply)",
-        "        return not _any_fits(self, states, reply)",
+        " and _any_fits(self, past, reply, removed)\n",
+        "\n",
         tests("tests/lab/soak/test_answers.py"),
     ),
     planted(

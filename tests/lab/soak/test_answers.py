@@ -52,13 +52,17 @@ def test_an_answer_that_describes_an_earlier_state_is_known_from_an_untrue_one()
     judge(job, ADD, described(OLD, OLD_RUN), OLD)
     judge(job, PAUSE, described(OLD, None))
     judge(job, MODIFY, described(NEW, None), NEW)
-    assert job.shows_the_past(described(OLD, OLD_RUN))
-    assert job.shows_the_past(described(OLD, None))
-    assert job.shows_the_past(failed(404))
-    assert not job.shows_the_past(described(NEW, None))
-    assert not job.shows_the_past(described(NEW, NEW_RUN))  # it was never resumed
-    assert not job.shows_the_past(failed(503))
-    assert not job.shows_the_past(None)
+    assert job.shows_the_past(GET, described(OLD, OLD_RUN))
+    assert job.shows_the_past(GET, described(OLD, None))
+    assert job.shows_the_past(REMOVE, described(OLD, None))
+    assert job.shows_the_past(MODIFY, failed(404))
+    assert not job.shows_the_past(ADD, failed(404))
+    assert not job.shows_the_past(GET, described(NEW, None))
+    assert not job.shows_the_past(REMOVE, described(NEW, None))
+    assert not job.shows_the_past(GET, described(NEW, NEW_RUN))  # it was never resumed
+    assert not job.shows_the_past(PAUSE, described(OLD, None))  # it is read after the change
+    assert not job.shows_the_past(GET, failed(503))
+    assert not job.shows_the_past(GET, None)
 
 
 def test_true_answers_are_taken_in() -> None:
