@@ -53,7 +53,7 @@ drills: ## on a cluster: wrong clocks, an upgrade of Temporal and of this projec
 	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 2 --every 15 --seed 1 --clock 600 --only worker-3
 	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 2 --every 15 --seed 4 --clock=-600 --only worker-3
 	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 3.5 --every 5 --upgrade-from $(or $(FROM),HEAD~1)
-	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 3 --every 5 --split
+	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 4 --every 5 --split
 	@$(PYTHON_IN_VENV) -m lab.soak.restore
 
 soak: setup ## kill, freeze and cut off parts of a stack under load for MINUTES (10), then look for what was lost or doubled; SEED repeats one
