@@ -8,7 +8,7 @@ from lab.bench import goals
 from lab.bench.results import FOLDER, Table, tables
 from lab.parts.places import ROOT
 
-PAGES = (ROOT / "docs/performance.md", ROOT / "README.md")
+PAGES = (ROOT / "docs/performance.md", ROOT / "docs/scale.md", ROOT / "README.md")
 _PLACE = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

@@ -4,9 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
+from temporalio.converter import encode_search_attributes
 
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.terms import BackupJob
+from backup_scheduler.jobs.to_schedule import search_attributes
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.stored_jobs import StoredJob
 
@@ -26,7 +28,7 @@ def a_job(scheduler_id: str, start_time: str = "02:01", policy_name: str = "docu
 
 
 class PacedJob(StoredJob):
-    """A job of `tests.support.runs.make_job`; the gateway would take its interval of seconds for a fault."""
+    """A job of `tests.support.runs.make_job`; its pace, and that no list has it, would be faults to the gateway."""
 
     async def read(self) -> ScheduledJob | None:
         job = await super().read()
@@ -37,4 +39,5 @@ class PacedJob(StoredJob):
         [interval] = shown.schedule.spec.interval
         interval.interval.FromTimedelta(job.request.every)
         shown.schedule.spec.ClearField("end_time")
+        encode_search_attributes(search_attributes(job.request), shown.search_attributes)
         return replace(job, description=shown)
