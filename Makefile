@@ -4,7 +4,8 @@ PYTHON_IN_VENV := .venv/bin/python
 CODE := backup_scheduler workflows activities rpc_service devstack lab worker.py tests
 
 ON_A_CLUSTER := tests/test_end_to_end.py tests/test_runs_under_way.py tests/rpc_service/test_methods.py \
-	tests/rpc_service/test_gateway.py tests/rpc_service/test_lists.py tests/rpc_service/test_broken_jobs.py \
+	tests/rpc_service/test_gateway.py tests/rpc_service/test_pause_and_resume.py tests/rpc_service/test_lists.py \
+	tests/rpc_service/test_broken_jobs.py \
 	tests/rpc_service/test_delivered_again.py tests/rpc_service/test_namespaces.py tests/rpc_service/test_broker.py \
 	tests/rpc_service/test_call_queue.py tests/docs/test_operations.py tests/docs/test_tctl.py \
 	tests/docs/test_people.py tests/lab/bench/test_benchmarks.py::test_a_tiny_run_on_a_cluster_loses_nothing \

@@ -126,6 +126,11 @@ class ScheduledJob:
         return self.description.schedule.state.paused
 
     @property
+    def note(self) -> str:
+        """What people see beside the schedule, such as why it is paused."""
+        return self.description.schedule.state.notes
+
+    @property
     def changed_by(self) -> list[str]:
         """Short ids of the requests that changed the job last."""
         # An update by the CLI, for instance, leaves none.

@@ -20,6 +20,8 @@ class ListedJob:
 
     request: BackupRequest
     paused: bool
+    note: str
+    """What people see beside it, such as why it is paused."""
     starts: list[datetime]
     """The next runs that Temporal foresees, jitter included; some may be past."""
 
@@ -36,7 +38,7 @@ class ListedJob:
             return None
         if schedule_id(request.scheduler_id) != entry.schedule_id or any(changed_times(entry.info.spec, request)):
             return None
-        job = cls(request, entry.info.paused, moments(entry.info.future_action_times))
+        job = cls(request, entry.info.paused, entry.info.notes, moments(entry.info.future_action_times))
         next_run = job.next_run(now)
         if not job.paused and (next_run is None or next_run > latest_start(now, request)):
             return None

@@ -3,8 +3,11 @@
 from typing import Final
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflow.v1 import WorkflowExecutionInfo
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, ListWorkflowExecutionsRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
+    ListWorkflowExecutionsRequest,
+)
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -15,13 +18,12 @@ _TYPE: Final = "temporal-sys-scheduler-workflow"
 _RUNNING: Final = "TemporalNamespaceDivision='TemporalScheduler' AND ExecutionStatus='Running'"
 
 
-async def describe_workflow(client: Client, schedule_id: str) -> WorkflowExecutionInfo:
-    """Describe the workflow that is a schedule. Raises RPCError."""
+async def describe_workflow(client: Client, schedule_id: str) -> DescribeWorkflowExecutionResponse:
+    """Describe the workflow that is a schedule, without asking it. Raises RPCError."""
     request = DescribeWorkflowExecutionRequest(
         namespace=client.namespace, execution=WorkflowExecution(workflow_id=f"{SCHEDULER_WORKFLOW}{schedule_id}")
     )
-    found = await client.workflow_service.describe_workflow_execution(request, retry=True)
-    return found.workflow_execution_info
+    return await client.workflow_service.describe_workflow_execution(request, retry=True)
 
 
 async def is_on_new_engine(client: Client, schedule_id: str) -> bool:
@@ -35,7 +37,7 @@ async def is_on_new_engine(client: Client, schedule_id: str) -> bool:
         if error.status == RPCStatusCode.NOT_FOUND:
             return True
         raise
-    return found.type.name != _TYPE
+    return found.workflow_execution_info.type.name != _TYPE
 
 
 async def on_old_engine(client: Client) -> set[str]:

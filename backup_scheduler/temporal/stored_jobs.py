@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from google.protobuf.message import DecodeError
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.schedule import v1 as schedule_messages
+from temporalio.api.schedule.v1 import ScheduleListEntry
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     DeleteScheduleRequest,
@@ -23,9 +26,15 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.contract.errors import BrokenJob
 from backup_scheduler.jobs.from_schedule import CANNOT_GO_ON, ScheduledJob, job_of_memo
+from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.jobs.names import schedule_id
 from backup_scheduler.jobs.to_schedule import MADE_BY, short_request_id
 from backup_scheduler.temporal.schedule_engine import SCHEDULER_WORKFLOW, describe_workflow
+
+_RUNNING: Final = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+
+_LIST_INFO: Final = "ScheduleInfo"
+"""Memo key under which a schedule's workflow keeps what lists show of it."""
 
 _MOST_EARLIER: Final = 100
 """Most schedules of one id that are looked through, the latest first."""
@@ -48,7 +57,7 @@ async def read_job(client: Client, schedule_id: str) -> ScheduledJob | None:
         if error.status != RPCStatusCode.FAILED_PRECONDITION:
             raise
         # The schedule's workflow fails, so that it answers nothing (docs/temporal-facts.md#a-cancel-ends-a-schedule).
-        made_for = job_of_memo(schedule_id, (await describe_workflow(client, schedule_id)).memo)
+        made_for = job_of_memo(schedule_id, (await describe_workflow(client, schedule_id)).workflow_execution_info.memo)
         if made_for is None:
             return None
         raise BrokenJob(made_for, CANNOT_GO_ON) from error
@@ -79,6 +88,31 @@ class StoredJob:
     async def read(self) -> ScheduledJob | None:
         """Read the job; None if the schedule is not a job. Raises BrokenJob if its terms cannot be read."""
         job = await read_job(self._client, self.schedule_id)
+        return job if job is not None and job.request.scheduler_id == self.scheduler_id else None
+
+    async def look(self, now: datetime) -> ListedJob | None:
+        """Look at the job without asking the schedule's workflow; None if only a description tells what it is.
+
+        This costs Temporal a fifth of a description, and is as right as one while the workflow has no task to do
+        (docs/temporal-facts.md#a-schedules-workflow-has-its-list-entry).
+        """
+        try:
+            found = await describe_workflow(self._client, self.schedule_id)
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+        info = found.workflow_execution_info
+        if found.HasField("pending_workflow_task") or info.status != _RUNNING:
+            return None
+        entry = ScheduleListEntry(
+            schedule_id=self.schedule_id, memo=info.memo, search_attributes=info.search_attributes
+        )
+        try:
+            entry.info.ParseFromString(info.memo.fields[_LIST_INFO].data)
+        except DecodeError:  # of another engine or release
+            return None
+        job = ListedJob.read(entry, now)
         return job if job is not None and job.request.scheduler_id == self.scheduler_id else None
 
     async def create(self, schedule: Schedule, memo: Mapping[str, str], attributes: TypedSearchAttributes) -> None:

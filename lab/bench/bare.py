@@ -11,6 +11,7 @@ from temporalio.converter import encode_search_attributes
 
 from backup_scheduler.jobs.names import schedule_id
 from backup_scheduler.jobs.to_schedule import schedule_attributes, schedule_for
+from backup_scheduler.temporal.schedule_engine import describe_workflow
 from lab.bench import jobs
 from lab.bench.jobs import describe
 from lab.bench.supply import Supply, Timing
@@ -32,13 +33,13 @@ async def _get_converted(client: Client, scheduler_id: str) -> None:
 
 
 async def _pause(client: Client, scheduler_id: str) -> None:
-    await describe(client, scheduler_id)
+    await describe_workflow(client, schedule_id(scheduler_id))
     await client.get_schedule_handle(schedule_id(scheduler_id)).pause()
     await describe(client, scheduler_id)
 
 
 async def _resume(client: Client, scheduler_id: str) -> None:
-    await describe(client, scheduler_id)
+    await describe_workflow(client, schedule_id(scheduler_id))
     await client.get_schedule_handle(schedule_id(scheduler_id)).unpause()
     await describe(client, scheduler_id)
 

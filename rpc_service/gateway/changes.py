@@ -15,6 +15,7 @@ from temporalio.service import RPCError
 
 from backup_scheduler.contract.errors import BrokenJob, JobExists, JobNotFound, SearchAttributesMissing
 from backup_scheduler.jobs.from_schedule import ScheduledJob
+from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES
 from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_attributes, schedule_for
@@ -192,20 +193,22 @@ class Changes:
                 raise JobNotFound(stored.scheduler_id)
 
     async def switch(self, stored: StoredJob, *, paused: bool) -> ScheduledJob:
-        """Pause or unpause a job, and repeat that until Temporal shows it. Raises JobNotFound and BrokenJob.
+        """Pause or unpause a job, and repeat that until Temporal shows it.
+
+        Raises JobNotFound, and BrokenJob, which a job whose policies or argument alone were edited is found to be only
+        after it was switched (StoredJob.look).
 
         A job that is as it should be is switched, too: only after a change is it sure that a description is not of an
         earlier state (docs/temporal-facts.md#a-node-that-is-cut-off-shows-the-past).
         """
-        current = await intact(stored)
+        seen: ListedJob | ScheduledJob = await stored.look(self._clock()) or await intact(stored)
         while True:
             moment = f"{self._clock():%Y-%m-%d %H:%M:%S} UTC"
-            if current.paused == paused:
-                note = current.description.schedule.state.notes
-            else:
-                note = f"paused by pause_job at {moment}" if paused else f"resumed by resume_job at {moment}"
+            note = f"paused by pause_job at {moment}" if paused else f"resumed by resume_job at {moment}"
+            if seen.paused == paused:
+                note = seen.note
             await (stored.pause(note) if paused else stored.unpause(note))
-            current = await intact(stored)
+            seen = current = await intact(stored)
             if current.paused == paused:
                 return current
 

@@ -1,12 +1,16 @@
 """Requests of the RPC methods to Temporal that no caller sees: clocks, lost calls, changes that race."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleHandle, ScheduleUpdate
+from temporalio.client import (
+    Client,
+    ScheduleActionStartWorkflow,
+    ScheduleHandle,
+    ScheduleUpdate,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.contract.errors import SchedulerError, TemporalOverloaded, TemporalTimeout, TemporalUnavailable
@@ -18,23 +22,7 @@ from backup_scheduler.temporal.stored_jobs import StoredJob
 from devstack.running import StackInfo
 from lab.parts.clients import client_of
 from rpc_service.gateway.jobs import ScheduleGateway
-from tests.support.gateway_jobs import SETTINGS, a_job
-
-
-def overtaken(client: Client, happens: Callable[[], Awaitable[None]]) -> ScheduleGateway:
-    """A gateway whose job is changed between its first look at it and its own change."""
-
-    class Overtaken(StoredJob):
-        is_first = True
-
-        async def read(self) -> ScheduledJob | None:
-            current = await super().read()
-            if self.is_first:
-                self.is_first = False
-                await happens()
-            return current
-
-    return ScheduleGateway(client, SETTINGS, stored_job=Overtaken)
+from tests.support.gateway_jobs import SETTINGS, a_job, overtaken
 
 
 @pytest.fixture
@@ -186,46 +174,6 @@ async def test_a_modify_that_changes_the_next_job_of_the_same_id_says_that_it_di
     )
     assert description["kwargs"]["policy_name"] == "changed"
     assert await gateway.get(scheduler_id) == description
-
-
-async def test_a_pause_that_temporal_lost_is_made_again(
-    temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
-) -> None:
-    class Lossy(StoredJob):
-        loses = True
-
-        async def pause(self, note: str) -> None:
-            if not self.loses:
-                await super().pause(note)
-            self.loses = False
-
-    await gateway.add(a_job(scheduler_id), "call")
-    await ScheduleGateway(temporal, SETTINGS, stored_job=Lossy).pause(scheduler_id)
-    assert (await schedule.describe()).schedule.state.paused
-
-
-@pytest.mark.parametrize("paused", [True, False])
-async def test_a_job_that_looks_as_it_should_be_is_switched_all_the_same(
-    temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str, paused: bool
-) -> None:
-    async def differs() -> None:
-        await (schedule.unpause(note="past") if paused else schedule.pause(note="past"))
-
-    await gateway.add(a_job(scheduler_id), "call")
-    if paused:
-        await gateway.pause(scheduler_id)
-    other = overtaken(temporal, differs)
-    await (other.pause(scheduler_id) if paused else other.resume(scheduler_id))
-    assert (await schedule.describe()).schedule.state.paused is paused
-
-
-async def test_a_pause_of_a_paused_job_leaves_its_note(
-    gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
-) -> None:
-    await gateway.add(a_job(scheduler_id), "call")
-    await schedule.pause(note="holiday")
-    await gateway.pause(scheduler_id)
-    assert (await schedule.describe()).schedule.state.note == "holiday"
 
 
 async def test_a_modify_leaves_a_pause_with_its_note(

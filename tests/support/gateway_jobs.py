@@ -1,16 +1,21 @@
 """Jobs and settings for tests of the gateway."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
+from temporalio.client import Client
 from temporalio.converter import encode_search_attributes
 
 from backup_scheduler.jobs.from_schedule import ScheduledJob
+from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.to_schedule import search_attributes
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.stored_jobs import StoredJob
+from rpc_service.gateway.jobs import ScheduleGateway
 
 SETTINGS = Settings(timezone="UTC")
 
@@ -41,3 +46,28 @@ class PacedJob(StoredJob):
         shown.schedule.spec.ClearField("end_time")
         encode_search_attributes(search_attributes(job.request), shown.search_attributes)
         return replace(job, description=shown)
+
+
+def overtaken(client: Client, happens: Callable[[], Awaitable[None]]) -> ScheduleGateway:
+    """A gateway whose job is changed between its first look at it and its own change."""
+
+    class Overtaken(StoredJob):
+        is_first = True
+
+        async def read(self) -> ScheduledJob | None:
+            current = await super().read()
+            await self._once()
+            return current
+
+        async def look(self, now: datetime) -> ListedJob | None:
+            seen = await super().look(now)
+            if seen:
+                await self._once()
+            return seen
+
+        async def _once(self) -> None:
+            if self.is_first:
+                self.is_first = False
+                await happens()
+
+    return ScheduleGateway(client, SETTINGS, stored_job=Overtaken)

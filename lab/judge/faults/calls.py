@@ -10,6 +10,13 @@ _PEOPLE = "tests/docs/test_people.py::test_a_command_does_to_a_job_what_the_page
 
 PLANTED: tuple[Planted, ...] = (
     planted(
+        "a look at a job shows it as it was before a pause that is not taken over yet",
+        "backup_scheduler/temporal/stored_jobs.py",
+        'found.HasField("pending_workflow_task") or ',
+        "",
+        tests("tests/rpc_service/test_pause_and_resume.py"),
+    ),
+    planted(
         "a list hides what this process has just changed",
         "rpc_service/gateway/changes.py",
         "return frozenset(self._lately)",
@@ -84,7 +91,7 @@ PLANTED: tuple[Planted, ...] = (
         "rpc_service/gateway/changes.py",
         "            if current.paused == paused:\n                return current\n",
         "            return current\n",
-        tests("tests/rpc_service/test_gateway.py::test_a_pause_that_temporal_lost_is_made_again"),
+        tests("tests/rpc_service/test_pause_and_resume.py::test_a_pause_that_temporal_lost_is_made_again"),
     ),
     planted(
         "an add takes over the job that another caller made",

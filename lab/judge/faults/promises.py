@@ -23,7 +23,7 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "a schedule on the server's newer engine, which loses runs, is not noticed",
         "backup_scheduler/temporal/schedule_engine.py",
-        "return found.type.name != _TYPE",
+        "return found.workflow_execution_info.type.name != _TYPE",
         "return False",
         tests("tests/activities/test_schedule_engine.py"),
     ),
