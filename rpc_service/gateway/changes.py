@@ -24,7 +24,7 @@ from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.client import is_refusal
 from backup_scheduler.temporal.namespace import register_search_attributes
 from backup_scheduler.temporal.stored_jobs import StoredJob
-from rpc_service.gateway.faults import answering, is_missing, is_new_namespace, may_pass
+from rpc_service.gateway.faults import answering, is_missing, lacks_search_attributes, may_pass
 
 _NEWS_TRAVEL: Final = 0.2
 """Seconds between two attempts to use search attributes just registered: servers hear of them up to 10 s later
@@ -149,7 +149,7 @@ class Changes:
             try:
                 return await change()
             except RPCError as error:
-                if not is_new_namespace(error):
+                if not lacks_search_attributes(error):
                     raise
             await self._register_search_attributes()
             await asyncio.sleep(_NEWS_TRAVEL)
@@ -169,8 +169,7 @@ class Changes:
         """Give the schedule of a job new terms, and repeat that until Temporal has them; a paused job stays paused.
 
         A retry does not repeat a change that this request made before. If the terms came into force after their first
-        run was due, they are aligned anew. Raises JobNotFound, BrokenJob,
-        InvalidArguments and SearchAttributesMissing.
+        run was due, they are aligned anew. Raises JobNotFound, BrokenJob, InvalidArguments and SearchAttributesMissing.
         """
         current = await found(stored)
         if not is_retry:

@@ -78,8 +78,8 @@ def is_missing(error: RPCError) -> bool:
     )
 
 
-def is_new_namespace(error: RPCError) -> bool:
-    """Return whether search attributes are not registered yet."""
+def lacks_search_attributes(error: RPCError) -> bool:
+    """Return whether the namespace lacks search attributes of ours: it is new, or was made for an older release."""
     texts = ("no mapping defined for search attribute", "invalid search attribute")
     return error.status == RPCStatusCode.INVALID_ARGUMENT and any(text in error.message for text in texts)
 

@@ -14,7 +14,7 @@ from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.temporal.lists import pages_of_jobs
 from backup_scheduler.temporal.stored_jobs import read_job
-from rpc_service.gateway.faults import answering, is_missing, is_new_namespace
+from rpc_service.gateway.faults import answering, is_missing, lacks_search_attributes
 
 LIST_DEADLINE: Final = 60.0
 """Seconds in which all jobs are read: enough to describe 10,000 of them on a development server with two cores."""
@@ -75,6 +75,6 @@ async def all_jobs(
         if expected is None or unexpected is not None:
             raise
         error = expected.exceptions[0]
-        if not (isinstance(error, RPCError) and is_new_namespace(error)):
+        if not (isinstance(error, RPCError) and lacks_search_attributes(error)):
             raise error from None
     return jobs, broken

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,26 +27,25 @@ def part_of(service: str) -> str:
 
 def cpu_seconds(pids: Mapping[str, int]) -> dict[str, float]:
     """Return the CPU time that each part has used, with the processes that its services have started."""
-    used: dict[str, float] = {}
-    for service, pid in pids.items():
-        seconds = 0.0
-        for each in family(pid):
-            with suppress(psutil.NoSuchProcess):
-                seconds += sum(psutil.Process(each).cpu_times()[:4])  # the last two: children that have ended
-        used[part_of(service)] = used.get(part_of(service), 0.0) + seconds
-    return used
+    return _by_part(pids, lambda process: sum(process.cpu_times()[:4]))  # the last two: children that have ended
 
 
 def memory_mib(pids: Mapping[str, int]) -> dict[str, float]:
     """Return the memory of each part; what processes share counts once (PSS)."""
-    used: dict[str, float] = {}
+    used = _by_part(pids, lambda process: process.memory_full_info().pss)
+    return {part: round(total / _MIB, 1) for part, total in used.items()}
+
+
+def _by_part(pids: Mapping[str, int], of: Callable[[psutil.Process], float]) -> dict[str, float]:
+    """Sum something up over the processes of each part, and those that they have started."""
+    sums: dict[str, float] = {}
     for service, pid in pids.items():
-        total = 0
+        part = part_of(service)
+        sums.setdefault(part, 0.0)
         for each in family(pid):
             with suppress(psutil.NoSuchProcess):
-                total += psutil.Process(each).memory_full_info().pss
-        used[part_of(service)] = round(used.get(part_of(service), 0.0) + total / _MIB, 1)
-    return used
+                sums[part] += of(psutil.Process(each))
+    return sums
 
 
 class Stored(BaseModel):
