@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue, RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -31,6 +33,12 @@ BACKUP_FAILED: Final = "BackupFailed"
 BACKUP_MISSED: Final = "BackupMissed"
 """Type of the failure of a run that was picked up too late; a BackupResult is its detail."""
 
+NO_TERMS: Final = "NoTerms"
+"""Type of the failure of a run whose argument is not the terms of a job, as after an update of the schedule by hand."""
+
+_NOTHING: Final = RawValue(Payload())
+"""The argument of a run that was given none."""
+
 _MISSED_FAILS: Final = "missed-runs-fail"
 """Patch: older runs closed as Completed when they were missed, and did not ask how the run before ended."""
 
@@ -47,8 +55,9 @@ class BackupWorkflow:
     """
 
     @workflow.run
-    async def run(self, request: BackupRequest) -> BackupResult:
-        """Run the policy of the job once."""
+    async def run(self, argument: RawValue = _NOTHING) -> BackupResult:
+        """Run the policy of the job once; the argument is a BackupRequest."""
+        request = _terms(argument)
         started = workflow.now()
         scheduled = workflow.info().typed_search_attributes.get(_SCHEDULED) or workflow.info().start_time
         latest_start, missed_fails = await _latest_start(request, scheduled, started)
@@ -77,6 +86,20 @@ class BackupWorkflow:
         if result.outcome is Outcome.MISSED and missed_fails:
             raise ApplicationError(result.message, result, type=BACKUP_MISSED, non_retryable=True)
         return result
+
+
+def _terms(argument: RawValue) -> BackupRequest:
+    """Read the terms of the job. Raises ApplicationError, which fails the run.
+
+    The SDK fails only the workflow task if it cannot read an argument. Such a run would go on for ever, and hold up all
+    later runs of its job.
+    """
+    with suppress(Exception):  # a person may have written anything, and each converter has errors of its own
+        request = workflow.payload_converter().from_payload(argument.payload, BackupRequest)
+        if isinstance(request, BackupRequest):  # bytes and null are not converted
+            return request
+    workflow.logger.error("run without terms", extra={"workflow_id": workflow.info().workflow_id})
+    raise ApplicationError(sentences.NO_TERMS, type=NO_TERMS, non_retryable=True)
 
 
 async def _latest_start(request: BackupRequest, scheduled: datetime, started: datetime) -> tuple[datetime, bool]:

@@ -1,6 +1,7 @@
 """Sentences of a run for people: why it made no backup, and its summary in the Web UI."""
 
 from datetime import timedelta
+from typing import Final
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, RetryState, TimeoutType
@@ -9,6 +10,13 @@ from temporalio.exceptions import TimeoutError as TimedOut
 with workflow.unsafe.imports_passed_through():
     from backup_scheduler.jobs import names
     from backup_scheduler.runs.results import BackupResult
+
+
+NO_TERMS: Final = (
+    "the schedule gave this run no terms that can be read, nothing was backed up: "
+    "remove the job with remove_job, then add it anew"
+)
+"""Why a run made no backup whose argument is not the terms of a job."""
 
 
 def missed(scheduler_id: str, late: timedelta) -> str:

@@ -45,7 +45,7 @@ PLAIN = "--type BackupWorkflow --task-queue backups --interval 24h"
 TRIED: dict[str, tuple[str, Callable[[Tried], Awaitable[None]]]] = {
     "`schedule update` without the terms": (
         f"{UPDATE} {PLAIN}",
-        tried.leaves_no_terms,
+        tried.leaves_runs_without_terms,
     ),
     "`schedule update` with the terms": (
         f"{WITH_TERMS}backups --start-time 2400-01-01T00:00:00Z --pause-on-failure",

@@ -5,7 +5,8 @@ import shlex
 import uuid
 from dataclasses import dataclass
 
-from temporalio.client import WorkflowExecutionStatus
+import pytest
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 
 from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, REMOVE, RESUME
 from backup_scheduler.jobs.names import SYSTEM_WORKFLOW
@@ -88,6 +89,16 @@ class Tried:
 async def leaves_no_terms(tried: Tried) -> None:
     await tried.do()
     await tried.is_told("no terms that can be read")
+    await tried.is_mended_by_adding_anew(200)
+
+
+async def leaves_runs_without_terms(tried: Tried) -> None:
+    await tried.do()
+    await tried.is_told("no terms that can be read")
+    await tried.own.trigger()
+    with pytest.raises(WorkflowFailureError) as caught:
+        await tried.own.run()
+    assert "no terms that can be read" in str(caught.value.cause)
     await tried.is_mended_by_adding_anew(200)
 
 

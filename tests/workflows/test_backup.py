@@ -15,9 +15,9 @@ from temporalio.client import (
     WorkflowFailureError,
     WorkflowHandle,
 )
-from temporalio.exceptions import CancelledError
+from temporalio.exceptions import ApplicationError, CancelledError
 
-from backup_scheduler.jobs.names import OUTCOME
+from backup_scheduler.jobs.names import BACKUP_WORKFLOW, OUTCOME
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for
 from backup_scheduler.runs.results import Outcome
 from lab.parts.backup_service import BackupService, answering
@@ -98,6 +98,20 @@ async def test_a_policy_that_is_not_configured_fails_at_once_and_says_what_to_co
         assert result.outcome is Outcome.FAILED
         assert await outcome_shown(handle) == "failed"
         assert (await events(handle))["EVENT_TYPE_WORKFLOW_TASK_COMPLETED"] == 1
+
+
+@pytest.mark.parametrize("given", [(), (None,), ({},), ("text",), (b"bytes",)])
+async def test_a_run_without_terms_fails_and_says_what_to_do(temporal: Client, given: tuple[Any, ...]) -> None:
+    async with worker_with(temporal) as runs:
+        handle = await temporal.start_workflow(
+            BACKUP_WORKFLOW, args=given, id=f"backup-{uuid.uuid4()}", task_queue=runs.task_queue
+        )
+        with pytest.raises(WorkflowFailureError) as caught:
+            async with asyncio.timeout(20):  # else it would go on for ever
+                await handle.result()
+    assert isinstance(caught.value.cause, ApplicationError)
+    assert "no terms that can be read" in caught.value.cause.message
+    assert "add it anew" in caught.value.cause.message
 
 
 async def test_an_unlisted_policy_falls_back_to_the_backup_url(temporal: Client, target: BackupService) -> None:

@@ -28,6 +28,13 @@ PLANTED: tuple[Planted, ...] = (
         tests("tests/activities/test_schedule_engine.py"),
     ),
     planted(
+        "a run without terms goes on for ever, and holds up the later ones",
+        "workflows/backup.py",
+        "        if isinstance(request, BackupRequest):",
+        "        if request is not argument:",
+        tests(f"{_RUNS}::test_a_run_without_terms_fails_and_says_what_to_do"),
+    ),
+    planted(
         "a cancelled run closes while its restic goes on",
         "workflows/engines.py",
         "            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,",
