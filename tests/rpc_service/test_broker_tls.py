@@ -96,6 +96,24 @@ def test_it_connects_anew_over_tls(servers: Servers, port: int) -> None:
         assert rpc.leave() == 0
 
 
+@pytest.mark.usefixtures("trusted")
+def test_it_connects_once_its_certificate_can_be_read_again(
+    servers: Servers, keys: Path, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.pem"
+    own.write_bytes((keys / "rpc-both.pem").read_bytes())
+    monkeypatch.setenv("SCHEDULER_AMQP_CERTIFICATE", str(own))
+    with RpcProcess(servers, amqp_uri=f"amqps://guest:guest@localhost:{port}/") as rpc:
+        serving(servers, 1)
+        servers.rabbitmq.kill()
+        aside = own.rename(tmp_path / "aside.pem")
+        servers.rabbitmq.start_again()
+        eventually(lambda: f"{str(own)!r} must be a PEM file with a certificate and its key" in rpc.said)
+        aside.rename(own)
+        serving(servers, 1)
+        assert rpc.leave() == 0
+
+
 @pytest.mark.parametrize(
     ("host", "ca", "fault"),
     [
