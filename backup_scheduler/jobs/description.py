@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from backup_scheduler.contract.moments import shown
 from backup_scheduler.jobs.terms import BackupJob
 
 Description = dict[str, Any]
@@ -22,7 +23,7 @@ def describe_job(job: BackupJob, zone: ZoneInfo, next_run: datetime | None) -> D
             **job.url_kwargs,
         },
         "misfire_grace_time": job.misfire_grace_time,
-        "next_run_time": next_run and next_run.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"),
+        "next_run_time": next_run and shown(next_run, zone),
     }
 
 
