@@ -31,6 +31,7 @@ from activities.attempts import HEARTBEAT_INTERVAL
 from activities.mask_answers import MaskAnswers
 from activities.policy_lookup import PolicyLookup
 from activities.previous_run import PreviousRun
+from activities.run_origin import RunOrigin
 from backup_scheduler import logs, masking
 from backup_scheduler.contract.errors import AccessRefused, ConfigurationError
 from backup_scheduler.jobs.names import SYSTEM_SCHEDULE, housekeeping_queue
@@ -74,6 +75,7 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
         activities=[
             PolicyLookup(policies).choose_policy,
             PreviousRun().stopped_at,
+            RunOrigin().asked_for,
             *(each for engine in engines for each in engine.activities(policies)),
             AllJobs().look_after,  # for passes that a worker of an older release began
         ],

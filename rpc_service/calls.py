@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Coroutine
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import structlog
 from nameko.constants import AMQP_URI_CONFIG_KEY
@@ -20,8 +20,11 @@ from backup_scheduler.contract.arguments import Arguments
 from backup_scheduler.contract.errors import ConfigurationError, SchedulerError
 from backup_scheduler.contract.replies import Reply, fail, success
 from backup_scheduler.jobs.description import Description
+from backup_scheduler.jobs.to_schedule import short_request_id
+from backup_scheduler.runs.asked import Why
 from backup_scheduler.settings import Settings, checked_amqp_uri, load_settings
 from backup_scheduler.temporal.client import configuration, connect, follow, reason
+from backup_scheduler.texts import clean
 from rpc_service.bridge import Awaiter, guest_loop
 from rpc_service.entrypoint import AMQP_REQUEST_ID, REDELIVERED
 from rpc_service.gateway.faults import RETRIES
@@ -32,6 +35,12 @@ _log = structlog.stdlib.get_logger(__name__)
 _LOGGING = "LOGGING"
 _NAMEKO_RUN_BROKER = "pyamqp://guest:guest@localhost"
 """The default of `nameko run`."""
+
+_CALLER: Final = "caller"
+"""Key of nameko's context data with which a caller may name itself."""
+
+_LONGEST_CALLER: Final = 100
+"""Characters."""
 
 A = TypeVar("A", bound=Arguments)
 
@@ -50,6 +59,8 @@ class Call:
         self._amqp_request_id: str = worker_ctx.data.get(AMQP_REQUEST_ID, self._call_id)
         self.redelivered: bool = worker_ctx.data[REDELIVERED]
         """Whether the broker has delivered the request before: it may have been carried out, but not answered."""
+        self.caller = _caller(worker_ctx)
+        """Who called, for people."""
         self._log_fields: dict[str, Any] = {}
 
     def request_id(self, arguments: Arguments) -> str:
@@ -59,6 +70,10 @@ class Call:
         """
         content = f"{self._method} {arguments.model_dump_json()}"
         return f"{self._amqp_request_id} {hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+    def why(self, arguments: Arguments, reason: str | None) -> Why:
+        """Return what Temporal keeps of the call beside a run that it asks for."""
+        return Why(reason=reason, caller=self.caller, call=short_request_id(self.request_id(arguments)))
 
     def answer(
         self,
@@ -98,6 +113,15 @@ class Call:
                 self._log_fields |= {"code": sent["code"], "reason": sent["description"]}
             log = _log.warning if self._log_fields["code"] >= 500 else _log.info
             log("call answered", **self._log_fields)
+
+
+def _caller(worker_ctx: Any) -> str | None:
+    """Return `caller` of the context data, else the method that called, such as `shop.nightly`, from its call id."""
+    given = worker_ctx.data.get(_CALLER)
+    if isinstance(given, str) and given:
+        return clean(given, _LONGEST_CALLER)
+    above = worker_ctx.immediate_parent_call_id
+    return clean(above.rpartition(".")[0] or above, _LONGEST_CALLER) if above else None
 
 
 class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type information

@@ -10,6 +10,7 @@ from backup_scheduler.contract.arguments import Arguments, JobId
 from backup_scheduler.contract.methods import SERVICE
 from backup_scheduler.contract.replies import Reply
 from backup_scheduler.jobs.terms import BackupJob
+from backup_scheduler.runs.arguments import CancelRun, JobRuns, RunId, RunJob
 from rpc_service.calls import Call, Calls
 from rpc_service.entrypoint import rpc
 
@@ -71,3 +72,32 @@ class SchedulerService:
     def get_jobs(self, /, *args: Any, **kwargs: Any) -> Reply:
         """Describe every job: ()."""
         return self.call.answer(Arguments, args, kwargs, lambda jobs, _: jobs.get_all())
+
+    @rpc
+    def run_job(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """Start a run, also of a paused job: (scheduler_id, at=None, reason=None)."""
+        return self.call.answer(
+            RunJob,
+            args,
+            kwargs,
+            lambda jobs, wanted: jobs.runs.start(
+                wanted, self.call.why(wanted, wanted.reason), redelivered=self.call.redelivered
+            ),
+        )
+
+    @rpc
+    def get_job_runs(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """List runs of a job: (scheduler_id, limit=20, before=None, outcome=None)."""
+        return self.call.answer(JobRuns, args, kwargs, lambda jobs, wanted: jobs.runs.page(wanted))
+
+    @rpc
+    def get_run(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """Describe a run: (run_id)."""
+        return self.call.answer(RunId, args, kwargs, lambda jobs, wanted: jobs.runs.get(wanted))
+
+    @rpc
+    def cancel_run(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """End a run without its backup: (run_id, reason=None)."""
+        return self.call.answer(
+            CancelRun, args, kwargs, lambda jobs, wanted: jobs.runs.cancel(wanted, self.call.caller)
+        )

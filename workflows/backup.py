@@ -14,8 +14,11 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 with workflow.unsafe.imports_passed_through():
     from activities.policy_lookup import PolicyLookup
     from activities.previous_run import PreviousRun
+    from activities.run_origin import Occurrence, RunOrigin
     from backup_scheduler.jobs import names, timing
     from backup_scheduler.jobs.request import BackupRequest
+    from backup_scheduler.runs.asked import Asked, StartedBy
+    from backup_scheduler.runs.memo import RunMemo
     from backup_scheduler.runs.results import BackupReport, BackupResult, Outcome
     from backup_scheduler.runs.task import BackupTask, PreviousBackup
     from workflows import sentences
@@ -42,6 +45,9 @@ _NOTHING: Final = RawValue(Payload())
 _MISSED_FAILS: Final = "missed-runs-fail"
 """Patch: older runs closed as Completed when they were missed, and did not ask how the run before ended."""
 
+_TELLS_LISTS: Final = "tells-lists"
+"""Patch: older runs had no memo, and did not know who asked for them."""
+
 _SCHEDULED: Final = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 _SCHEDULE: Final = SearchAttributeKey.for_keyword("TemporalScheduledById")
 
@@ -60,16 +66,22 @@ class BackupWorkflow:
         request = _terms(argument)
         started = workflow.now()
         scheduled = workflow.info().typed_search_attributes.get(_SCHEDULED) or workflow.info().start_time
-        latest_start, missed_fails = await _latest_start(request, scheduled, started)
+        asked = await _asked(request, scheduled, started) if workflow.patched(_TELLS_LISTS) else None
+        memo = RunMemo.of(request.scheduler_id, asked) if asked else None
+        if memo and memo.started_by is not StartedBy.SCHEDULE:
+            workflow.upsert_memo(memo.entries())
+        # A run that somebody asks for is not late, whatever occurrence it makes up for.
+        due = max(scheduled, asked.at) if asked and asked.at else scheduled
+        latest_start, missed_fails = await _latest_start(request, due, started)
         failure: FailureError | None = None
         if started > latest_start:
             sentence = sentences.missed(request.scheduler_id, started - latest_start)
             report = BackupReport(outcome=Outcome.MISSED, message=sentence)
         else:
             try:
-                report = await _back_up(request, scheduled, latest_start)
+                report = await _back_up(request, due, latest_start)
             except FailureError as error:  # from a local activity it is the ApplicationError itself
-                _raise_if_cancelled(error)
+                _raise_if_cancelled(error, memo)
                 failure = error
                 report = BackupReport(outcome=Outcome.FAILED, message=sentences.reason(error))
         result = BackupResult(
@@ -80,6 +92,8 @@ class BackupWorkflow:
             started_at=started,
             finished_at=workflow.now(),
         )
+        if memo:
+            workflow.upsert_memo(memo.ended(result).entries())
         _publish(result)
         if failure is not None:
             raise ApplicationError(result.message, result, type=BACKUP_FAILED, non_retryable=True) from failure
@@ -100,6 +114,25 @@ def _terms(argument: RawValue) -> BackupRequest:
             return request
     workflow.logger.error("run without terms", extra={"workflow_id": workflow.info().workflow_id})
     raise ApplicationError(sentences.NO_TERMS, type=NO_TERMS, non_retryable=True)
+
+
+async def _asked(request: BackupRequest, scheduled: datetime, started: datetime) -> Asked:
+    """Return who asked for the run; where that cannot be found out, it counts as one that came due."""
+    schedule_id = workflow.info().typed_search_attributes.get(_SCHEDULE)
+    if schedule_id is None:  # started by hand, without a schedule
+        return Asked(by=StartedBy.TRIGGER)
+    try:
+        return await workflow.execute_local_activity_method(
+            RunOrigin.asked_for,
+            Occurrence(schedule_id=schedule_id, request=request, nominal=scheduled, started=started),
+            start_to_close_timeout=timedelta(seconds=10),
+            retry_policy=PREVIOUS_RUN_RETRIES,
+        )
+    except FailureError as error:
+        if is_cancelled_exception(error):
+            raise
+        workflow.logger.warning("who asked for the run is not known", exc_info=error)
+        return Asked(by=StartedBy.SCHEDULE)
 
 
 async def _latest_start(request: BackupRequest, scheduled: datetime, started: datetime) -> tuple[datetime, bool]:
@@ -180,10 +213,14 @@ def _occurrence() -> str:
     return f"{info.workflow_id}~{info.first_execution_run_id}"
 
 
-def _raise_if_cancelled(error: FailureError) -> None:
+def _raise_if_cancelled(error: FailureError, memo: RunMemo | None) -> None:
     """End the run as cancelled when the cancellation is why it made no backup."""
-    if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
-        workflow.set_current_details("**cancelled**: no backup was made")
+    reason = workflow.cancellation_reason()
+    if is_cancelled_exception(error) or reason is not None:
+        sentence = sentences.cancelled(reason)
+        workflow.set_current_details(f"**cancelled**: {sentence}")
+        if memo:
+            workflow.upsert_memo(memo.cancelled(sentence).entries())
         raise asyncio.CancelledError from error
 
 

@@ -28,6 +28,11 @@ def missed(scheduler_id: str, late: timedelta) -> str:
     )
 
 
+def cancelled(reason: str | None) -> str:
+    """Return what became of a run that was cancelled; `reason` is what the person said."""
+    return f"no backup was made: {reason}" if reason else "no backup was made"
+
+
 def reason(error: FailureError) -> str:
     """Return why a failed run made no backup."""
     if not isinstance(error, ActivityError):

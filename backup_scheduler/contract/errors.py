@@ -47,6 +47,29 @@ class JobExists(SchedulerError):
         self.scheduler_id = scheduler_id
 
 
+class RunNotFound(SchedulerError):
+    """No run has this run_id: neither has one started, nor does one wait."""
+
+    code = 404
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"no run has the run_id {run_id!r}: get_job_runs lists those of a job; Temporal forgets a run once the "
+            "namespace's retention is over"
+        )
+        self.run_id = run_id
+
+
+class RunNotRunning(SchedulerError):
+    """A run that does not go on cannot be cancelled."""
+
+    code = 409
+
+    def __init__(self, run_id: str, state: str) -> None:
+        super().__init__(f"the run {run_id!r} {state}")
+        self.run_id = run_id
+
+
 class BrokenJob(SchedulerError):
     """The schedule of a job does not follow the job's terms, or its terms cannot be read: somebody edited it."""
 

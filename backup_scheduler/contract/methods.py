@@ -12,6 +12,10 @@ RESUME: Final = "resume_job"
 REMOVE: Final = "remove_job"
 GET: Final = "get_job"
 GET_ALL: Final = "get_jobs"
+RUN: Final = "run_job"
+GET_RUNS: Final = "get_job_runs"
+GET_RUN: Final = "get_run"
+CANCEL_RUN: Final = "cancel_run"
 
-METHODS: Final = (ADD, MODIFY, PAUSE, RESUME, REMOVE, GET, GET_ALL)
+METHODS: Final = (ADD, MODIFY, PAUSE, RESUME, REMOVE, GET, GET_ALL, RUN, GET_RUNS, GET_RUN, CANCEL_RUN)
 """Every method of the service."""

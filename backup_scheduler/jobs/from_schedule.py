@@ -18,7 +18,7 @@ from backup_scheduler.jobs.alignment import CurrentSchedule
 from backup_scheduler.jobs.names import BACKUP_WORKFLOW, SCHEDULER_ID, bounded, workflow_id
 from backup_scheduler.jobs.names import schedule_id as schedule_id_of
 from backup_scheduler.jobs.request import BackupRequest
-from backup_scheduler.jobs.timing import nearest_start, start_on
+from backup_scheduler.jobs.timing import nearest_start, phase, start_on
 from backup_scheduler.jobs.to_schedule import CHANGED_BY, MADE_BY, MADE_FOR, short_request_id
 
 _converter: Final = pydantic_data_converter.payload_converter
@@ -180,6 +180,26 @@ class ScheduledJob:
     def next_run(self, now: datetime) -> datetime | None:
         """Return the start of the next run, jitter included; None if the job is paused, or if no start lies ahead."""
         return None if self.paused else coming(self._starts, now)
+
+    def nominal(self, moment: datetime) -> datetime:
+        """Return the last nominal time up to a moment; the job must not be `broken`."""
+        interval = self._interval
+        return moment - phase(moment - interval.phase.ToTimedelta(), interval.interval.ToTimedelta())
+
+    def ahead(self, now: datetime) -> set[datetime]:
+        """Return the nominal times of the next runs; the place of a run in its window may make it start much later."""
+        return {self.nominal(start) for start in self._starts if start > now}
+
+    @property
+    def under_way(self) -> list[str]:
+        """Ids of the runs that go on."""
+        return [run.workflow_id for run in self.description.info.running_workflows]
+
+    @property
+    def started(self) -> dict[str, datetime]:
+        """Ids of the last runs that Temporal started, up to ten, and when it did."""
+        recent = self.description.info.recent_actions
+        return {run.start_workflow_result.workflow_id: _moment(run.actual_time) for run in recent}
 
     @property
     def _action(self) -> NewWorkflowExecutionInfo:

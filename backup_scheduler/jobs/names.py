@@ -1,7 +1,9 @@
 """The names by which the parts find each other in Temporal, and the functions that make ids."""
 
 import hashlib
+import re
 import shlex
+from datetime import UTC, datetime
 from typing import Final
 
 from temporalio.common import SearchAttributeKey
@@ -26,6 +28,10 @@ OUTCOME: Final = SearchAttributeKey.for_keyword("BackupOutcome")
 TERMS: Final = SearchAttributeKey.for_keyword("BackupTerms")
 SEARCH_ATTRIBUTES: Final = (SCHEDULER_ID, POLICY_NAME, OUTCOME, TERMS)
 """They must be registered in the namespace before the first schedule is made (temporal/namespace.py)."""
+
+_ACTION: Final = "backup-"
+_NOMINAL: Final = "%Y-%m-%dT%H:%M:%SZ"
+_RUN_ID: Final = re.compile(rf"{_ACTION}(.+)-(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", re.DOTALL)
 
 _HOUSEKEEPING = "-housekeeping"
 
@@ -62,7 +68,23 @@ def workflow_id(scheduler_id: str) -> str:
     It is unique for each job: two schedules with one action id lose runs that fall on the same time
     (docs/temporal-facts.md#action-ids-are-unique).
     """
-    return f"backup-{bounded(scheduler_id)}"
+    return f"{_ACTION}{bounded(scheduler_id)}"
+
+
+def run_id(schedule_id: str, nominal: datetime) -> str:
+    """Return the id of the run with this nominal time: its workflow id, known before it starts."""
+    return f"{_ACTION}{schedule_id}-{nominal:{_NOMINAL}}"
+
+
+def named_run(run_id: str) -> tuple[str, datetime] | None:
+    """Return the schedule id and the nominal time of a run; None if this is no id of a run."""
+    found = _RUN_ID.fullmatch(run_id)
+    if found is None:
+        return None
+    try:
+        return found[1], datetime.strptime(found[2], _NOMINAL).replace(tzinfo=UTC)
+    except ValueError:  # such as a 13th month
+        return None
 
 
 def housekeeping_queue(task_queue: str) -> str:

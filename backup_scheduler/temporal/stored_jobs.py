@@ -1,6 +1,5 @@
 """Jobs stored in Temporal: messages of Temporal's API read, replace, move and delete their schedules."""
 
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -29,6 +28,7 @@ from backup_scheduler.jobs.from_schedule import CANNOT_GO_ON, ScheduledJob, job_
 from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.jobs.names import schedule_id
 from backup_scheduler.jobs.to_schedule import MADE_BY, short_request_id
+from backup_scheduler.temporal.queries import equals
 from backup_scheduler.temporal.schedule_engine import SCHEDULER_WORKFLOW, describe_workflow
 
 _RUNNING: Final = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
@@ -65,12 +65,8 @@ async def read_job(client: Client, schedule_id: str) -> ScheduledJob | None:
 
 
 def schedules_query(workflow_id: str) -> str:
-    """Return a query for the workflows that are the schedules of an id; it may find more."""
-    # No query finds more of an id (docs/temporal-facts.md#queries-stop-at-quotes).
-    findable = re.split(r'["\\]', workflow_id)[0]
-    quoted = findable.replace("'", "''")
-    operator = "=" if findable == workflow_id else " STARTS_WITH "
-    return f"WorkflowId{operator}'{quoted}' AND TemporalNamespaceDivision='TemporalScheduler'"
+    """Return a query for the workflows that are the schedules of an id; it may find more (`equals`)."""
+    return f"{equals('WorkflowId', workflow_id)} AND TemporalNamespaceDivision='TemporalScheduler'"
 
 
 class StoredJob:

@@ -17,6 +17,7 @@ from backup_scheduler.temporal.task_queues import has_workers
 from rpc_service.gateway.changes import Changes, found, intact
 from rpc_service.gateway.faults import answering
 from rpc_service.gateway.listing import LIST_DEADLINE, all_jobs
+from rpc_service.gateway.runs import Runs
 
 
 def _now() -> datetime:
@@ -49,11 +50,13 @@ class ScheduleGateway:
         self._list_deadline = list_deadline
         self._stored_job = stored_job
         self._changes = Changes(client, settings, clock, stored_job)
+        self.runs = Runs(client, settings, clock, self._changes, stored_job)
 
     def use(self, client: Client) -> None:
         """Make all further requests with another client."""
         self._client = client
         self._changes.use(client)
+        self.runs.use(client)
 
     async def add(self, job: BackupJob, request_id: str, *, redelivered: bool = False) -> Description:
         """Make a job.

@@ -1,0 +1,169 @@
+"""The description of a run in a reply (docs/api.md#a-run)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.enums.v1 import PendingActivityState, WorkflowExecutionStatus
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import PendingActivityInfo, WorkflowExecutionInfo
+
+from backup_scheduler.contract.moments import shown
+from backup_scheduler.jobs.from_schedule import decoded
+from backup_scheduler.jobs.names import OUTCOME, POLICY_NAME, SCHEDULER_ID, named_run
+from backup_scheduler.runs.asked import Asked
+from backup_scheduler.runs.memo import RUN, RunMemo
+from backup_scheduler.runs.results import BackupResult, Outcome
+
+RunDescription = dict[str, Any]
+
+RUNNING: Final = "running"
+CANCELLED: Final = "cancelled"
+WAITING: Final = "waiting"
+
+_STATUS: Final = WorkflowExecutionStatus
+OPEN: Final = _STATUS.WORKFLOW_EXECUTION_STATUS_RUNNING
+ENDS: Final = {
+    OPEN: RUNNING,
+    _STATUS.WORKFLOW_EXECUTION_STATUS_CANCELED: CANCELLED,
+    _STATUS.WORKFLOW_EXECUTION_STATUS_TERMINATED: "terminated",
+    _STATUS.WORKFLOW_EXECUTION_STATUS_TIMED_OUT: "timed out",
+    _STATUS.WORKFLOW_EXECUTION_STATUS_FAILED: "failed",
+    _STATUS.WORKFLOW_EXECUTION_STATUS_COMPLETED: "completed",
+}
+"""The outcome of a run that has published none."""
+
+_NAMES: Final = {RUNNING: "Running", CANCELLED: "Canceled", "terminated": "Terminated", "timed out": "TimedOut"}
+"""The outcomes that are a status of Temporal's, with its name in queries."""
+
+OUTCOMES: Final = tuple(dict.fromkeys([WAITING, *ENDS.values(), *(each.value for each in Outcome)]))
+"""Every outcome that a description of a run may have."""
+
+A_WORKER: Final = "a worker"
+"""What a run waits for that no worker has taken up."""
+
+
+@dataclass(frozen=True)
+class Now:
+    """What a description of a run tells beside its entry in a list; of a closed run, what its last event tells."""
+
+    message: str | None = None
+    attempt: int | None = None
+    waits_for: str | None = None
+    progress: dict[str, Any] | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+    """Values that are whole here and may be cut in the list."""
+
+
+def describe_run(run: WorkflowExecutionInfo, zone: ZoneInfo, now: Now | None = None) -> RunDescription:
+    """Describe a run that has started."""
+    now = now or Now()
+    attributes = run.search_attributes.indexed_fields
+    memo = decoded(run.memo.fields.get(RUN), RunMemo)
+    named = named_run(run.execution.workflow_id)
+    described = _described(
+        run.execution.workflow_id,
+        job_id=memo.scheduler_id if memo else decoded(attributes.get(SCHEDULER_ID.name), str),
+        policy_name=decoded(attributes.get(POLICY_NAME.name), str),
+        scheduled_at=_shown(named[1] if named else None, zone),
+        started_at=_shown(_moment(run, "start_time"), zone),
+        closed_at=_shown(_moment(run, "close_time"), zone),
+        outcome=outcome_of(run),
+        started_by="schedule",
+    )
+    if memo:
+        told = memo.model_dump(mode="json", exclude={"scheduler_id", "caller"})
+        described |= told
+    described |= {"attempt": now.attempt, "waits_for": now.waits_for, "progress": now.progress}
+    described["message"] = now.message or described["message"]
+    return described | now.more
+
+
+def outcome_of(run: WorkflowExecutionInfo) -> str:
+    """Return the outcome of a run that has started: the one that it published, if it came to an end by itself."""
+    published = decoded(run.search_attributes.indexed_fields.get(OUTCOME.name), str)
+    by_itself = run.status in (_STATUS.WORKFLOW_EXECUTION_STATUS_COMPLETED, _STATUS.WORKFLOW_EXECUTION_STATUS_FAILED)
+    return published if published and by_itself else ENDS.get(run.status, RUNNING)
+
+
+def condition_for(outcome: str) -> str:
+    """Return the condition of a visibility query for runs with this outcome, other than waiting ones."""
+    if outcome in {each.value for each in Outcome}:
+        published = f"{OUTCOME.name}='{outcome}'"
+        # A run whose schedule gave it no terms publishes nothing.
+        return (
+            f"({published} OR (ExecutionStatus='Failed' AND {OUTCOME.name} IS NULL))"
+            if outcome == "failed"
+            else published
+        )
+    return f"ExecutionStatus='{_NAMES[outcome]}'"
+
+
+def describe_waiting_run(
+    run_id: str, job_id: str, policy_name: str, asked: Asked, waits_for: str | None, zone: ZoneInfo
+) -> RunDescription:
+    """Describe a run that has not started: it waits for another run of its job."""
+    named = named_run(run_id)
+    return _described(
+        run_id,
+        job_id=job_id,
+        policy_name=policy_name,
+        started_by=asked.by.value,
+        reason=asked.reason,
+        scheduled_at=_shown(named[1] if named else None, zone),
+        outcome=WAITING,
+        waits_for=waits_for,
+    )
+
+
+def state_now(activities: Sequence[PendingActivityInfo], *, is_cancelling: bool) -> Now:
+    """Return what an open run does, from its pending activities."""
+    message = "it is being cancelled: it ends once its backup has stopped" if is_cancelling else None
+    if not activities:
+        return Now(message)
+    making = activities[-1]
+    progress = decoded(making.heartbeat_details.payloads[0], dict) if making.heartbeat_details.payloads else None
+    failed = making.last_failure.message if making.HasField("last_failure") else None
+    waits = making.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    return Now(
+        message or (failed and f"attempt {making.attempt - 1 if waits else making.attempt} failed: {failed}"),
+        attempt=making.attempt,
+        waits_for=A_WORKER if waits else None,
+        progress=progress and {key: value for key, value in progress.items() if value is not None},
+    )
+
+
+def state_at_end(last: HistoryEvent) -> Now:
+    """Return what the last event of a run tells, the whole answer of a backup service above all."""
+    completed, failed = (
+        last.workflow_execution_completed_event_attributes,
+        last.workflow_execution_failed_event_attributes,
+    )
+    ended = [*completed.result.payloads, *failed.failure.application_failure_info.details.payloads]
+    result = decoded(ended[0], BackupResult) if ended else None
+    if result:
+        sizes = {"snapshot_id": result.snapshot_id, "files": result.files, "bytes": result.bytes_processed}
+        answer = result.answer.model_dump(mode="json") if result.answer else None
+        return Now(result.message, more={**sizes, "answer": answer})
+    reason = last.workflow_execution_terminated_event_attributes.reason
+    return Now(failed.failure.message or (reason and f"terminated: {reason}") or None)
+
+
+def _described(run_id: str, **values: Any) -> RunDescription:
+    keys = (
+        *("run_id", "job_id", "policy_name", "started_by", "reason", "scheduled_at", "started_at", "closed_at"),
+        *("outcome", "message", "attempt", "waits_for", "progress", "snapshot_id", "files", "bytes", "answer"),
+    )
+    return {**dict.fromkeys(keys), "run_id": run_id, **values}
+
+
+def _moment(run: WorkflowExecutionInfo, name: str) -> datetime | None:
+    time: Timestamp = getattr(run, name)
+    return time.ToDatetime(UTC) if run.HasField(name) else None  # type: ignore[arg-type]  # the name is one of its times
+
+
+def _shown(moment: datetime | None, zone: ZoneInfo) -> str | None:
+    return moment and shown(moment, zone)

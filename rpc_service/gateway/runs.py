@@ -1,0 +1,233 @@
+"""Runs of jobs: asked for, listed, described and cancelled."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from backup_scheduler.contract.errors import BrokenJob, InvalidArguments, JobNotFound, RunNotFound, RunNotRunning
+from backup_scheduler.contract.moments import in_utc
+from backup_scheduler.jobs.from_schedule import ScheduledJob
+from backup_scheduler.jobs.names import bounded, named_run, run_id
+from backup_scheduler.runs import description
+from backup_scheduler.runs.arguments import CancelRun, JobRuns, RunId, RunJob
+from backup_scheduler.runs.asked import Asked, Request, StartedBy, Why
+from backup_scheduler.runs.description import Now, RunDescription
+from backup_scheduler.runs.waiting import WaitingRun, waiting_runs
+from backup_scheduler.settings import Settings
+from backup_scheduler.temporal import runs as stored
+from backup_scheduler.temporal.asked_runs import requests_for_runs
+from backup_scheduler.temporal.stored_jobs import StoredJob
+from rpc_service.gateway.changes import Changes, intact
+from rpc_service.gateway.faults import answering, is_missing
+
+_CLOCKS_DIFFER: Final = timedelta(seconds=60)
+"""A moment that is ahead by less is taken for now."""
+
+_STARTS_WITHIN: Final = timedelta(seconds=30)
+"""Longest time from a request to the start of a run that does not wait; a killed server makes up for it after 10 s."""
+
+_LISTS_LAG: Final = timedelta(seconds=10)
+"""Runs that started this lately are looked up in the schedule, too."""
+
+ITS_TIME: Final = "its time in the window"
+"""What a run waits for whose nominal time has come, and not yet its own time."""
+
+_PAUSE: Final = 0.05
+"""Seconds between two looks for a run that Temporal is about to start."""
+
+
+class Runs:
+    """Carries out the RPC methods about runs, as ScheduleGateway does those about jobs."""
+
+    def __init__(
+        self,
+        client: Client,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        changes: Changes,
+        stored_job: Callable[[Client, str], StoredJob],
+    ) -> None:
+        self._client = client
+        self._zone = settings.zone
+        self._clock = clock
+        self._changes = changes
+        self._stored_job = stored_job
+
+    def use(self, client: Client) -> None:
+        """Make all further requests with another client."""
+        self._client = client
+
+    async def start(self, wanted: RunJob, why: Why, *, redelivered: bool) -> RunDescription:
+        """Start the run that `at` names, or find it: started, or waiting for the run before.
+
+        Raises InvalidArguments, JobNotFound and BrokenJob.
+        """
+        now = self._clock()
+        at = (in_utc(wanted.at, self._zone) if wanted.at else now).replace(microsecond=0)
+        if at > now + _CLOCKS_DIFFER:
+            raise InvalidArguments(["at must not be ahead: it names a run that is to start now"])
+        async with self._changes.alone(wanted.scheduler_id) as job:
+            if redelivered and not wanted.at and (before := await self._asked_before(job, why.call)):
+                at = before
+            return await self._started(job, at, why)
+
+    async def _asked_before(self, job: StoredJob, call: str) -> datetime | None:
+        found = await requests_for_runs(self._client, job.schedule_id)
+        return next((each.first for each in found if each.call == call), None)
+
+    async def _started(self, stored_job: StoredJob, at: datetime, why: Why) -> RunDescription:
+        wanted = run_id(stored_job.schedule_id, at)
+        while True:
+            # Read after a request: only then is it surely carried out or dropped.
+            job = await intact(stored_job)
+            if run := await stored.describe_run(self._client, wanted):
+                return self._described(run)
+            if at in job.ahead(self._clock()):
+                came_due = WaitingRun(wanted, Asked(by=StartedBy.SCHEDULE), at)
+                return self._waiting(job, came_due, ITS_TIME)
+            requests = await requests_for_runs(self._client, stored_job.schedule_id)
+            waiting = waiting_runs(job, requests, self._clock())
+            if found := next((each for each in waiting if each.run_id == wanted), None):
+                return self._waiting(job, found)
+            mine = [each for each in requests if each.asks_for(at)]
+            if any(each.taken and self._is_recent(each) for each in mine):
+                await asyncio.sleep(_PAUSE)
+            else:  # there was none, or it was dropped; each has an id of its own
+                request_id = f"{wanted} {len(mine)}"
+                await stored.ask_for_run(self._client, stored_job.schedule_id, at, request_id, why.identity())
+
+    def _is_recent(self, request: Request) -> bool:
+        """Return whether Temporal may be about to start the run of a request, or has just started it."""
+        return request.asked.at is not None and request.asked.at > self._clock() - _STARTS_WITHIN
+
+    async def page(self, wanted: JobRuns) -> dict[str, Any]:
+        """List runs of a job, the last one first. Raises JobNotFound if there is neither a job nor a run."""
+        async with answering(self._client, wanted.scheduler_id):
+            before = wanted.before and in_utc(wanted.before, self._zone)
+            job = await self._job_of(wanted.scheduler_id)
+            runs = await self._listed(wanted, before)
+            if job is None and not runs and before is None and wanted.outcome is None:
+                raise JobNotFound(wanted.scheduler_id)
+            waiting: list[RunDescription] = []
+            if job and before is None:
+                if wanted.outcome in (None, description.WAITING):
+                    waiting = await self._all_waiting(job)
+                runs = await self._with_the_last(job, runs, wanted.outcome)
+            described = [await self._of_list(run) for run in runs[: wanted.limit]]
+            is_full = len(runs) >= wanted.limit
+            return {"runs": [*waiting, *described], "next": _token(runs[wanted.limit - 1]) if is_full else None}
+
+    async def _listed(self, wanted: JobRuns, before: datetime | None) -> list[WorkflowExecutionInfo]:
+        conditions = [f"StartTime < '{before.isoformat()}'"] if before else []
+        if wanted.outcome == description.WAITING:
+            return []
+        if wanted.outcome:
+            conditions.append(description.condition_for(wanted.outcome))
+        found: list[WorkflowExecutionInfo] = []
+        async for run in stored.runs_of(self._client, bounded(wanted.scheduler_id), conditions, wanted.limit):
+            found.append(run)
+            if len(found) == wanted.limit:
+                break
+        return found
+
+    async def _job_of(self, scheduler_id: str) -> ScheduledJob | None:
+        try:
+            return await intact(self._stored_job(self._client, scheduler_id))
+        except (JobNotFound, BrokenJob):
+            return None
+        except RPCError as error:
+            if is_missing(error):
+                return None
+            raise
+
+    async def _with_the_last(
+        self, job: ScheduledJob, runs: list[WorkflowExecutionInfo], outcome: str | None
+    ) -> list[WorkflowExecutionInfo]:
+        """Add runs that started so lately that the list lacks them (docs/temporal-facts.md#lists-lag)."""
+        known = {run.execution.workflow_id for run in runs}
+        lately = self._clock() - _LISTS_LAG
+        missing = [run for run, started in job.started.items() if run not in known and started > lately]
+        found = [await stored.describe_run(self._client, each) for each in missing]
+        infos = [each.workflow_execution_info for each in found if each]
+        fitting = [each for each in infos if outcome in (None, description.outcome_of(each))]
+        return sorted([*fitting, *runs], key=lambda run: run.start_time.ToNanoseconds(), reverse=True)
+
+    async def _of_list(self, run: WorkflowExecutionInfo) -> RunDescription:
+        if run.status != description.OPEN:
+            return description.describe_run(run, self._zone)
+        found = await stored.describe_run(self._client, run.execution.workflow_id)
+        return self._described(found) if found else description.describe_run(run, self._zone)
+
+    async def _all_waiting(self, job: ScheduledJob) -> list[RunDescription]:
+        if not job.losses.waiting:
+            return []
+        requests = await requests_for_runs(self._client, job.schedule_id)
+        return [self._waiting(job, each) for each in waiting_runs(job, requests, self._clock())]
+
+    async def get(self, wanted: RunId) -> RunDescription:
+        """Describe a run. Raises RunNotFound."""
+        async with answering(self._client):
+            run = await stored.describe_run(self._client, wanted.run_id)
+            if run is None:
+                return await self._find_waiting(wanted.run_id)
+            event = None
+            if run.workflow_execution_info.status != description.OPEN:
+                event = await stored.last_event(self._client, run.workflow_execution_info.execution)
+            return self._described(run, event)
+
+    async def _find_waiting(self, run_id: str) -> RunDescription:
+        named = named_run(run_id)
+        job = named and await self._job_of(named[0])
+        waiting = await self._all_waiting(job) if job else []
+        if found := next((each for each in waiting if each["run_id"] == run_id), None):
+            return found
+        raise RunNotFound(run_id)
+
+    async def cancel(self, wanted: CancelRun, caller: str | None) -> RunDescription:
+        """Ask a run to end without its backup; it ends once its backup has stopped.
+
+        One that was cancelled before stays so. Raises RunNotFound, and RunNotRunning for a run that has ended or waits.
+        """
+        async with answering(self._client):
+            run = await stored.describe_run(self._client, wanted.run_id)
+            if run is None:
+                await self._find_waiting(wanted.run_id)
+                raise RunNotRunning(wanted.run_id, "waits for another one: cancel it once it has started")
+            outcome = description.outcome_of(run.workflow_execution_info)
+            if outcome == description.CANCELLED:
+                return self._described(run)
+            if outcome != description.RUNNING:
+                raise RunNotRunning(wanted.run_id, f"has ended ({outcome}): there is nothing to cancel")
+            await stored.cancel_run(
+                self._client, run.workflow_execution_info.execution, wanted.reason or "cancel_run", caller or ""
+            )
+            cancelled = await stored.describe_run(self._client, wanted.run_id)
+            return self._described(cancelled or run)
+
+    def _described(self, run: DescribeWorkflowExecutionResponse, last: HistoryEvent | None = None) -> RunDescription:
+        info = run.workflow_execution_info
+        if info.status == description.OPEN:
+            is_cancelling = run.workflow_extended_info.cancel_requested
+            now = description.state_now(run.pending_activities, is_cancelling=is_cancelling)
+        else:
+            now = description.state_at_end(last) if last else Now()
+        return description.describe_run(info, self._zone, now)
+
+    def _waiting(self, job: ScheduledJob, run: WaitingRun, waits_for: str | None = None) -> RunDescription:
+        request = job.request
+        waits_for = waits_for or next(iter(job.under_way), None)
+        return description.describe_waiting_run(
+            run.run_id, request.scheduler_id, request.policy_name, run.asked, waits_for, self._zone
+        )
+
+
+def _token(run: WorkflowExecutionInfo) -> str:
+    """Return the moment before which the next page begins; to the microsecond, so that no run is left out."""
+    return run.start_time.ToDatetime(UTC).isoformat()
