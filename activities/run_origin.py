@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.timing import nearest_start
 from backup_scheduler.runs.asked import Asked, StartedBy
-from backup_scheduler.temporal.asked_runs import requests_for_runs
+from backup_scheduler.temporal.asked_runs import who_asked
 
 _PROMPT: Final = timedelta(minutes=5)
 """A run that came due starts this soon after its window, unless it waited."""
@@ -49,9 +49,8 @@ class RunOrigin:
         if run.is_due and run.started <= run.nominal + run.request.window + _PROMPT:
             return came_due
         try:
-            found = await requests_for_runs(activity.client(), run.schedule_id)
+            return await who_asked(activity.client(), run.schedule_id, run.nominal, run.started)
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:  # the job was removed meanwhile
                 return came_due
             raise
-        return next((each.asked for each in found if each.taken and each.asks_for(run.nominal)), came_due)

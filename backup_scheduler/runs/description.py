@@ -58,8 +58,10 @@ class Now:
     """Values that are whole here and may be cut in the list."""
 
 
-def describe_run(run: WorkflowExecutionInfo, zone: ZoneInfo, now: Now | None = None) -> RunDescription:
-    """Describe a run that has started."""
+def describe_run(
+    run: WorkflowExecutionInfo, zone: ZoneInfo, now: Now | None = None, asked: Asked | None = None
+) -> RunDescription:
+    """Describe a run that has started; `asked` counts for a run that has no memo."""
     now = now or Now()
     attributes = run.search_attributes.indexed_fields
     memo = decoded(run.memo.fields.get(RUN), RunMemo)
@@ -72,7 +74,8 @@ def describe_run(run: WorkflowExecutionInfo, zone: ZoneInfo, now: Now | None = N
         started_at=_shown(_moment(run, "start_time"), zone),
         closed_at=_shown(_moment(run, "close_time"), zone),
         outcome=outcome_of(run),
-        started_by="schedule",
+        started_by=asked and asked.by.value,
+        reason=asked and asked.reason,
     )
     if memo:
         told = memo.model_dump(mode="json", exclude={"scheduler_id", "caller"})
@@ -80,6 +83,11 @@ def describe_run(run: WorkflowExecutionInfo, zone: ZoneInfo, now: Now | None = N
     described |= {"attempt": now.attempt, "waits_for": now.waits_for, "progress": now.progress}
     described["message"] = now.message or described["message"]
     return described | now.more
+
+
+def has_memo(run: WorkflowExecutionInfo) -> bool:
+    """Return whether a run has its memo: it has not before a worker takes it up, nor before a scheduled run ends."""
+    return RUN in run.memo.fields
 
 
 def outcome_of(run: WorkflowExecutionInfo) -> str:
@@ -136,8 +144,10 @@ def state_now(activities: Sequence[PendingActivityInfo], *, is_cancelling: bool)
     )
 
 
-def state_at_end(last: HistoryEvent) -> Now:
+def state_at_end(last: HistoryEvent | None) -> Now:
     """Return what the last event of a run tells, the whole answer of a backup service above all."""
+    if last is None:
+        return Now()
     completed, failed = (
         last.workflow_execution_completed_event_attributes,
         last.workflow_execution_failed_event_attributes,

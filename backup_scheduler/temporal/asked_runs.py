@@ -9,7 +9,8 @@ from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverse
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from backup_scheduler.runs.asked import Request, requests
+from backup_scheduler.jobs.to_schedule import LONGEST_RUN
+from backup_scheduler.runs.asked import Asked, Request, StartedBy, requests
 from backup_scheduler.temporal.schedule_engine import SCHEDULER_WORKFLOW
 
 _PAGE: Final = 1000
@@ -47,3 +48,10 @@ async def requests_for_runs(client: Client, schedule_id: str, since: datetime | 
                 break
             asking.execution.run_id = before
     return list(requests(events))
+
+
+async def who_asked(client: Client, schedule_id: str, nominal: datetime, started: datetime) -> Asked:
+    """Return who asked for a run; a run that nobody is found to have asked for came due. Raises RPCError."""
+    found = await requests_for_runs(client, schedule_id, since=started - LONGEST_RUN)
+    mine = (each.asked for each in found if each.taken and each.asks_for(nominal))
+    return next(mine, Asked(by=StartedBy.SCHEDULE))

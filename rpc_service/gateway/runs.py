@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import Client
@@ -18,11 +18,11 @@ from backup_scheduler.jobs.names import bounded, named_run, run_id
 from backup_scheduler.runs import description
 from backup_scheduler.runs.arguments import CancelRun, JobRuns, RunId, RunJob
 from backup_scheduler.runs.asked import Asked, Request, StartedBy, Why
-from backup_scheduler.runs.description import Now, RunDescription
+from backup_scheduler.runs.description import RunDescription
 from backup_scheduler.runs.waiting import WaitingRun, waiting_runs
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal import runs as stored
-from backup_scheduler.temporal.asked_runs import requests_for_runs
+from backup_scheduler.temporal.asked_runs import requests_for_runs, who_asked
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from rpc_service.gateway.changes import Changes, intact
 from rpc_service.gateway.faults import answering, is_missing
@@ -88,7 +88,7 @@ class Runs:
             # Read after a request: only then is it surely carried out or dropped.
             job = await intact(stored_job)
             if run := await stored.describe_run(self._client, wanted):
-                return self._described(run)
+                return await self._described(run)
             if at in job.ahead(self._clock()):
                 came_due = WaitingRun(wanted, Asked(by=StartedBy.SCHEDULE), at)
                 return self._waiting(job, came_due, ITS_TIME)
@@ -163,7 +163,7 @@ class Runs:
         if run.status != description.OPEN:
             return description.describe_run(run, self._zone)
         found = await stored.describe_run(self._client, run.execution.workflow_id)
-        return self._described(found) if found else description.describe_run(run, self._zone)
+        return await self._described(found) if found else description.describe_run(run, self._zone)
 
     async def _all_waiting(self, job: ScheduledJob) -> list[RunDescription]:
         if not job.losses.waiting:
@@ -177,10 +177,7 @@ class Runs:
             run = await stored.describe_run(self._client, wanted.run_id)
             if run is None:
                 return await self._find_waiting(wanted.run_id)
-            event = None
-            if run.workflow_execution_info.status != description.OPEN:
-                event = await stored.last_event(self._client, run.workflow_execution_info.execution)
-            return self._described(run, event)
+            return await self._described(run)
 
     async def _find_waiting(self, run_id: str) -> RunDescription:
         named = named_run(run_id)
@@ -202,23 +199,28 @@ class Runs:
                 raise RunNotRunning(wanted.run_id, "waits for another one: cancel it once it has started")
             outcome = description.outcome_of(run.workflow_execution_info)
             if outcome == description.CANCELLED:
-                return self._described(run)
+                return await self._described(run)
             if outcome != description.RUNNING:
                 raise RunNotRunning(wanted.run_id, f"has ended ({outcome}): there is nothing to cancel")
             await stored.cancel_run(
                 self._client, run.workflow_execution_info.execution, wanted.reason or "cancel_run", caller or ""
             )
             cancelled = await stored.describe_run(self._client, wanted.run_id)
-            return self._described(cancelled or run)
+            return await self._described(cancelled or run)
 
-    def _described(self, run: DescribeWorkflowExecutionResponse, last: HistoryEvent | None = None) -> RunDescription:
+    async def _described(self, run: DescribeWorkflowExecutionResponse) -> RunDescription:
         info = run.workflow_execution_info
+        asked = None
+        named = named_run(info.execution.workflow_id)
+        if named and not description.has_memo(info):
+            with suppress(RPCError):  # the schedule is gone
+                asked = await who_asked(self._client, *named, _moment(info))
         if info.status == description.OPEN:
             is_cancelling = run.workflow_extended_info.cancel_requested
             now = description.state_now(run.pending_activities, is_cancelling=is_cancelling)
         else:
-            now = description.state_at_end(last) if last else Now()
-        return description.describe_run(info, self._zone, now)
+            now = description.state_at_end(await stored.last_event(self._client, info.execution))
+        return description.describe_run(info, self._zone, now, asked)
 
     def _waiting(self, job: ScheduledJob, run: WaitingRun, waits_for: str | None = None) -> RunDescription:
         request = job.request
@@ -230,4 +232,8 @@ class Runs:
 
 def _token(run: WorkflowExecutionInfo) -> str:
     """Return the moment before which the next page begins; to the microsecond, so that no run is left out."""
-    return run.start_time.ToDatetime(UTC).isoformat()
+    return _moment(run).isoformat()
+
+
+def _moment(run: WorkflowExecutionInfo) -> datetime:
+    return run.start_time.ToDatetime(UTC)
