@@ -6,14 +6,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from backup_scheduler.contract.methods import ADD, GET, MODIFY, PAUSE, REMOVE, RESUME
-from lab.parts.answers import Terms
-from lab.soak.job import Job
+from backup_scheduler.contract.methods import ADD, GET, MODIFY, PAUSE, REMOVE, RESUME, RUN
+from lab.parts.answers import INDEFINITE, Terms
+from lab.soak.job import Job, Trigger
 from lab.soak.rpc import CallLog, Rpc
 from lab.soak.trigger import Triggers
 
 _JOBS = 8
 """Jobs of one caller that are there at a time."""
+
+_TRIES = 10
+"""Calls for one run, at most."""
 
 _CHANGES = (GET, MODIFY, PAUSE, RESUME, REMOVE, ADD)
 _WEIGHTS = (3, 4, 3, 3, 2, 1)
@@ -99,10 +102,33 @@ class Caller:
                 return  # a change could undo the trigger; the job's turn comes again
             # A trigger of a job that may be gone may have nothing to run.
             if job.known_state is not None and self._random.random() < 0.2:
-                await self._triggers.run(job, may_wait=False)
+                ask = self._run_job if self._random.random() < 0.5 else None
+                await self._triggers.run(job, may_wait=False, ask=ask)
                 return
             [method] = self._random.choices(_CHANGES, _WEIGHTS)
             await self.call(job, method, self.terms() if method in (ADD, MODIFY) else None)
+
+    async def _run_job(self, job: Job, trigger: Trigger) -> None:
+        """Ask for the run by RPC, again until there is a result, and then once more: that must start it once only."""
+        arguments = {"scheduler_id": job.scheduler_id, "at": trigger.moment.isoformat()}
+        results = 0
+        for _ in range(_TRIES):
+            began = time.time()
+            reply = await self._rpc.call(RUN, arguments)
+            disturbed = self._disturbed(began)
+            if not disturbed:
+                self._log.note_undisturbed(reply)
+            if reply is None or reply["code"] in INDEFINITE:
+                continue
+            trigger.confirmed |= reply["code"] == 200
+            named = reply["code"] == 200 and reply["description"]["run_id"]
+            if named != trigger.run and not self._split(began):
+                self._log.faults.append(f"{datetime.now(UTC):%H:%M:%S} {RUN} {trigger.run}: {reply}")
+            results += 1
+            if results == 2:
+                return
+        # A call without an answer may be carried out yet, and start a run of the job that has the id then.
+        job.retired |= not results
 
     def _new_job(self) -> Job:
         job = Job(f"soak-{self._name}-{len(self.jobs) + 1}")

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -32,8 +33,10 @@ class Triggers:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def run(self, job: Job, *, may_wait: bool) -> None:
-        """Trigger a run of the job, unless it cannot be triggered now.
+    async def run(
+        self, job: Job, *, may_wait: bool, ask: Callable[[Job, Trigger], Awaitable[None]] | None = None
+    ) -> None:
+        """Ask for a run of the job, by default with a trigger, unless it cannot be asked for now.
 
         `may_wait` lets the run wait for the one before. Such a run gets lost when its job is paused or removed
         (docs/api.md#pause, docs/api.md#remove_job), so only jobs that stay take one.
@@ -45,16 +48,19 @@ class Triggers:
             return
         await asyncio.sleep(BETWEEN)
         trigger = job.trigger(datetime.now(UTC))
+        await (ask or self._ask)(job, trigger)
+        deadline = time.monotonic() + _PATIENCE
+        while not await self.settled(job, may_wait=may_wait) and time.monotonic() < deadline:
+            await asyncio.sleep(_PAUSE)
+
+    async def _ask(self, job: Job, trigger: Trigger) -> None:
         try:
             await self._client.workflow_service.patch_schedule(self._patch(job, trigger), retry=True)
         except (RPCError, RuntimeError) as error:
             if isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND:
                 trigger.refused = True
-            return
-        trigger.confirmed = True
-        deadline = time.monotonic() + _PATIENCE
-        while not await self.settled(job, may_wait=may_wait) and time.monotonic() < deadline:
-            await asyncio.sleep(_PAUSE)
+        else:
+            trigger.confirmed = True
 
     async def settled(self, job: Job, *, may_wait: bool = False) -> bool:
         """Whether every trigger of the job that Temporal took is shown, so that the job may be changed.

@@ -1,0 +1,1 @@
+"""The command line `backupctl`: jobs and runs of the RPC service `scheduler`, for people and for scripts."""

@@ -1,0 +1,50 @@
+"""The progress of a run, live, until it ends."""
+
+import time
+from typing import Any, Final
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from backup_scheduler.contract.methods import GET_RUN
+from backupctl.service import CallFailed, Service
+from backupctl.views import people
+
+_LOOKS_EVERY: Final = 0.5
+"""Seconds."""
+
+_PASSING: Final = frozenset({503, 504})
+"""Codes of a service whose Temporal is away for a while."""
+
+
+def follow(service: Service, run: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
+    """Show the progress of a run until it has ended, and return it as it is then. Raises CallFailed.
+
+    The run goes on if this is interrupted.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        *(BarColumn(), TaskProgressColumn(), DownloadColumn(), TimeElapsedColumn()),
+    )
+    with Progress(*columns, console=people, disable=quiet or not people.is_terminal, transient=True) as bar:
+        task = bar.add_task(_step(run), total=None)
+        said = ""
+        while run["closed_at"] is None:
+            now = run["progress"] or {}
+            bar.update(task, description=_step(run), completed=now.get("bytes_done") or 0, total=now.get("bytes_total"))
+            if not quiet and not people.is_terminal and _step(run) != said:
+                said = _step(run)
+                people.print(said, markup=False)
+            time.sleep(_LOOKS_EVERY)
+            try:
+                run = service.call(GET_RUN, run_id=run["run_id"])
+            except CallFailed as error:
+                if error.code not in _PASSING:
+                    raise
+    return run
+
+
+def _step(run: dict[str, Any]) -> str:
+    if run["waits_for"]:
+        return f"waits for {run['waits_for']}"
+    step = (run["progress"] or {}).get("step") or run["outcome"]
+    return f"attempt {run['attempt']}: {step}" if (run["attempt"] or 1) > 1 else str(step)

@@ -1,0 +1,78 @@
+"""Calls of the RPC service, over the broker that is given, set or running here."""
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from backup_scheduler.contract.methods import SERVICE
+
+_STACK: Final = Path(".state/stack.json")
+"""Written by `make up` and `make cluster` while they run."""
+
+_DEFAULT: Final = "amqp://guest:guest@localhost:5672"
+
+TIMEOUT: Final = 15
+LIST_TIMEOUT: Final = 90
+"""Seconds that a caller waits (docs/api.md#what-raises)."""
+
+
+class CallFailed(Exception):
+    """A call was answered with `fail`, or not at all; the text is one sentence for people."""
+
+    def __init__(self, sentence: str, code: int | None = None) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class Service:
+    """The RPC service `scheduler`."""
+
+    def __init__(self, proxy: Any) -> None:
+        self._proxy = proxy
+
+    def call(self, method: str, **arguments: Any) -> Any:
+        """Call a method and return the description of its reply. Raises CallFailed."""
+        from nameko.exceptions import MethodNotFound, RpcTimeout, UnknownService
+
+        try:
+            reply = getattr(self._proxy, method)(**arguments)
+        except UnknownService:
+            raise CallFailed("the broker has no queue of the scheduler: its RPC service has not run there") from None
+        except MethodNotFound:
+            raise CallFailed(f"the scheduler has no method {method}: its RPC service is of an older release") from None
+        except RpcTimeout:
+            raise CallFailed(
+                "no answer came in time: the call waits at the broker and may be carried out yet; is an RPC service "
+                "running?"
+            ) from None
+        if reply["status"] != "success":
+            raise CallFailed(reply["description"], reply["code"])
+        return reply["description"]
+
+
+@contextmanager
+def connected(uri: str, timeout: float = TIMEOUT) -> Iterator[Service]:
+    """Connect to the broker. Raises CallFailed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nameko and eventlet warn about themselves
+        from nameko.standalone.rpc import ClusterRpcProxy
+
+        try:
+            with ClusterRpcProxy({"AMQP_URI": uri}, timeout=timeout) as cluster:
+                yield Service(cluster[SERVICE])
+        except OSError as error:
+            raise CallFailed(f"the broker cannot be reached: {error.strerror or error}") from None
+
+
+def broker(given: str | None, environ: Mapping[str, str] = os.environ, folder: Path = Path()) -> str:
+    """Return the broker's URI: the one given, that of AMQP_URI, or that of a development stack that runs here."""
+    if given or environ.get("AMQP_URI"):
+        return given or environ["AMQP_URI"]
+    try:
+        return str(json.loads((folder / _STACK).read_text())["amqp_uri"])
+    except (OSError, ValueError, KeyError):
+        return _DEFAULT

@@ -1,0 +1,130 @@
+"""What people see: tables and sentences; and lines of JSON for scripts."""
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any, Final
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.table import Table
+
+people: Final = Console(highlight=False)
+_errors: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_STYLES: Final = {
+    "completed": "green",
+    "completed with warnings": "yellow",
+    "running": "cyan",
+    "waiting": "cyan",
+    "cancelled": "magenta",
+}
+"""Every other outcome is red."""
+
+
+def complain(sentence: str) -> None:
+    """Say why a command failed."""
+    _errors.print(f"backupctl: {sentence}", style="red", markup=False)
+
+
+def print_json(found: Any) -> None:
+    """Print one object a line: an object of the service, or each of a list."""
+    if isinstance(found, dict) and isinstance(found.get("runs"), list):
+        found = found["runs"]
+    for each in found if isinstance(found, list) else [found]:
+        sys.stdout.write(f"{json.dumps(each, ensure_ascii=False)}\n")
+
+
+def show_job(job: dict[str, Any]) -> None:
+    """Show a job."""
+    terms = job["kwargs"]
+    others = {name: value for name, value in terms.items() if name not in ("policy_name", "start_time", "duration")}
+    _rows(
+        {
+            "job": job["job_id"],
+            "policy": terms["policy_name"],
+            "window": _window(terms),
+            "next run": job["next_run_time"] or "none: paused or removed",
+            "grace time": job["misfire_grace_time"] and f"{job['misfire_grace_time']:,} s",
+            **others,
+        }
+    )
+
+
+def show_jobs(jobs: Iterable[dict[str, Any]]) -> None:
+    """Show a table of jobs."""
+    table = Table("job", "policy", "window", "next run", box=SIMPLE, pad_edge=False)
+    for job in jobs:
+        terms = job["kwargs"]
+        table.add_row(*_texts(job["job_id"], terms["policy_name"], _window(terms), job["next_run_time"] or "-"))
+    people.print(table)
+
+
+def show_run(run: dict[str, Any]) -> None:
+    """Show a run."""
+    answer = run["answer"]
+    _rows(
+        {
+            "run": run["run_id"],
+            "job": run["job_id"],
+            "policy": run["policy_name"],
+            "outcome": run["outcome"],
+            "message": run["message"],
+            "started by": run["started_by"],
+            "reason": run["reason"],
+            "scheduled": run["scheduled_at"],
+            "started": run["started_at"],
+            "ended": run["closed_at"],
+            "attempt": run["attempt"],
+            "waits for": run["waits_for"],
+            "progress": run["progress"] and _progress(run["progress"]),
+            "snapshot": run["snapshot_id"],
+            "files": run["files"] is not None and f"{run['files']:,}",
+            "size": run["bytes"] is not None and decimal(run["bytes"]),
+            "answer": answer and f"HTTP status {answer['status']}",
+        },
+        style=_STYLES.get(run["outcome"], "red"),
+    )
+
+
+def show_runs(page: dict[str, Any]) -> None:
+    """Show a table of runs."""
+    table = Table("run", "outcome", "started", "ended", "by", "message", box=SIMPLE, pad_edge=False)
+    for run in page["runs"]:
+        style = _STYLES.get(run["outcome"], "red")
+        times = [run["started_at"] or "-", run["closed_at"] or "-"]
+        table.add_row(
+            *_texts(
+                run["run_id"], run["outcome"], *times, run["started_by"] or "-", run["message"] or run["reason"] or ""
+            ),
+            style=style,
+        )
+    people.print(table)
+    if page["next"]:
+        people.print(f"There are more: --before '{page['next']}'", markup=False)
+
+
+def _rows(values: dict[str, Any], style: str = "") -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in values.items():
+        if value is not None and value is not False and value != "":
+            table.add_row(escape(name), escape(str(value)), style=style if name == "outcome" else "")
+    people.print(table)
+
+
+def _texts(*values: Any) -> list[str]:
+    return [escape(str(value)) for value in values]
+
+
+def _window(terms: dict[str, Any]) -> str:
+    if terms["start_time"] is None:
+        return "not known: the job is broken"
+    return f"{terms['start_time']} + {terms['duration']} h" if terms["duration"] else str(terms["start_time"])
+
+
+def _progress(now: dict[str, Any]) -> str:
+    percent = now.get("percent")
+    size = f"{decimal(now['bytes_done'])} of {decimal(now['bytes_total'])}" if now.get("bytes_total") else ""
+    return ", ".join(part for part in (str(now["step"]), percent is not None and f"{percent:.0f} %", size) if part)

@@ -1,0 +1,135 @@
+"""backupctl as a person and as a script use it, on a running service."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from typer.testing import CliRunner, Result
+
+from backup_scheduler.contract.methods import REMOVE
+from backupctl.commands import app
+from backupctl.service import broker
+from devstack.running import StackInfo
+from lab.parts.backup_service import BackupService
+from tests.support.calls import Caller
+
+Ctl = Callable[..., Result]
+
+
+@pytest.fixture
+def ctl(stack: StackInfo) -> Ctl:
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(app, ["--broker", stack.amqp_uri, *words])
+
+    return run
+
+
+@pytest.fixture
+def own(ctl: Ctl, call: Caller, scheduler_id: str) -> Iterator[str]:
+    made = ctl(
+        "add", scheduler_id, "--policy", "documents", "--at", "02:01", "--days", "3", "--grace", "3600", "tenant=a"
+    )
+    assert made.exit_code == 0, made.output
+    yield scheduler_id
+    call(REMOVE, scheduler_id)
+
+
+def objects(result: Result) -> list[dict[str, Any]]:
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def refusing(status: int) -> Callable[[web.Request], Any]:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=status)
+
+    return answer
+
+
+def test_a_job_is_made_changed_paused_resumed_listed_and_removed(ctl: Ctl, own: str) -> None:
+    [made] = objects(ctl("get", own, "--json"))
+    assert made["kwargs"] == {"policy_name": "documents", "duration": 0, "start_time": "02:01", "tenant": "a"}
+    assert made["misfire_grace_time"] == 3600
+    changed = ctl("modify", own, "--policy", "pictures", "--at", "03:30", "--window", "2", "--grace", "60")
+    assert "03:30 + 2 h" in changed.output
+    assert "none: paused" in ctl("pause", own).output
+    [resumed] = objects(ctl("resume", own, "--json"))
+    assert resumed["next_run_time"] is not None
+    assert own in [each["job_id"] for each in objects(ctl("list", "--json"))]
+    assert ctl("remove", own).exit_code == 0
+    gone = ctl("get", own)
+    assert gone.exit_code == 1
+    assert f"backupctl: no job has the scheduler_id '{own}'" in gone.stderr.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "outcome"), [(200, 0, "completed"), (403, 1, "failed")], ids=["well", "refused"]
+)
+def test_run_waits_for_the_end_and_exits_with_its_outcome(
+    ctl: Ctl, own: str, backup_endpoint: BackupService, status: int, code: int, outcome: str
+) -> None:
+    backup_endpoint.answers.insert(0, refusing(status))
+    done = ctl("run", own, "--reason", "before the upgrade", "--json")
+    assert done.exit_code == code, done.output
+    described = json.loads(done.stdout)
+    assert (described["outcome"], described["reason"]) == (outcome, "before the upgrade")
+    [listed] = objects(ctl("runs", own, "--json"))
+    assert listed["run_id"] == described["run_id"]
+    assert outcome in ctl("runs", own).output
+    assert outcome in ctl("show", described["run_id"]).output
+
+
+def test_run_comes_back_at_once_where_nobody_waits_and_cancel_ends_it(
+    ctl: Ctl, own: str, backup_endpoint: BackupService
+) -> None:
+    may_end = threading.Event()
+
+    async def hang(_: web.Request) -> web.StreamResponse:
+        while not may_end.is_set():
+            await asyncio.sleep(0.02)
+        return web.Response()
+
+    backup_endpoint.answers.insert(0, hang)
+    [begun] = objects(ctl("run", own, "--no-wait", "--at", "2026-01-03 02:01:00", "--json"))
+    assert begun["outcome"] == "running"
+    [cancelled] = objects(ctl("cancel", begun["run_id"], "--reason", "disk is full", "--json"))
+    assert cancelled["run_id"] == begun["run_id"]
+    ended = ctl("run", own, "--at", "2026-01-03 02:01:00")  # finds it, and waits for its end
+    may_end.set()
+    assert ended.exit_code == 130
+    assert "disk is full" in ended.output
+
+
+def test_what_is_wrong_is_a_sentence_and_a_code(ctl: Ctl, own: str) -> None:
+    refused = ctl("runs", own, "--limit", "0")
+    assert (refused.exit_code, "limit must be a whole number" in refused.stderr) == (1, True)
+    misused = ctl("add", own, "--policy", "p", "--at", "02:01", "tenant")
+    assert (misused.exit_code, "must be NAME=VALUE" in misused.stderr) == (2, True)
+
+
+def test_a_broker_that_is_away_is_named(scheduler_id: str) -> None:
+    away = CliRunner().invoke(app, ["--broker", "amqp://guest:guest@127.0.0.1:1/", "get", scheduler_id])
+    assert (away.exit_code, "the broker cannot be reached" in away.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "stack", "found"),
+    [
+        ("amqp://given", {"AMQP_URI": "amqp://set"}, "amqp://here", "amqp://given"),
+        (None, {"AMQP_URI": "amqp://set"}, "amqp://here", "amqp://set"),
+        (None, {}, "amqp://here", "amqp://here"),
+        (None, {}, None, "amqp://guest:guest@localhost:5672"),
+    ],
+)
+def test_the_broker_is_the_one_given_or_set_or_that_of_a_stack_that_runs_here(
+    tmp_path: Path, given: str | None, environ: dict[str, str], stack: str | None, found: str
+) -> None:
+    if stack:
+        (tmp_path / ".state").mkdir()
+        (tmp_path / ".state/stack.json").write_text(json.dumps({"amqp_uri": stack}))
+    assert broker(given, environ, tmp_path) == found

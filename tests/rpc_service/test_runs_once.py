@@ -1,0 +1,139 @@
+"""A run is never started twice for one `at`: races, requests that Temporal drops, and requests that come again."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from temporalio.api.schedule.v1 import SchedulePatch
+from temporalio.api.workflowservice.v1 import PatchScheduleRequest
+from temporalio.client import Client, ScheduleHandle, ScheduleOverlapPolicy
+
+from backup_scheduler.jobs.names import run_id
+from backup_scheduler.runs.arguments import RunId, RunJob
+from backup_scheduler.runs.asked import Why
+from backup_scheduler.temporal import runs as stored
+from backup_scheduler.temporal.asked_runs import requests_for_runs
+from lab.parts.backup_service import BackupService
+from lab.parts.waiting import eventually_async
+from rpc_service.gateway import runs as gateway_runs
+from rpc_service.gateway.jobs import ScheduleGateway
+from tests.support.gateway_jobs import SETTINGS, a_job
+from tests.support.workers import worker_with
+
+YESTERDAY = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+
+
+def at(seconds: int) -> datetime:
+    return YESTERDAY + timedelta(seconds=seconds)
+
+
+async def started(temporal: Client, scheduler_id: str, number: int) -> Counter[str]:
+    """Wait for the ends of so many runs; return how often each was started."""
+    query = f"TemporalScheduledById='{scheduler_id}'"
+
+    async def are_there() -> bool:
+        ended = await temporal.count_workflows(f"{query} AND ExecutionStatus!='Running'")
+        return ended.count >= number
+
+    await eventually_async(are_there)
+    return Counter([run.id async for run in temporal.list_workflows(query)])
+
+
+async def test_many_processes_that_ask_at_once_start_each_run_once(
+    temporal: Client, target: BackupService, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    async with worker_with(temporal, {"documents": target.policy()}) as worker:
+        settings = SETTINGS.model_copy(update={"task_queue": worker.task_queue})
+        processes = [ScheduleGateway(temporal, settings) for _ in range(4)]
+        await processes[0].add(a_job(scheduler_id), "one")
+
+        async def ask(process: ScheduleGateway, second: int) -> str:
+            wanted = RunJob(scheduler_id=scheduler_id, at=at(second))
+            described = await process.runs.start(wanted, Why(), redelivered=False)
+            return str(described["run_id"])
+
+        answers = await asyncio.gather(*(ask(process, second) for second in range(5) for process in processes))
+        names = {run_id(scheduler_id, at(second)) for second in range(5)}
+        assert set(answers) == names
+        assert await started(temporal, scheduler_id, 5) == Counter(dict.fromkeys(names, 1))
+        info = (await schedule.describe()).raw_description.info
+        assert (info.buffer_size, info.action_count) == (0, 5)
+
+
+async def test_a_request_that_temporal_dropped_is_made_again(
+    temporal: Client, target: BackupService, scheduler_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = 0
+
+    async def overwritten(client: Client, schedule_id: str, *rest: object) -> None:
+        """Ask, with a pause by somebody else so close behind that both come in one task of the schedule."""
+        nonlocal requests
+        requests += 1
+        if requests > 1:
+            return await ask(client, schedule_id, *rest)  # type: ignore[arg-type]  # as they came
+        pause = SchedulePatch(pause="by somebody else")
+        message = PatchScheduleRequest(namespace=client.namespace, schedule_id=schedule_id, patch=pause)
+        await asyncio.gather(
+            ask(client, schedule_id, *rest),  # type: ignore[arg-type]
+            client.workflow_service.patch_schedule(message),
+        )
+        return None
+
+    ask = stored.ask_for_run
+    monkeypatch.setattr(gateway_runs.stored, "ask_for_run", overwritten)
+    async with worker_with(temporal, {"documents": target.policy()}) as worker:
+        gateway = ScheduleGateway(temporal, SETTINGS.model_copy(update={"task_queue": worker.task_queue}))
+        await gateway.add(a_job(scheduler_id), "one")
+        for second in range(10):  # in some of them Temporal takes both requests
+            requests = 0
+            await gateway.runs.start(RunJob(scheduler_id=scheduler_id, at=at(second)), Why(), redelivered=False)
+        assert len(await started(temporal, scheduler_id, 10)) == 10
+    dropped = [each for each in await requests_for_runs(temporal, scheduler_id) if not each.taken]
+    assert dropped, "no request was dropped, so this shows nothing"
+
+
+async def test_a_call_that_comes_again_finds_its_run_though_it_named_no_moment(
+    temporal: Client, target: BackupService, scheduler_id: str
+) -> None:
+    now = datetime.now(UTC)
+    async with worker_with(temporal, {"documents": target.policy()}) as worker:
+        settings = SETTINGS.model_copy(update={"task_queue": worker.task_queue})
+        gateway = ScheduleGateway(temporal, settings, clock=lambda: now)
+        await gateway.add(a_job(scheduler_id), "one")
+        first = await gateway.runs.start(RunJob(scheduler_id=scheduler_id), Why(call="call"), redelivered=False)
+        now += timedelta(seconds=20)
+        again = await gateway.runs.start(RunJob(scheduler_id=scheduler_id), Why(call="call"), redelivered=True)
+        other = await gateway.runs.start(RunJob(scheduler_id=scheduler_id), Why(call="other"), redelivered=True)
+        assert again["run_id"] == first["run_id"] != other["run_id"]
+        await started(temporal, scheduler_id, 2)
+
+
+async def test_a_moment_of_the_schedule_is_its_own_run(
+    temporal: Client, target: BackupService, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    """An occurrence whose window is open, and whose time in it has not come, is not started a second time."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    async with worker_with(temporal, {"documents": target.policy()}) as worker:
+        settings = SETTINGS.model_copy(update={"task_queue": worker.task_queue})
+        gateway = ScheduleGateway(temporal, settings)
+        opens = f"{now - timedelta(minutes=1):%H:%M}"
+        job = a_job(scheduler_id, opens).model_copy(update={"duration": 24})
+        yesterday = ScheduleGateway(temporal, settings, clock=lambda: now - timedelta(hours=1))
+        await yesterday.add(job, "one")
+        wanted = RunJob(scheduler_id=scheduler_id, at=now - timedelta(minutes=1))
+        described = await gateway.runs.start(wanted, Why(), redelivered=False)
+        assert (described["outcome"], described["waits_for"]) == ("waiting", "its time in the window")
+        assert (await schedule.describe()).info.num_actions == 0
+
+
+async def test_a_trigger_and_a_backfill_by_other_means_are_named_so(
+    temporal: Client, target: BackupService, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    async with worker_with(temporal, {"documents": target.policy()}) as worker:
+        gateway = ScheduleGateway(temporal, SETTINGS.model_copy(update={"task_queue": worker.task_queue}))
+        await gateway.add(a_job(scheduler_id), "one")
+        await schedule.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ALL)
+        [triggered] = await started(temporal, scheduler_id, 1)
+        described = await gateway.runs.get(RunId(run_id=triggered))
+        assert (described["started_by"], described["outcome"]) == ("trigger", "completed")
