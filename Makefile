@@ -1,7 +1,7 @@
 # Each command sets up what it needs by itself (devstack/setup.sh); `make` alone lists them.
 
 PYTHON_IN_VENV := .venv/bin/python
-CODE := backup_scheduler workflows activities rpc_service devstack lab worker.py tests
+CODE := backup_scheduler workflows activities rpc_service backupctl devstack lab worker.py tests
 
 ON_A_CLUSTER := tests/test_end_to_end.py tests/test_runs_under_way.py tests/rpc_service/test_methods.py \
 	tests/rpc_service/test_gateway.py tests/rpc_service/test_pause_and_resume.py tests/rpc_service/test_lists.py \

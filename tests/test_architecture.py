@@ -19,9 +19,10 @@ PARTS = {
     "workflows": {"backup_scheduler", "activities"},
     "worker": {"backup_scheduler", "activities", "workflows"},
     "rpc_service": {"backup_scheduler"},
+    "backupctl": {"backup_scheduler"},
     "devstack": {"backup_scheduler"},
     "lab": {"backup_scheduler", "devstack"},
-    "tests": {"backup_scheduler", "activities", "workflows", "worker", "rpc_service", "devstack", "lab"},
+    "tests": {"backup_scheduler", "activities", "workflows", "worker", "rpc_service", "backupctl", "devstack", "lab"},
 }
 """Each part, and the parts that it may import."""
 
@@ -37,11 +38,17 @@ FAMILIES = {
     "jobs": {"contract"},
     "runs": {"contract", "jobs", *TEXTS},
     "policies": {"contract", "settings", *TEXTS},
-    "temporal": {"contract", "jobs", *TEXTS},
+    "temporal": {"contract", "jobs", "runs", *TEXTS},
 }
 """Each family and module of the middle, and those that it may import."""
 
-GATEWAY = {"faults": set(), "listing": {"faults"}, "changes": {"faults"}, "jobs": {"changes", "faults", "listing"}}
+GATEWAY = {
+    "faults": set(),
+    "listing": {"faults"},
+    "changes": {"faults"},
+    "runs": {"changes", "faults"},
+    "jobs": {"changes", "faults", "listing", "runs"},
+}
 ENGINE_PACKAGES = {path.parent.name for path in (ROOT / "activities").glob("*/__init__.py")}
 
 

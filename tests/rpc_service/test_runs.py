@@ -13,6 +13,7 @@ from temporalio.client import Client
 
 from backup_scheduler.contract.methods import ADD, CANCEL_RUN, GET_RUN, GET_RUNS, PAUSE, REMOVE, RUN
 from backup_scheduler.jobs.names import run_id
+from backup_scheduler.runs.asked import StartedBy
 from backup_scheduler.runs.description import OUTCOMES
 from lab.parts.backup_service import BackupService
 from lab.parts.waiting import eventually
@@ -78,11 +79,11 @@ def test_a_run_is_started_named_and_described_to_its_end(
 ) -> None:
     with slow(backup_endpoint):
         begun = run(call(RUN, own, reason="before the upgrade"))
-        assert (begun["job_id"], begun["outcome"], begun["started_by"]) == (own, "running", "run_job")
+        assert (begun["job_id"], begun["outcome"], begun["started_by"]) == (own, "running", StartedBy.RUN_JOB)
         going = run(call(GET_RUN, begun["run_id"]))
         assert (going["outcome"], going["reason"], going["closed_at"]) == ("running", "before the upgrade", None)
     done = ended(call, begun["run_id"])
-    assert (done["outcome"], done["started_by"], done["reason"]) == ("completed", "run_job", "before the upgrade")
+    assert (done["outcome"], done["started_by"], done["reason"]) == ("completed", StartedBy.RUN_JOB, "before the upgrade")
     assert done["answer"]["body"] == {"id": 7}
     assert done["policy_name"] == "documents"
 
@@ -113,7 +114,7 @@ def test_a_run_waits_for_the_one_before_and_is_described_meanwhile(
         again = run(call(RUN, own, at=f"{day:%Y-%m-%dT%H:%M}:02Z"))
         assert [each["outcome"] for each in (first, second, third, again)] == ["running", *["waiting"] * 3]
         assert again == second
-        assert (second["waits_for"], second["reason"], second["started_by"]) == (first["run_id"], "second", "run_job")
+        assert (second["waits_for"], second["reason"], second["started_by"]) == (first["run_id"], "second", StartedBy.RUN_JOB)
         assert run(call(GET_RUN, third["run_id"])) == third
         assert [each["run_id"] for each in runs(call(GET_RUNS, own))] == [
             each["run_id"] for each in (third, second, first)
