@@ -31,6 +31,7 @@ from activities.attempts import HEARTBEAT_INTERVAL
 from activities.mask_answers import MaskAnswers
 from activities.policy_lookup import PolicyLookup
 from activities.previous_run import PreviousRun
+from activities.restic.version import restic_version
 from activities.run_origin import RunOrigin
 from backup_scheduler import logs, masking
 from backup_scheduler.contract.errors import AccessRefused, ConfigurationError
@@ -38,6 +39,7 @@ from backup_scheduler.jobs.names import SYSTEM_SCHEDULE, housekeeping_queue
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.settings import PREFIX, Settings, load_settings
 from backup_scheduler.temporal.client import configuration, connect, follow, reason
+from backup_scheduler.temporal.identity import WorkerIdentity
 from backup_scheduler.temporal.namespace import check_access
 from backup_scheduler.temporal.preparation import prepare
 from backup_scheduler.temporal.system_schedule import look_at_system_schedule
@@ -111,11 +113,12 @@ async def serve(settings: Settings, policies: Policies) -> None:
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     runtime = _runtime(settings)
     logs.report(settings)
+    identity = str(WorkerIdentity.here(policies.digest, await restic_version()))
     waited = False
     while not stop.is_set():
         try:
             config = configuration()
-            if client := await _unless(stop, connect(config, runtime=runtime)):
+            if client := await _unless(stop, connect(config, runtime=runtime, identity=identity)):
                 await _work(client, settings, policies, stop, config)
         except AccessRefused as error:
             log.error("access refused, trying again", reason=str(error), seconds=_PAUSE)

@@ -10,6 +10,7 @@ import typer
 from backup_scheduler.contract.methods import (
     ADD,
     CANCEL_RUN,
+    CHECK,
     GET,
     GET_ALL,
     GET_RUN,
@@ -20,6 +21,7 @@ from backup_scheduler.contract.methods import (
     RESUME,
     RUN,
 )
+from backup_scheduler.texts import redact
 from backupctl import progress, views
 from backupctl.service import LIST_TIMEOUT, TIMEOUT, CallFailed, Service, broker, connected
 
@@ -228,6 +230,22 @@ def show(context: typer.Context, run: RunArgument, as_json: Json = False) -> Non
 def cancel(context: typer.Context, run: RunArgument, reason: Reason = None, as_json: Json = False) -> None:
     """End a run without its backup."""
     _show(context, CANCEL_RUN, views.show_run, as_json=as_json, run_id=run, reason=reason)
+
+
+@app.command()
+def doctor(context: typer.Context, as_json: Json = False) -> None:
+    """Check broker, service, Temporal and workers; say what to do. Exits with 1 for a fault, 3 for a warning."""
+    uri = broker(context.obj)
+
+    def work(service: Service) -> int:
+        found = service.call(CHECK)
+        answers = {"check": "RPC service", "state": "ok", "found": f"answers, release {found['version']}", "todo": ""}
+        checks = [{"check": "broker", "state": "ok", "found": redact(uri), "todo": ""}, answers, *found["checks"]]
+        views.print_json(checks) if as_json else views.show_checks(checks, found)
+        states = {each["state"] for each in checks}
+        return Exit.FAILED if "fault" in states else Exit.PARTIAL if "warning" in states else Exit.DONE
+
+    _ask(context, work)
 
 
 def _code_of(run: dict[str, Any]) -> Exit:

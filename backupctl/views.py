@@ -106,6 +106,19 @@ def show_runs(page: dict[str, Any]) -> None:
         people.print(f"There are more: --before '{page['next']}'", markup=False)
 
 
+_MARKS: Final = {"ok": "[green]ok[/]", "warning": "[yellow]look[/]", "fault": "[red]fault[/]"}
+
+
+def show_checks(checks: Iterable[dict[str, Any]], scheduler: dict[str, Any]) -> None:
+    """Show what a check-up found."""
+    table = Table("", "check", "found", box=SIMPLE, pad_edge=False)
+    for each in checks:
+        found = f"{each['found']}\n-> {each['todo']}" if each["todo"] else each["found"]
+        table.add_row(_MARKS[each["state"]], *_texts(each["check"], found))
+    people.print(table)
+    people.print(f"The scheduler's clock: {scheduler['now']} {scheduler['timezone']}", markup=False)
+
+
 def _rows(values: dict[str, Any], style: str = "") -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in values.items():

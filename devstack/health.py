@@ -56,8 +56,8 @@ async def _missing_pollers() -> str | None:
 
 
 def _runs_here(identity: str) -> bool:
-    """Return whether a worker lives, by the SDK's default identity, `pid@host`: the server remembers dead ones."""
-    pid, _, host = identity.partition("@")
+    """Return whether a worker lives, by its identity, which begins with `pid@host`: the server remembers dead ones."""
+    pid, _, host = identity.split(" ")[0].partition("@")
     return host == socket.gethostname() and Path("/proc", pid).exists()
 
 

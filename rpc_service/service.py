@@ -101,3 +101,8 @@ class SchedulerService:
         return self.call.answer(
             CancelRun, args, kwargs, lambda jobs, wanted: jobs.runs.cancel(wanted, self.call.caller)
         )
+
+    @rpc
+    def check_scheduler(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """Check all that jobs need in Temporal: ()."""
+        return self.call.answer(Arguments, args, kwargs, lambda jobs, _: jobs.check_up())

@@ -44,10 +44,11 @@ FAMILIES = {
 
 GATEWAY = {
     "faults": set(),
+    "checkup": set(),
     "listing": {"faults"},
     "changes": {"faults"},
     "runs": {"changes", "faults"},
-    "jobs": {"changes", "faults", "listing", "runs"},
+    "jobs": {"changes", "checkup", "faults", "listing", "runs"},
 }
 ENGINE_PACKAGES = {path.parent.name for path in (ROOT / "activities").glob("*/__init__.py")}
 

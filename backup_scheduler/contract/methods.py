@@ -16,6 +16,7 @@ RUN: Final = "run_job"
 GET_RUNS: Final = "get_job_runs"
 GET_RUN: Final = "get_run"
 CANCEL_RUN: Final = "cancel_run"
+CHECK: Final = "check_scheduler"
 
-METHODS: Final = (ADD, MODIFY, PAUSE, RESUME, REMOVE, GET, GET_ALL, RUN, GET_RUNS, GET_RUN, CANCEL_RUN)
+METHODS: Final = (ADD, MODIFY, PAUSE, RESUME, REMOVE, GET, GET_ALL, RUN, GET_RUNS, GET_RUN, CANCEL_RUN, CHECK)
 """Every method of the service."""

@@ -3,6 +3,8 @@
 The file holds no secret, only the places of secrets: people may read it, show it and keep it under version control.
 """
 
+import hashlib
+import json
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
@@ -37,6 +39,8 @@ class Policies:
     """The policies of a worker."""
 
     def __init__(self, listed: Mapping[str, ListedPolicy] | None = None, fallback: HttpTarget | None = None) -> None:
+        self.digest = _digest(listed or {})
+        """The same for workers with the same policies, whatever the order and the comments of their files."""
         self._listed = dict(listed or {})
         self._fallback = fallback
         for policy in (*self._listed.values(), fallback):
@@ -72,6 +76,13 @@ class Policies:
         """Return engine and time limit of the policy that `find` returns."""
         policy = self.find(name)
         return ChosenEngine(type=policy.engine, timeout=policy.timeout)
+
+
+def _digest(listed: Mapping[str, ListedPolicy]) -> str:
+    urls = {name: policy.url.get_secret_value() for name, policy in listed.items() if isinstance(policy, HttpTarget)}
+    policies = {name: policy.model_dump(mode="json") for name, policy in listed.items()}
+    text = json.dumps([policies, urls], sort_keys=True)  # the policies themselves show no URL
+    return hashlib.sha256(text.encode()).hexdigest()[:8] if listed else "none"
 
 
 def read(path: Path) -> dict[str, ListedPolicy]:

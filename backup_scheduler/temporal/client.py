@@ -122,8 +122,9 @@ async def connect(
     lazy: bool = False,
     runtime: Runtime | None = None,
     retry_config: RetryConfig | None = None,
+    identity: str | None = None,
 ) -> Client:
-    """Connect with Temporal's own settings, by default those of this moment.
+    """Connect with Temporal's own settings, by default those of this moment, and the SDK's own identity.
 
     A lazy client connects with its first call, so it can be made while Temporal is down. Raises ConfigurationError
     if the settings are wrong, AccessRefused, and RuntimeError if Temporal cannot be reached.
@@ -136,6 +137,7 @@ async def connect(
             lazy=lazy,
             runtime=runtime,
             retry_config=retry_config,
+            identity=identity,
         )
     except ValueError as error:
         raise ConfigurationError(f"Temporal's settings (TEMPORAL_*) cannot be used: {error}") from None
@@ -168,7 +170,7 @@ async def follow(
             async with asyncio.timeout(_ANSWERS_WITHIN):
                 found = configuration()
                 if found != used:
-                    client = await connect(found, runtime=runtime, retry_config=retry_config)
+                    client = await connect(found, runtime=runtime, retry_config=retry_config, identity=client.identity)
                     used = found
                     use(client)
                     _log.info("renewed settings of Temporal are in use", namespace=client.namespace)

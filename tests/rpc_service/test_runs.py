@@ -83,7 +83,11 @@ def test_a_run_is_started_named_and_described_to_its_end(
         going = run(call(GET_RUN, begun["run_id"]))
         assert (going["outcome"], going["reason"], going["closed_at"]) == ("running", "before the upgrade", None)
     done = ended(call, begun["run_id"])
-    assert (done["outcome"], done["started_by"], done["reason"]) == ("completed", StartedBy.RUN_JOB, "before the upgrade")
+    assert (done["outcome"], done["started_by"], done["reason"]) == (
+        "completed",
+        StartedBy.RUN_JOB,
+        "before the upgrade",
+    )
     assert done["answer"]["body"] == {"id": 7}
     assert done["policy_name"] == "documents"
 
@@ -114,7 +118,11 @@ def test_a_run_waits_for_the_one_before_and_is_described_meanwhile(
         again = run(call(RUN, own, at=f"{day:%Y-%m-%dT%H:%M}:02Z"))
         assert [each["outcome"] for each in (first, second, third, again)] == ["running", *["waiting"] * 3]
         assert again == second
-        assert (second["waits_for"], second["reason"], second["started_by"]) == (first["run_id"], "second", StartedBy.RUN_JOB)
+        assert (second["waits_for"], second["reason"], second["started_by"]) == (
+            first["run_id"],
+            "second",
+            StartedBy.RUN_JOB,
+        )
         assert run(call(GET_RUN, third["run_id"])) == third
         assert [each["run_id"] for each in runs(call(GET_RUNS, own))] == [
             each["run_id"] for each in (third, second, first)

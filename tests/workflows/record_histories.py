@@ -29,7 +29,10 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from backup_scheduler.jobs import names
+from backup_scheduler.jobs.to_schedule import Alignment, schedule_for
+from backup_scheduler.runs.asked import Why
 from backup_scheduler.settings import Settings
+from backup_scheduler.temporal.runs import ask_for_run, cancel_run, describe_run
 from lab.parts.backup_service import BackupService, answering, backup_service
 from lab.parts.waiting import eventually_async
 from tests.support.backup_requests import a_request
@@ -141,6 +144,39 @@ async def asked_anew(runs: Runs, target: BackupService) -> Run:
     return handle
 
 
+async def asked_for(runs: Runs, target: BackupService) -> Run:
+    """A run of a schedule that somebody asked for, in the place of an old occurrence."""
+    target.answers = [answering(200)]
+    handle = await triggered(runs, "asked-for")
+    await handle.result()
+    return handle
+
+
+async def cancelled_with_a_reason(runs: Runs, target: BackupService) -> Run:
+    asked = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.StreamResponse:
+        asked.set()
+        await asyncio.sleep(60)
+        return web.Response()
+
+    target.answers = [hang]
+    handle = await triggered(runs, "cancelled-with-a-reason")
+    await asked.wait()
+    described = await describe_run(runs.client, handle.id)
+    assert described
+    await cancel_run(runs.client, described.workflow_execution_info.execution, "disk is full", "somebody")
+    return handle
+
+
+async def triggered(runs: Runs, name: str) -> Run:
+    request = a_request(scheduler_id=name)
+    alignment = Alignment(request, datetime(2026, 1, 1, 2, tzinfo=UTC))
+    await runs.client.create_schedule(name, schedule_for(alignment, runs.task_queue))
+    await ask_for_run(runs.client, name, datetime(2026, 1, 3, 2, 1, tzinfo=UTC), name, Why(reason="test").identity())
+    return await run_of(runs.client, name, 1)
+
+
 async def pass_over_all_jobs(runs: Runs, _: BackupService) -> Run:
     async with build_housekeeper(runs.client, Settings(task_queue=runs.task_queue)):
         handle = await runs.client.start_workflow(names.SYSTEM_WORKFLOW, id="pass", task_queue=runs.task_queue)
@@ -150,6 +186,7 @@ async def pass_over_all_jobs(runs: Runs, _: BackupService) -> Run:
 
 KINDS: list[Callable[[Runs, BackupService], Awaitable[Run]]] = [
     *(http, restic, failed, not_configured, missed, missed_behind_another, cancelled, waited, asked_anew),
+    *(asked_for, cancelled_with_a_reason),
     pass_over_all_jobs,
 ]
 

@@ -1,0 +1,209 @@
+"""A check-up of all that jobs need in Temporal: what is found there, and what to do."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from temporalio.api.taskqueue.v1 import PollerInfo
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError
+
+from backup_scheduler import __version__
+from backup_scheduler.contract.moments import shown
+from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
+from backup_scheduler.settings import Settings
+from backup_scheduler.temporal.client import reason
+from backup_scheduler.temporal.identity import WorkerIdentity
+from backup_scheduler.temporal.namespace import missing_search_attributes
+from backup_scheduler.temporal.schedule_engine import is_on_new_engine
+from backup_scheduler.temporal.stored_jobs import describe_schedule
+from backup_scheduler.temporal.task_queues import pollers_of
+
+_ANSWERS_WITHIN: Final = 3.0
+"""Seconds for one check, less than the caller waits."""
+
+_SHORT_RETENTION: Final = timedelta(days=7)
+_LONGEST_WITHOUT_PASS: Final = timedelta(minutes=90)
+"""Passes come every hour."""
+
+_POLLS_LAST: Final = timedelta(seconds=75)
+"""A poll ends after 60 s at most, so a worker that lives has begun one since."""
+
+_CLOCKS_DIFFER: Final = timedelta(seconds=5)
+
+
+class State(StrEnum):
+    """What a check found."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """Backups are made, and something is to be looked at."""
+    FAULT = "fault"
+    """Backups are not made, or nobody would learn that they are not."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check."""
+
+    check: str
+    state: State
+    found: str
+    todo: str = ""
+    """What to do."""
+
+
+async def check_up(client: Client, settings: Settings, now: datetime) -> dict[str, Any]:
+    """Make all checks; where Temporal is away, that alone is found."""
+    findings = await _checked("Temporal", _temporal(client))
+    if findings[0].state is not State.FAULT:
+        pollers = await _pollers(client, settings.task_queue)
+        groups = await asyncio.gather(
+            _checked("namespace", _namespace(client)),
+            _checked("search attributes", _search_attributes(client)),
+            _checked("workers", _workers(pollers, settings, now)),
+            _checked("passes", _passes(client, now)),
+            _checked("schedule engine", _engine(client)),
+            _checked("clocks", _clocks(pollers, now)),
+        )
+        findings += [finding for group in groups for finding in group]
+    return {
+        "version": __version__,
+        "timezone": settings.timezone,
+        "now": shown(now, settings.zone),
+        "checks": [asdict(finding) for finding in findings],
+    }
+
+
+async def _checked(check: str, work: Awaitable[list[Finding]]) -> list[Finding]:
+    try:
+        async with asyncio.timeout(_ANSWERS_WITHIN):
+            return await work
+    except TimeoutError:
+        found = f"no answer within {_ANSWERS_WITHIN:g} s"
+    except (RPCError, RuntimeError) as error:
+        found = reason(error)
+    return [Finding(check, State.FAULT, found, "see that Temporal runs, and the TEMPORAL_* settings of the service")]
+
+
+async def _temporal(client: Client) -> list[Finding]:
+    info = await client.workflow_service.get_system_info(GetSystemInfoRequest())
+    return [Finding("Temporal", State.OK, f"{client.service_client.config.target_host}, release {info.server_version}")]
+
+
+async def _namespace(client: Client) -> list[Finding]:
+    asked = DescribeNamespaceRequest(namespace=client.namespace)
+    described = await client.workflow_service.describe_namespace(asked)
+    kept = described.config.workflow_execution_retention_ttl.ToTimedelta()
+    found = f"{client.namespace!r}, which keeps ended runs for {_span(kept)}"
+    if kept >= _SHORT_RETENTION:
+        return [Finding("namespace", State.OK, found)]
+    todo = f"temporal operator namespace update --retention 90d {client.namespace}"
+    return [Finding("namespace", State.WARNING, found, todo)]
+
+
+async def _search_attributes(client: Client) -> list[Finding]:
+    missing = await missing_search_attributes(client)
+    if not missing:
+        return [Finding("search attributes", State.OK, "all there")]
+    todo = " && ".join(
+        f"temporal operator search-attribute create --namespace {client.namespace} --name {name} --type Keyword"
+        for name in missing
+    )
+    return [Finding("search attributes", State.FAULT, f"missing: {', '.join(missing)}", todo)]
+
+
+async def _pollers(client: Client, task_queue: str) -> Sequence[PollerInfo]:
+    try:
+        async with asyncio.timeout(_ANSWERS_WITHIN):
+            return await pollers_of(client, task_queue)
+    except (RPCError, TimeoutError):
+        return []
+
+
+async def _workers(pollers: Sequence[PollerInfo], settings: Settings, now: datetime) -> list[Finding]:
+    alive = {each.identity for each in pollers if _polled(each) > now - _POLLS_LAST - _CLOCKS_DIFFER}
+    if not alive:
+        todo = "start a worker with the same TEMPORAL_* and SCHEDULER_TASK_QUEUE: python -m worker"
+        return [Finding("workers", State.FAULT, f"none polls the task queue {settings.task_queue!r}", todo)]
+    known = [worker for identity in sorted(alive) if (worker := WorkerIdentity.read(identity))]
+    findings = [
+        Finding("workers", State.OK, f"{len(alive)} on {settings.task_queue!r}: {', '.join(map(_name, alive))}")
+    ]
+    if len(known) < len(alive):
+        todo = "bring all workers to one release"
+        findings.append(Finding("workers", State.WARNING, "some are of an older release, or not of this project", todo))
+    alike = {
+        "release": ({worker.version for worker in known} | {__version__}, "bring all workers to the service's release"),
+        "policies": ({worker.policies for worker in known}, "give all workers the same policy file"),
+        "restic": ({worker.restic for worker in known}, "give all workers the same restic"),
+    }
+    for check, (found, todo) in alike.items():
+        state = State.OK if len(found) <= 1 else State.WARNING
+        findings.append(Finding(check, state, ", ".join(sorted(found)) or "not known", todo if len(found) > 1 else ""))
+    return findings
+
+
+async def _passes(client: Client, now: datetime) -> list[Finding]:
+    described = await describe_schedule(client, SYSTEM_SCHEDULE)
+    state, info = described.schedule.state, described.info
+    if state.paused:
+        todo = f"temporal schedule toggle --unpause --schedule-id {SYSTEM_SCHEDULE} --reason 'passes are needed'"
+        return [Finding("passes", State.FAULT, f"the system schedule is paused: {state.notes}", todo)]
+    if not info.recent_actions:
+        return [Finding("passes", State.WARNING, "none was made yet", "wait for the next full hour")]
+    last = info.recent_actions[-1]
+    at = last.actual_time.ToDatetime(UTC)
+    found = f"the last one began {_span(now - at)} ago"
+    if now - at > _LONGEST_WITHOUT_PASS:
+        return [Finding("passes", State.FAULT, found, "look whether a worker is running")]
+    handle = client.get_workflow_handle(last.start_workflow_result.workflow_id, result_type=dict[str, Any])
+    status = (await handle.describe()).status
+    if status is WorkflowExecutionStatus.RUNNING:
+        return [Finding("passes", State.OK, f"{found} and goes on")]
+    if status is not WorkflowExecutionStatus.COMPLETED:
+        return [Finding("passes", State.FAULT, f"{found} and failed", f"temporal workflow show -w {handle.id}")]
+    result = await handle.result()
+    failures = result.get("failures") or {}
+    if not failures:
+        return [Finding("passes", State.OK, f"{found}: {result.get('looked_at')} jobs, all well")]
+    named = "; ".join(f"{job}: {why}" for job, why in list(failures.items())[:3])
+    return [Finding("passes", State.WARNING, f"{found}: {len(failures)} jobs are not well: {named}", "get_job of each")]
+
+
+async def _engine(client: Client) -> list[Finding]:
+    if not await is_on_new_engine(client, SYSTEM_SCHEDULE):
+        return [Finding("schedule engine", State.OK, "the one that keeps all runs")]
+    todo = "switch history.enableCHASMSchedulerCreation off, then remove all jobs and add them anew"
+    return [Finding("schedule engine", State.FAULT, "the newer one, which loses runs of jobs with a duration", todo)]
+
+
+async def _clocks(pollers: Sequence[PollerInfo], now: datetime) -> list[Finding]:
+    """Compare this machine's clock with Temporal's, which stamps the polls of workers."""
+    if not pollers:
+        return []
+    last = max(map(_polled, pollers))
+    ahead, behind = now - last - _POLLS_LAST, last - now
+    if max(ahead, behind) <= _CLOCKS_DIFFER:
+        return [Finding("clocks", State.OK, "this service's and Temporal's agree, as far as polls show it")]
+    found = f"this service's clock is at least {_span(max(ahead, behind))} {'ahead' if ahead > behind else 'behind'}"
+    return [Finding("clocks", State.WARNING, found, "let a time service keep the clocks of all machines")]
+
+
+def _polled(poller: PollerInfo) -> datetime:
+    return poller.last_access_time.ToDatetime(UTC)
+
+
+def _name(identity: str) -> str:
+    return identity.split(" ")[0]
+
+
+def _span(span: timedelta) -> str:
+    if span >= timedelta(days=1):
+        return f"{span.days} d"
+    minutes, seconds = divmod(round(span.total_seconds()), 60)
+    return f"{minutes} min" if minutes else f"{seconds} s"
