@@ -90,8 +90,12 @@ async def ask_for_run(client: Client, schedule_id: str, nominal: datetime, reque
 
 
 async def cancel_run(client: Client, run: WorkflowExecution, reason: str, identity: str) -> None:
-    """Ask a run to end without its backup. Raises RPCError."""
+    """Ask a run to end without its backup; it may have been asked before. Raises RPCError."""
     request = RequestCancelWorkflowExecutionRequest(
         namespace=client.namespace, workflow_execution=run, reason=reason, identity=identity
     )
-    await client.workflow_service.request_cancel_workflow_execution(request, retry=True)
+    try:
+        await client.workflow_service.request_cancel_workflow_execution(request, retry=True)
+    except RPCError as error:
+        if error.status != RPCStatusCode.ALREADY_EXISTS:
+            raise
