@@ -176,4 +176,4 @@ def _moment(run: WorkflowExecutionInfo, name: str) -> datetime | None:
 
 
 def _shown(moment: datetime | None, zone: ZoneInfo) -> str | None:
-    return moment and shown(moment, zone)
+    return shown(moment, zone) if moment else None

@@ -13,10 +13,10 @@ from backup_scheduler.jobs.to_schedule import LONGEST_RUN
 from backup_scheduler.runs.asked import Asked, Request, StartedBy, requests
 from backup_scheduler.temporal.schedule_engine import SCHEDULER_WORKFLOW
 
-_PAGE: Final = 1000
-"""Events of one answer: of a daily job, those of some months."""
+_PAGE: Final = 250
+"""Events of one answer: the server gives 256 at most, and logs a warning if it is asked for more."""
 
-_MOST_PAGES: Final = 10
+_MOST_PAGES: Final = 40
 
 
 async def requests_for_runs(client: Client, schedule_id: str, since: datetime | None = None) -> list[Request]:

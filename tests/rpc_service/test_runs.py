@@ -191,12 +191,12 @@ def test_runs_are_listed_by_outcome(call: Caller, own: str, backup_endpoint: Bac
     failed = ended(call, run(call(RUN, own, at="2026-01-03T02:00:01Z"))["run_id"])
     assert (well["outcome"], failed["outcome"]) == ("completed", "failed")
     assert "Forbidden" in failed["message"]
-    for each in (well, failed):
-        eventually(
-            lambda each=each: (
-                [one["run_id"] for one in runs(call(GET_RUNS, own, outcome=each["outcome"]))] == [each["run_id"]]
-            )
-        )
+
+    def listed(outcome: str) -> list[str]:
+        return [each["run_id"] for each in runs(call(GET_RUNS, own, outcome=outcome))]
+
+    eventually(lambda: listed("completed") == [well["run_id"]])
+    eventually(lambda: listed("failed") == [failed["run_id"]])
     assert runs(call(GET_RUNS, own, outcome="terminated")) == []
 
 

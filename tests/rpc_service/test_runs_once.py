@@ -7,21 +7,27 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from temporalio.api.schedule.v1 import SchedulePatch
 from temporalio.api.workflowservice.v1 import PatchScheduleRequest
-from temporalio.client import Client, ScheduleHandle, ScheduleOverlapPolicy
+from temporalio.client import Client, ScheduleHandle, ScheduleOverlapPolicy, ScheduleUpdate, ScheduleUpdateInput
 
 from backup_scheduler.jobs.names import run_id
+from backup_scheduler.jobs.timing import phase
 from backup_scheduler.runs.arguments import RunId, RunJob
 from backup_scheduler.runs.asked import Why
 from backup_scheduler.temporal import runs as stored
 from backup_scheduler.temporal.asked_runs import requests_for_runs
-from lab.parts.backup_service import BackupService
+from lab.parts.backup_service import BackupService, answering
 from lab.parts.waiting import eventually_async
-from rpc_service.gateway import runs as gateway_runs
 from rpc_service.gateway.jobs import ScheduleGateway
 from tests.support.gateway_jobs import SETTINGS, a_job
 from tests.support.workers import worker_with
 
 YESTERDAY = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+
+
+@pytest.fixture
+def target(target: BackupService) -> BackupService:
+    target.answers = [answering(200)]
+    return target
 
 
 def at(seconds: int) -> datetime:
@@ -81,7 +87,7 @@ async def test_a_request_that_temporal_dropped_is_made_again(
         return None
 
     ask = stored.ask_for_run
-    monkeypatch.setattr(gateway_runs.stored, "ask_for_run", overwritten)
+    monkeypatch.setattr(stored, "ask_for_run", overwritten)
     async with worker_with(temporal, {"documents": target.policy()}) as worker:
         gateway = ScheduleGateway(temporal, SETTINGS.model_copy(update={"task_queue": worker.task_queue}))
         await gateway.add(a_job(scheduler_id), "one")
@@ -113,16 +119,18 @@ async def test_a_moment_of_the_schedule_is_its_own_run(
     temporal: Client, target: BackupService, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
     """An occurrence whose window is open, and whose time in it has not come, is not started a second time."""
-    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    opened = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
     async with worker_with(temporal, {"documents": target.policy()}) as worker:
-        settings = SETTINGS.model_copy(update={"task_queue": worker.task_queue})
-        gateway = ScheduleGateway(temporal, settings)
-        opens = f"{now - timedelta(minutes=1):%H:%M}"
-        job = a_job(scheduler_id, opens).model_copy(update={"duration": 24})
-        yesterday = ScheduleGateway(temporal, settings, clock=lambda: now - timedelta(hours=1))
-        await yesterday.add(job, "one")
-        wanted = RunJob(scheduler_id=scheduler_id, at=now - timedelta(minutes=1))
-        described = await gateway.runs.start(wanted, Why(), redelivered=False)
+        gateway = ScheduleGateway(temporal, SETTINGS.model_copy(update={"task_queue": worker.task_queue}))
+        await gateway.add(a_job(scheduler_id, f"{opened:%H:%M}").model_copy(update={"duration": 24}), "one")
+
+        def as_if_it_was_there_before(update: ScheduleUpdateInput) -> ScheduleUpdate:
+            spec = update.description.schedule.spec
+            spec.start_at, spec.intervals[0].offset = None, phase(opened, timedelta(days=7))
+            return ScheduleUpdate(update.description.schedule)
+
+        await schedule.update(as_if_it_was_there_before)
+        described = await gateway.runs.start(RunJob(scheduler_id=scheduler_id, at=opened), Why(), redelivered=False)
         assert (described["outcome"], described["waits_for"]) == ("waiting", "its time in the window")
         assert (await schedule.describe()).info.num_actions == 0
 

@@ -53,7 +53,7 @@ async def test_an_http_run_tells_its_result_everywhere_a_person_looks(temporal: 
         counted = await events(handle)
         assert target.received[0].headers["Idempotency-Key"] == f"{handle.id}~{handle.first_execution_run_id}"
     assert counted["EVENT_TYPE_WORKFLOW_TASK_COMPLETED"] == 2
-    assert counted["EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"] == 1
+    assert counted["EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"] == 2  # of the patch, and of the outcome
 
 
 async def test_every_attempt_of_one_occurrence_carries_the_same_key(temporal: Client, target: BackupService) -> None:
