@@ -119,18 +119,19 @@ async def test_a_moment_of_the_schedule_is_its_own_run(
     temporal: Client, target: BackupService, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
     """An occurrence whose window is open, and whose time in it has not come, is not started a second time."""
-    opened = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
+    opens = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
     async with worker_with(temporal, {"documents": target.policy()}) as worker:
         gateway = ScheduleGateway(temporal, SETTINGS.model_copy(update={"task_queue": worker.task_queue}))
-        await gateway.add(a_job(scheduler_id, f"{opened:%H:%M}").model_copy(update={"duration": 24}), "one")
+        await gateway.add(a_job(scheduler_id, f"{opens:%H:%M}").model_copy(update={"duration": 24}), "one")
 
-        def as_if_it_was_there_before(update: ScheduleUpdateInput) -> ScheduleUpdate:
+        def soon(update: ScheduleUpdateInput) -> ScheduleUpdate:
             spec = update.description.schedule.spec
-            spec.start_at, spec.intervals[0].offset = None, phase(opened, timedelta(days=7))
+            spec.start_at, spec.intervals[0].offset = None, phase(opens, timedelta(days=7))
             return ScheduleUpdate(update.description.schedule)
 
-        await schedule.update(as_if_it_was_there_before)
-        described = await gateway.runs.start(RunJob(scheduler_id=scheduler_id, at=opened), Why(), redelivered=False)
+        await schedule.update(soon)
+        await asyncio.sleep((opens - datetime.now(UTC)).total_seconds())
+        described = await gateway.runs.start(RunJob(scheduler_id=scheduler_id, at=opens), Why(), redelivered=False)
         assert (described["outcome"], described["waits_for"]) == ("waiting", "its time in the window")
         assert (await schedule.describe()).info.num_actions == 0
 
