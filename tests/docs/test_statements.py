@@ -13,6 +13,7 @@ import pytest
 import yaml
 from temporalio.envconfig import ClientConfigProfile
 
+from backup_scheduler import __version__
 from backup_scheduler.contract.errors import (
     BrokenJob,
     JobExists,
@@ -223,7 +224,7 @@ def test_the_license_is_the_one_that_the_package_names() -> None:
 
 
 def test_the_changelog_has_a_section_for_this_version() -> None:
-    version = tomllib.loads(text("pyproject.toml"))["project"]["version"]
+    version = __version__
     assert re.search(rf"^## \[({re.escape(version)}|Unreleased)\]", text("CHANGELOG.md"), re.MULTILINE)
 
 

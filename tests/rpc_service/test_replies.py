@@ -25,7 +25,10 @@ async def fails(gateway: ScheduleGateway, job: JobId) -> Description:
 def call() -> Call:
     gateway: Any = ScheduleGateway(None, Settings(timezone="UTC"))  # type: ignore[arg-type]  # no call gets so far
     context: Any = SimpleNamespace(
-        entrypoint=SimpleNamespace(method_name=GET), call_id="call-1", data={REDELIVERED: False}
+        entrypoint=SimpleNamespace(method_name=GET),
+        call_id="call-1",
+        immediate_parent_call_id="shop.nightly.1",
+        data={REDELIVERED: False},
     )
     return Call(asyncio.run, gateway, context)
 

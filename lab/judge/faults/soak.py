@@ -8,8 +8,8 @@ _NOBODY = "nobody asked for"
 _RESUME_BACKS_UP = (
     Change(
         "backup_scheduler/temporal/stored_jobs.py",
-        "import re\nimport uuid\n",
-        "import asyncio\nimport re\nimport uuid\n",
+        "import uuid\n",
+        "import asyncio\nimport uuid\n",
     ),
     Change(
         "backup_scheduler/temporal/stored_jobs.py",
