@@ -74,13 +74,21 @@ def _ask(context: typer.Context, work: Callable[[Service], int], timeout: float 
     raise typer.Exit(code)
 
 
-def _show(context: typer.Context, method: str, view: Callable[[Any], None], *, as_json: bool, **arguments: Any) -> None:
+def _show(
+    context: typer.Context, method: str, view: Callable[[Any, str], None], *, as_json: bool, **arguments: Any
+) -> None:
     def work(service: Service) -> int:
-        found = service.call(method, **arguments)
-        views.print_json(found) if as_json else view(found)
+        _print(service, service.call(method, **arguments), view, as_json=as_json)
         return Exit.DONE
 
     _ask(context, work, LIST_TIMEOUT if method == GET_ALL else TIMEOUT)
+
+
+def _print(service: Service, found: Any, view: Callable[[Any, str], None], *, as_json: bool) -> None:
+    if as_json:
+        views.print_json(found)
+    else:
+        view(found, service.call(CHECK, checks=False)["now"])
 
 
 def _terms(given: list[str]) -> dict[str, str]:
@@ -200,7 +208,7 @@ def run(
         begun = service.call(RUN, scheduler_id=job, at=at, reason=reason)
         if wait:
             begun = progress.follow(service, begun, quiet=as_json)
-        views.print_json(begun) if as_json else views.show_run(begun)
+        _print(service, begun, views.show_run, as_json=as_json)
         return _code_of(begun)
 
     _ask(context, work)

@@ -3,13 +3,14 @@
 import json
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, Final
 
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 people: Final = Console(highlight=False)
 _errors: Final = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -37,7 +38,23 @@ def print_json(found: Any) -> None:
         sys.stdout.write(f"{json.dumps(each, ensure_ascii=False)}\n")
 
 
-def show_job(job: dict[str, Any]) -> None:
+def relative(time: str | None, now: str) -> str:
+    """Return a time with how far it is from now, such as `in 3 h`; both are on the scheduler's clock."""
+    if time is None:
+        return "-"
+    seconds = (datetime.fromisoformat(time) - datetime.fromisoformat(now)).total_seconds()
+    span = _span(abs(seconds))
+    return f"{time} (in {span})" if seconds > 0 else f"{time} ({span} ago)"
+
+
+def _span(seconds: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def show_job(job: dict[str, Any], now: str) -> None:
     """Show a job."""
     terms = job["kwargs"]
     others = {name: value for name, value in terms.items() if name not in ("policy_name", "start_time", "duration")}
@@ -46,23 +63,23 @@ def show_job(job: dict[str, Any]) -> None:
             "job": job["job_id"],
             "policy": terms["policy_name"],
             "window": _window(terms),
-            "next run": job["next_run_time"] or "none: paused or removed",
+            "next run": relative(job["next_run_time"], now) if job["next_run_time"] else "none: paused or removed",
             "grace time": job["misfire_grace_time"] and f"{job['misfire_grace_time']:,} s",
             **others,
         }
     )
 
 
-def show_jobs(jobs: Iterable[dict[str, Any]]) -> None:
+def show_jobs(jobs: Iterable[dict[str, Any]], now: str) -> None:
     """Show a table of jobs."""
     table = Table("job", "policy", "window", "next run", box=SIMPLE, pad_edge=False)
     for job in jobs:
         terms = job["kwargs"]
-        table.add_row(*_texts(job["job_id"], terms["policy_name"], _window(terms), job["next_run_time"] or "-"))
+        table.add_row(*_texts(job["job_id"], terms["policy_name"], _window(terms), relative(job["next_run_time"], now)))
     people.print(table)
 
 
-def show_run(run: dict[str, Any]) -> None:
+def show_run(run: dict[str, Any], now: str) -> None:
     """Show a run."""
     answer = run["answer"]
     _rows(
@@ -74,9 +91,10 @@ def show_run(run: dict[str, Any]) -> None:
             "message": run["message"],
             "started by": run["started_by"],
             "reason": run["reason"],
-            "scheduled": run["scheduled_at"],
-            "started": run["started_at"],
-            "ended": run["closed_at"],
+            "scheduled": run["scheduled_at"] and relative(run["scheduled_at"], now),
+            "started": run["started_at"] and relative(run["started_at"], now),
+            "ended": run["closed_at"] and relative(run["closed_at"], now),
+            "took": _took(run),
             "attempt": run["attempt"],
             "waits for": run["waits_for"],
             "progress": run["progress"] and _progress(run["progress"]),
@@ -89,21 +107,23 @@ def show_run(run: dict[str, Any]) -> None:
     )
 
 
-def show_runs(page: dict[str, Any]) -> None:
-    """Show a table of runs."""
-    table = Table("run", "outcome", "started", "ended", "by", "message", box=SIMPLE, pad_edge=False)
+def show_runs(page: dict[str, Any], now: str) -> None:
+    """Show a table of runs; their ids stay whole, so that they can be copied."""
+    names = (Column("run", no_wrap=True), "outcome", Column("started", no_wrap=True), "took", "by", "message")
+    table = Table(*names, box=SIMPLE, pad_edge=False)
     for run in page["runs"]:
-        style = _STYLES.get(run["outcome"], "red")
-        times = [run["started_at"] or "-", run["closed_at"] or "-"]
-        table.add_row(
-            *_texts(
-                run["run_id"], run["outcome"], *times, run["started_by"] or "-", run["message"] or run["reason"] or ""
-            ),
-            style=style,
-        )
+        message = run["message"] or run["reason"]
+        values = (run["run_id"], run["outcome"], run["started_at"], _took(run), run["started_by"], message)
+        table.add_row(*_texts(*(value or "-" for value in values)), style=_STYLES.get(run["outcome"], "red"))
     people.print(table)
     if page["next"]:
         people.print(f"There are more: --before '{page['next']}'", markup=False)
+
+
+def _took(run: dict[str, Any]) -> str | None:
+    if run["closed_at"] is None:
+        return None
+    return _span((datetime.fromisoformat(run["closed_at"]) - datetime.fromisoformat(run["started_at"])).total_seconds())
 
 
 _MARKS: Final = {"ok": "[green]ok[/]", "warning": "[yellow]look[/]", "fault": "[red]fault[/]"}

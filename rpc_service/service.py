@@ -13,6 +13,7 @@ from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.runs.arguments import CancelRun, JobRuns, RunId, RunJob
 from rpc_service.calls import Call, Calls
 from rpc_service.entrypoint import rpc
+from rpc_service.gateway.checkup import CheckUp
 
 
 class SchedulerService:
@@ -104,5 +105,5 @@ class SchedulerService:
 
     @rpc
     def check_scheduler(self, /, *args: Any, **kwargs: Any) -> Reply:
-        """Check all that jobs need in Temporal: ()."""
-        return self.call.answer(Arguments, args, kwargs, lambda jobs, _: jobs.check_up())
+        """Check all that jobs need in Temporal: (checks=True)."""
+        return self.call.answer(CheckUp, args, kwargs, lambda jobs, wanted: jobs.check_up(wanted))

@@ -5,14 +5,16 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from pydantic import Field
 from temporalio.api.taskqueue.v1 import PollerInfo
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from backup_scheduler import __version__
+from backup_scheduler.contract.arguments import Arguments
 from backup_scheduler.contract.moments import shown
 from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
 from backup_scheduler.settings import Settings
@@ -57,10 +59,17 @@ class Finding:
     """What to do."""
 
 
-async def check_up(client: Client, settings: Settings, now: datetime) -> dict[str, Any]:
+class CheckUp(Arguments):
+    """The argument of check_scheduler."""
+
+    checks: Annotated[bool, Field(description="True or False")] = True
+    """Whether to check anything, or only to tell release, time zone and clock."""
+
+
+async def check_up(client: Client, settings: Settings, now: datetime, *, checks: bool) -> dict[str, Any]:
     """Make all checks; where Temporal is away, that alone is found."""
-    findings = await _checked("Temporal", _temporal(client))
-    if findings[0].state is not State.FAULT:
+    findings = await _checked("Temporal", _temporal(client)) if checks else []
+    if findings and findings[0].state is not State.FAULT:
         pollers = await _pollers(client, settings.task_queue)
         groups = await asyncio.gather(
             _checked("namespace", _namespace(client)),

@@ -16,7 +16,7 @@ from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from backup_scheduler.temporal.task_queues import has_workers
 from rpc_service.gateway.changes import Changes, found, intact
-from rpc_service.gateway.checkup import check_up
+from rpc_service.gateway.checkup import CheckUp, check_up
 from rpc_service.gateway.faults import answering
 from rpc_service.gateway.listing import LIST_DEADLINE, all_jobs
 from rpc_service.gateway.runs import Runs
@@ -142,9 +142,9 @@ class ScheduleGateway:
         described |= {fault.scheduler_id: describe_broken_job(fault.scheduler_id) for fault in broken}
         return [described[scheduler_id] for scheduler_id in sorted(described)]
 
-    async def check_up(self) -> dict[str, Any]:
+    async def check_up(self, wanted: CheckUp) -> dict[str, Any]:
         """Check all that jobs need in Temporal. Raises none of the errors above: they are among what is found."""
-        return await check_up(self._client, self._settings, self._clock())
+        return await check_up(self._client, self._settings, self._clock(), checks=wanted.checks)
 
     def _describe(self, job: ScheduledJob | ListedJob) -> Description:
         return describe_job(job.request, self._settings.zone, job.next_run(self._clock()))

@@ -51,7 +51,7 @@ def _settings(page: str) -> set[str]:
 
 def _arguments(content: str) -> list[str]:
     """Return the first cells of the rows of tables whose type is one of Python's."""
-    return re.findall(r"^\|\s*([*\w]+)\s*\|[^|]*\|\s*(?:str|int|JSON)", content, re.MULTILINE)
+    return re.findall(r"^\|\s*([*\w]+)\s*\|[^|]*\|\s*(?:str|int|bool|JSON)", content, re.MULTILINE)
 
 
 def _codes(content: str) -> set[str]:
@@ -65,7 +65,7 @@ def test_both_interface_pages_give_a_method_the_same_arguments_and_codes(method:
     assert _arguments(english) == _arguments(chinese)
     # A check-up tells of a Temporal that is away.
     assert _codes(english) == _codes(chinese) >= ({"200"} if method == CHECK else {"200", "503", "504"})
-    assert bool(_arguments(english)) == (method not in (GET_ALL, MODIFY, CHECK))
+    assert bool(_arguments(english)) == (method not in (GET_ALL, MODIFY))
 
 
 def test_both_interface_pages_explain_the_same_codes_in_the_same_order() -> None:
