@@ -1,0 +1,107 @@
+"""check_scheduler: what jobs need in Temporal, each fault with what to do."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.taskqueue.v1 import PollerInfo
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+
+from backup_scheduler import __version__
+from backup_scheduler.contract.methods import CHECK
+from backup_scheduler.temporal.identity import WorkerIdentity
+from lab.parts.waiting import eventually_async
+from rpc_service.gateway import checkup
+from rpc_service.gateway.checkup import CheckUp
+from rpc_service.gateway.jobs import ScheduleGateway
+from tests.support.calls import Caller, assert_fails
+from tests.support.gateway_jobs import SETTINGS
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+CHECKS = {
+    *("Temporal", "namespace", "search attributes", "workers", "release", "policies", "restic", "passes"),
+    *("schedule engine", "clocks"),
+}
+
+
+def found(described: dict[str, Any]) -> dict[str, dict[str, str]]:
+    assert set(described) == {"version", "timezone", "now", "checks"}
+    return {each["check"]: each for each in described["checks"]}
+
+
+def poller(identity: WorkerIdentity | str, ago: float = 5) -> PollerInfo:
+    made = PollerInfo(identity=str(identity))
+    made.last_access_time.FromDatetime(NOW - timedelta(seconds=ago))
+    return made
+
+
+def worker(name: str = "1@one", **changes: str) -> WorkerIdentity:
+    return WorkerIdentity(**{"process": name, "version": __version__, "policies": "a", "restic": "0.18.1", **changes})
+
+
+async def test_a_stack_that_is_well_has_nothing_to_do(call: Caller) -> None:
+    described = call(CHECK)["description"]
+    checks = found(described)
+    assert set(checks) == CHECKS
+    assert {name for name, each in checks.items() if each["state"] == "fault"} == set()
+    assert (described["version"], checks["release"]["found"]) == (__version__, __version__)
+    assert call(CHECK, checks=False)["description"]["checks"] == []
+    assert_fails(call(CHECK, checks="yes"), 400, "checks must be True or False")
+
+
+async def test_a_namespace_that_nothing_was_made_in_says_what_is_missing(temporal: Client) -> None:
+    name = f"empty-{uuid.uuid4().hex[:8]}"
+    await temporal.workflow_service.register_namespace(
+        RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=Duration(seconds=86400))
+    )
+    client = await Client.connect(temporal.service_client.config.target_host, namespace=name)
+    checks: dict[str, dict[str, str]] = {}
+
+    async def is_known() -> bool:  # the server hears of a namespace a moment later
+        checks.update(found(await ScheduleGateway(client, SETTINGS).check_up(CheckUp())))
+        return checks["namespace"]["state"] == "warning"
+
+    await eventually_async(is_known)
+    assert "--retention 90d" in checks["namespace"]["todo"]
+    for check, text in (("search attributes", "--name BackupTerms"), ("workers", "python -m worker"), ("passes", "")):
+        assert checks[check]["state"] == "fault"
+        assert text in checks[check]["todo"]
+
+
+async def test_of_a_temporal_that_is_away_that_alone_is_said() -> None:
+    client = await Client.connect("127.0.0.1:1", lazy=True)
+    [only] = found(await ScheduleGateway(client, SETTINGS).check_up(CheckUp())).values()
+    assert (only["check"], only["state"]) == ("Temporal", "fault")
+
+
+@pytest.mark.parametrize(
+    ("pollers", "check", "state", "text"),
+    [
+        ([poller(worker()), poller(worker("2@two"))], "policies", "ok", "a"),
+        ([poller(worker()), poller(worker("2@two", policies="b"))], "policies", "warning", "a, b"),
+        ([poller(worker()), poller(worker("2@two", restic="none"))], "restic", "warning", "0.18.1, none"),
+        ([poller(worker(version="0.0.9"))], "release", "warning", "0.0.9"),
+        ([poller("1@one")], "workers", "warning", "older release"),
+        ([poller(worker(), 200)], "workers", "fault", "none polls"),
+        ([], "workers", "fault", "none polls"),
+    ],
+)
+async def test_workers_are_to_be_alive_and_alike(pollers: list[PollerInfo], check: str, state: str, text: str) -> None:
+    findings = [each for each in await checkup._workers(pollers, SETTINGS, NOW) if each.check == check]
+    assert findings[-1].state == state
+    assert text in findings[-1].found
+    assert bool(findings[-1].todo) == (state != "ok")
+
+
+@pytest.mark.parametrize(("ago", "text"), [(60, "agree"), (-30, "30 s behind"), (600, "ahead")])
+async def test_a_clock_that_differs_from_temporals_is_noticed(ago: float, text: str) -> None:
+    [finding] = await checkup._clocks([poller(worker(), ago)], NOW)
+    assert text in finding.found
+
+
+def test_a_worker_is_known_by_its_identity() -> None:
+    assert WorkerIdentity.read(str(worker())) == worker()
+    assert WorkerIdentity.read("1@one") is None
