@@ -1,7 +1,7 @@
 """The nameko service `scheduler`: start it with `python -m rpc_service` or `nameko run rpc_service.service`.
 
 The methods take all arguments and check them themselves: nameko raises at a caller whose call does not fit a signature.
-The arguments are those of BackupJob and JobId, by position or by name.
+The arguments are those of the model in each method, by position or by name.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from backup_scheduler.contract.arguments import Arguments, JobId
 from backup_scheduler.contract.methods import SERVICE
 from backup_scheduler.contract.replies import Reply
-from backup_scheduler.jobs.terms import BackupJob
+from backup_scheduler.jobs.terms import BackupJob, Preview
 from backup_scheduler.runs.arguments import CancelRun, JobRuns, RunId, RunJob
 from rpc_service.calls import Call, Calls
 from rpc_service.entrypoint import rpc
@@ -107,3 +107,11 @@ class SchedulerService:
     def check_scheduler(self, /, *args: Any, **kwargs: Any) -> Reply:
         """Check all that jobs need in Temporal: (checks=True)."""
         return self.call.answer(CheckUp, args, kwargs, lambda jobs, wanted: jobs.check_up(wanted))
+
+    @rpc
+    def preview(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """Describe the next windows of a job, and change nothing.
+
+        (policy_name, days, start_time, duration, misfire_grace_time, count=10, scheduler_id=None, **url_kwargs)
+        """
+        return self.call.answer(Preview, args, kwargs, lambda jobs, asked: jobs.preview(asked))

@@ -47,8 +47,9 @@ GATEWAY = {
     "checkup": set(),
     "listing": {"faults"},
     "changes": {"faults"},
+    "previews": {"changes", "faults"},
     "runs": {"changes", "faults"},
-    "jobs": {"changes", "checkup", "faults", "listing", "runs"},
+    "jobs": {"changes", "checkup", "faults", "listing", "previews", "runs"},
 }
 ENGINE_PACKAGES = {path.parent.name for path in (ROOT / "activities").glob("*/__init__.py")}
 

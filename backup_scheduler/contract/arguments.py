@@ -90,16 +90,19 @@ class Arguments(BaseModel):
 NAME_RULE: Final = "text of 1 to 200 characters without control characters"
 
 
+SchedulerId = Annotated[
+    str,
+    BeforeValidator(_uuid_as_text),
+    Field(min_length=1, max_length=200, description=NAME_RULE),  # first: the other rules look at every character
+    AfterValidator(refuse_unencodable),
+    AfterValidator(refuse_control_characters),
+]
+
+
 class JobId(Arguments):
     """The argument of the methods that only name a job: its scheduler_id."""
 
-    scheduler_id: Annotated[
-        str,
-        BeforeValidator(_uuid_as_text),
-        Field(min_length=1, max_length=200, description=NAME_RULE),  # first: the other rules look at every character
-        AfterValidator(refuse_unencodable),
-        AfterValidator(refuse_control_characters),
-    ]
+    scheduler_id: SchedulerId
 
 
 def _lacks_grace(given: Mapping[str, Any]) -> bool:

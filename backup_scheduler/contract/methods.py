@@ -18,5 +18,10 @@ GET_RUN: Final = "get_run"
 CANCEL_RUN: Final = "cancel_run"
 CHECK: Final = "check_scheduler"
 
-METHODS: Final = (ADD, MODIFY, PAUSE, RESUME, REMOVE, GET, GET_ALL, RUN, GET_RUNS, GET_RUN, CANCEL_RUN, CHECK)
+PREVIEW: Final = "preview"
+
+METHODS: Final = (
+    *(ADD, MODIFY, PAUSE, RESUME, REMOVE, GET, GET_ALL),
+    *(RUN, GET_RUNS, GET_RUN, CANCEL_RUN, PREVIEW, CHECK),
+)
 """Every method of the service."""

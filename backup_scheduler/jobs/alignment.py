@@ -55,12 +55,12 @@ class CurrentSchedule:
     def _to_come(self, now: datetime) -> Iterator[tuple[datetime, datetime]]:
         """Yield nominal time and start of each run that Temporal has not started, as far as they are known."""
         for start in self.starts:
-            yield self._nominal(start), start
+            yield self.nominal(start), start
         # After a pause or an outage of many intervals, all ten times that Temporal lists are past.
-        last = self._nominal(now)
+        last = self.nominal(now)
         if self.paused or last + self.window < now - LEEWAY:
             yield last + self.every, last + self.every
 
-    def _nominal(self, moment: datetime) -> datetime:
+    def nominal(self, moment: datetime) -> datetime:
         """Return the last nominal time up to a moment; for the start of a run, that is the run's nominal time."""
         return moment - phase(moment - self.offset, self.every)

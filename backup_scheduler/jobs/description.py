@@ -1,11 +1,13 @@
-"""The description of a job in a reply (docs/api.md#a-job)."""
+"""The descriptions of replies: of a job (docs/api.md#a-job), and of its next windows (docs/api.md#preview)."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from backup_scheduler.contract.moments import shown
 from backup_scheduler.jobs.terms import BackupJob
+from backup_scheduler.jobs.windows import Window, clock_changes
 
 Description = dict[str, Any]
 
@@ -37,3 +39,35 @@ def describe_broken_job(scheduler_id: str) -> Description:
         "misfire_grace_time": None,
         "next_run_time": None,
     }
+
+
+def describe_preview(windows: Sequence[Window], zone: ZoneInfo, *, paused: bool = False) -> Description:
+    """Describe windows in a row, and the clock changes from the first opening to the last end.
+
+    No run of a paused job starts.
+    """
+    return {
+        "timezone": zone.key,
+        "paused": paused,
+        "windows": [
+            {
+                "opens": shown(window.opens, zone),
+                "closes": shown(window.closes, zone),
+                "starts": None if paused or window.starts is None else shown(window.starts, zone),
+            }
+            for window in windows
+        ],
+        "clock_changes": [
+            {
+                "at": shown(change.at, zone),
+                "from": _offset(change.before),
+                "to": _offset(change.after),
+            }
+            for change in clock_changes(zone, windows[0].opens, windows[-1].closes)
+        ],
+    }
+
+
+def _offset(offset: timedelta) -> str:
+    """Return a UTC offset as ISO 8601 writes it, such as +01:00."""
+    return datetime.min.replace(tzinfo=timezone(offset)).isoformat(timespec="minutes")[-6:]

@@ -18,7 +18,7 @@ from backup_scheduler.jobs.alignment import CurrentSchedule
 from backup_scheduler.jobs.names import BACKUP_WORKFLOW, SCHEDULER_ID, bounded, workflow_id
 from backup_scheduler.jobs.names import schedule_id as schedule_id_of
 from backup_scheduler.jobs.request import BackupRequest
-from backup_scheduler.jobs.timing import nearest_start, phase, start_on
+from backup_scheduler.jobs.timing import nearest_start, start_on
 from backup_scheduler.jobs.to_schedule import CHANGED_BY, MADE_BY, MADE_FOR, short_request_id
 
 _converter: Final = pydantic_data_converter.payload_converter
@@ -154,17 +154,9 @@ class ScheduledJob:
         None if no move is due, or if a move now could skip or repeat a run (alignment.py). The job must not be
         `broken`. Raises ZoneInfoNotFoundError if this machine does not know the job's zone.
         """
-        request, schedule = self.request, self.description.schedule
-        current = CurrentSchedule(
-            every=self._interval.interval.ToTimedelta(),
-            offset=self._interval.phase.ToTimedelta(),
-            window=schedule.spec.jitter.ToTimedelta(),
-            catch_up_window=schedule.policies.catchup_window.ToTimedelta(),
-            starts=self._starts,
-            paused=self.paused,
-        )
+        request = self.request
         days = (request.anchor, request.days, request.wall_time, request.zone)
-        return current.moved(lambda nominal: nearest_start(*days, nominal), now)
+        return self._current.moved(lambda nominal: nearest_start(*days, nominal), now)
 
     @property
     def came_too_late(self) -> bool:
@@ -183,8 +175,7 @@ class ScheduledJob:
 
     def nominal(self, moment: datetime) -> datetime:
         """Return the last nominal time up to a moment; the job must not be `broken`."""
-        interval = self._interval
-        return moment - phase(moment - interval.phase.ToTimedelta(), interval.interval.ToTimedelta())
+        return self._current.nominal(moment)
 
     def ahead(self, now: datetime) -> set[datetime]:
         """Return the nominal times of the next runs; the place of a run in its window may make it start much later."""
@@ -200,6 +191,27 @@ class ScheduledJob:
         """Ids of the last runs that Temporal started, up to ten, and when it did."""
         recent = self.description.info.recent_actions
         return {run.start_workflow_result.workflow_id: _moment(run.actual_time) for run in recent}
+
+    def starts_ahead(self, now: datetime, foreseen: Iterable[datetime]) -> dict[datetime, datetime]:
+        """Return the starts that lie ahead, of this description and of `foreseen`, each under its nominal time.
+
+        The job must not be `broken`. A paused job has none.
+        """
+        current = self._current
+        starts = () if self.paused else (*current.starts, *foreseen)
+        return {current.nominal(start): start for start in starts if start > now}
+
+    @property
+    def _current(self) -> CurrentSchedule:
+        schedule = self.description.schedule
+        return CurrentSchedule(
+            every=self._interval.interval.ToTimedelta(),
+            offset=self._interval.phase.ToTimedelta(),
+            window=schedule.spec.jitter.ToTimedelta(),
+            catch_up_window=schedule.policies.catchup_window.ToTimedelta(),
+            starts=self._starts,
+            paused=self.paused,
+        )
 
     @property
     def _action(self) -> NewWorkflowExecutionInfo:

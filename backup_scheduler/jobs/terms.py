@@ -9,7 +9,15 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationInfo
 
-from backup_scheduler.contract.arguments import CALL, NAME_RULE, JobId, refuse_control_characters, refuse_unencodable
+from backup_scheduler.contract.arguments import (
+    CALL,
+    NAME_RULE,
+    Arguments,
+    JobId,
+    SchedulerId,
+    refuse_control_characters,
+    refuse_unencodable,
+)
 
 MAX_URL_KWARGS_BYTES: Final = 64 * 1024
 MAX_NESTING: Final = 100
@@ -18,6 +26,9 @@ of an activity holds that of a run one level deeper."""
 
 _START_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _SHORTEST_CATCH_UP = timedelta(seconds=10)
+
+_NOBODY: Final = "-"
+"""Stands in for the scheduler_id of a preview without one."""
 
 
 def _one_line(text: str, info: ValidationInfo) -> str:
@@ -55,8 +66,8 @@ def _small_json(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return values
 
 
-class BackupJob(JobId):
-    """The terms of one job, checked when they are made; the description of a field is its rule, quoted in errors."""
+class Terms(Arguments):
+    """The terms of a job, checked when they are made; the description of a field is its rule, quoted in errors."""
 
     policy_name: Annotated[
         str,
@@ -103,3 +114,19 @@ class BackupJob(JobId):
     def wall_time(self) -> time:
         """The time of day at which the window begins, in the zone of the job."""
         return time.fromisoformat(self.start_time)
+
+
+class BackupJob(Terms, JobId):
+    """A job: its scheduler_id, then its terms."""
+
+
+class Preview(Terms):
+    """The arguments of a preview: the terms of a job that need not be there."""
+
+    count: Annotated[int, Field(ge=1, le=100, description="a whole number of windows from 1 to 100")] = 10
+    scheduler_id: Annotated[SchedulerId | None, Field(description=NAME_RULE)] = None
+
+    def job(self) -> BackupJob:
+        """Return the job that an add with these arguments would make."""
+        terms = self.model_dump(include=set(Terms.model_fields))
+        return BackupJob(scheduler_id=self.scheduler_id or _NOBODY, **terms)

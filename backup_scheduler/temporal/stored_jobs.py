@@ -15,6 +15,7 @@ from temporalio.api.workflowservice.v1 import (
     DescribeScheduleRequest,
     DescribeScheduleResponse,
     GetWorkflowExecutionHistoryReverseRequest,
+    ListScheduleMatchingTimesRequest,
     ListWorkflowExecutionsRequest,
     UpdateScheduleRequest,
 )
@@ -24,7 +25,7 @@ from temporalio.converter import encode_search_attributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.contract.errors import BrokenJob
-from backup_scheduler.jobs.from_schedule import CANNOT_GO_ON, ScheduledJob, job_of_memo
+from backup_scheduler.jobs.from_schedule import CANNOT_GO_ON, ScheduledJob, job_of_memo, moments
 from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.jobs.names import schedule_id
 from backup_scheduler.jobs.to_schedule import MADE_BY, short_request_id
@@ -110,6 +111,17 @@ class StoredJob:
             return None
         job = ListedJob.read(entry, now)
         return job if job is not None and job.request.scheduler_id == self.scheduler_id else None
+
+    async def starts_until(self, now: datetime, end: datetime) -> Sequence[datetime]:
+        """Return the starts, jitter included, of all occurrences from now on; at most 1,000 and none beyond `end`.
+
+        See docs/temporal-facts.md#moments-ahead-are-listed.
+        """
+        request = ListScheduleMatchingTimesRequest(namespace=self._client.namespace, schedule_id=self.schedule_id)
+        request.start_time.FromDatetime(now)
+        request.end_time.FromDatetime(end)
+        listed = await self._client.workflow_service.list_schedule_matching_times(request, retry=True)
+        return moments(listed.start_time)
 
     async def create(self, schedule: Schedule, memo: Mapping[str, str], attributes: TypedSearchAttributes) -> None:
         """Create the schedule. Raises ScheduleAlreadyRunningError if the id is taken."""

@@ -40,7 +40,7 @@ _OWN: Final = {
     "backup_scheduler/runs": OwnTests((*_MIDDLE, "tests/activities/http", "tests/workflows")),
     "backup_scheduler/temporal": OwnTests(
         _MIDDLE,
-        tuple(f"{_RPC}/test_{each}.py" for each in ("methods", "gateway", "delivered_again", "namespaces")),
+        tuple(f"{_RPC}/test_{each}.py" for each in ("methods", "gateway", "delivered_again", "namespaces", "previews")),
     ),
     "backup_scheduler/temporal/client.py": OwnTests(_MIDDLE, ("tests/worker/test_process.py",)),
     "activities": OwnTests((_ATTEMPTS, "tests/activities/http"), (f"{_RESTIC}/test_backup.py",)),

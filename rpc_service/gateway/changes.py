@@ -13,10 +13,16 @@ from weakref import WeakValueDictionary
 from temporalio.client import Client, ScheduleAlreadyRunningError
 from temporalio.service import RPCError
 
-from backup_scheduler.contract.errors import BrokenJob, JobExists, JobNotFound, SearchAttributesMissing
+from backup_scheduler.contract.errors import (
+    BrokenJob,
+    InvalidArguments,
+    JobExists,
+    JobNotFound,
+    SearchAttributesMissing,
+)
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.listed import ListedJob
-from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES
+from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES, is_reserved
 from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_attributes, schedule_for
 from backup_scheduler.runs.task import check_carriage
@@ -52,6 +58,12 @@ async def intact(stored: StoredJob) -> ScheduledJob:
     if job.broken:
         raise BrokenJob(stored.scheduler_id, job.broken)
     return job
+
+
+def refuse_reserved(scheduler_id: str) -> None:
+    """Raise InvalidArguments for an id that no job can have."""
+    if is_reserved(scheduler_id):
+        raise InvalidArguments([f"scheduler_id must not be {scheduler_id!r}: the system keeps it for itself"])
 
 
 class Changes:

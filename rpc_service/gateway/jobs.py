@@ -6,19 +6,20 @@ from typing import Any
 
 from temporalio.client import Client
 
-from backup_scheduler.contract.errors import BrokenJob, InvalidArguments, JobNotFound
-from backup_scheduler.jobs.description import Description, describe_broken_job, describe_job
+from backup_scheduler.contract.errors import BrokenJob, JobNotFound
+from backup_scheduler.jobs.description import Description, describe_broken_job, describe_job, describe_preview
 from backup_scheduler.jobs.from_schedule import ScheduledJob, without_workers
 from backup_scheduler.jobs.listed import ListedJob
-from backup_scheduler.jobs.names import is_reserved
-from backup_scheduler.jobs.terms import BackupJob
+from backup_scheduler.jobs.terms import BackupJob, Preview
+from backup_scheduler.jobs.windows import next_windows
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from backup_scheduler.temporal.task_queues import has_workers
-from rpc_service.gateway.changes import Changes, found, intact
+from rpc_service.gateway.changes import Changes, found, intact, refuse_reserved
 from rpc_service.gateway.checkup import CheckUp, check_up
 from rpc_service.gateway.faults import answering
 from rpc_service.gateway.listing import LIST_DEADLINE, all_jobs
+from rpc_service.gateway.previews import preview
 from rpc_service.gateway.runs import Runs
 
 
@@ -67,8 +68,7 @@ class ScheduleGateway:
         Raises InvalidArguments, JobExists, SearchAttributesMissing, and JobNotFound if a schedule that is not a job has
         the id.
         """
-        if is_reserved(job.scheduler_id):
-            raise InvalidArguments([f"scheduler_id must not be {job.scheduler_id!r}: the system keeps it for itself"])
+        refuse_reserved(job.scheduler_id)
         async with self._changes.alone(job.scheduler_id) as stored:
             alignment = self._changes.align(self._clock(), job)
             current = await self._changes.create(stored, alignment, request_id, redelivered=redelivered)
@@ -145,6 +145,21 @@ class ScheduleGateway:
     async def check_up(self, wanted: CheckUp) -> dict[str, Any]:
         """Check all that jobs need in Temporal. Raises none of the errors above: they are among what is found."""
         return await check_up(self._client, self._settings, self._clock(), checks=wanted.checks)
+
+    async def preview(self, asked: Preview) -> Description:
+        """Describe the next windows of a job with these terms; nothing is changed.
+
+        Without a scheduler_id nothing is asked of Temporal. Raises InvalidArguments as `add` does; JobNotFound if a
+        schedule that is not a job has the id, and BrokenJob.
+        """
+        if asked.scheduler_id is not None:
+            refuse_reserved(asked.scheduler_id)
+        now = self._clock()
+        request = self._changes.align(now, asked.job()).request
+        if asked.scheduler_id is None:
+            return describe_preview(next_windows(request, now, asked.count), request.zone)
+        async with answering(self._client, asked.scheduler_id):
+            return await preview(self._stored_job(self._client, asked.scheduler_id), request, asked.count, now)
 
     def _describe(self, job: ScheduledJob | ListedJob) -> Description:
         return describe_job(job.request, self._settings.zone, job.next_run(self._clock()))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from backup_scheduler.contract.arguments import Arguments, JobId
 from backup_scheduler.contract.errors import InvalidArguments
 from backup_scheduler.jobs.request import BackupRequest
-from backup_scheduler.jobs.terms import MAX_NESTING, MAX_URL_KWARGS_BYTES, BackupJob
+from backup_scheduler.jobs.terms import MAX_NESTING, MAX_URL_KWARGS_BYTES, BackupJob, Preview
 from backup_scheduler.runs.task import check_carriage
 
 TERMS: dict[str, Any] = {
@@ -256,7 +256,7 @@ def test_url_kwargs_may_have_64_kib_and_no_more() -> None:
     st.dictionaries(st.sampled_from([*TERMS, "other", "self", "url_kwargs"]), json_values, max_size=8),
 )
 def test_whatever_comes_is_read_or_refused_and_nothing_else(args: list[Any], kwargs: dict[str, Any]) -> None:
-    for model in (Arguments, JobId, BackupJob):
+    for model in (Arguments, JobId, BackupJob, Preview):
         with suppress(InvalidArguments):
             model.from_call(args, kwargs)
 
@@ -265,3 +265,13 @@ def test_a_call_that_takes_an_id_alone_takes_nothing_else() -> None:
     with pytest.raises(InvalidArguments) as caught:
         JobId.from_call(("a", "b"), {"c": 1})
     assert len(caught.value.faults) == 2
+
+
+def test_a_preview_takes_the_terms_of_a_job_then_a_count_and_an_id() -> None:
+    scheduler_id, *terms = TERMS.values()
+    by_position = Preview.from_call((*terms, 5, scheduler_id), {"path": "/srv"})
+    assert by_position == Preview.from_call((), TERMS | {"count": 5, "path": "/srv"})
+    assert by_position.job() == BackupJob.from_call((), TERMS | {"path": "/srv"})
+    without = Preview.from_call(terms[:-1], {}, misfire_grace_time=60)
+    assert (without.count, without.scheduler_id, without.misfire_grace_time) == (10, None, 60)
+    assert without.job().days == terms[1]

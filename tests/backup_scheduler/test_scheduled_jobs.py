@@ -219,6 +219,15 @@ async def test_the_next_run_is_the_first_time_that_lies_ahead() -> None:
     assert (await job_of(starts=[now + HOUR], edit=paused)).next_run(now) is None
 
 
+async def test_the_starts_ahead_are_known_by_their_nominal_times() -> None:
+    now = FIRST + 30 * timedelta(minutes=1)
+    early, late, next_day = FIRST + HOUR / 4, FIRST + HOUR * 3 / 4, FIRST + DAY + HOUR / 4
+    job = await job_of(starts=[early, late])
+    assert job.starts_ahead(now, [late, next_day]) == {FIRST: late, FIRST + DAY: next_day}
+    assert job.starts_ahead(late, []) == {}
+    assert (await job_of(starts=[late], edit=paused)).starts_ahead(now, [next_day]) == {}
+
+
 @pytest.mark.parametrize(
     ("since", "starts", "late"),
     [

@@ -29,7 +29,7 @@ from backup_scheduler.contract.errors import (
 from backup_scheduler.contract.methods import METHODS
 from backup_scheduler.jobs.from_schedule import UNREADABLE
 from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE, SYSTEM_WORKFLOW
-from backup_scheduler.jobs.terms import BackupJob
+from backup_scheduler.jobs.terms import BackupJob, Preview
 from backup_scheduler.policies.file import read
 from backup_scheduler.runs.results import Outcome
 from backup_scheduler.settings import PREFIX, VARIABLES, Settings
@@ -144,7 +144,7 @@ def test_the_interface_lists_every_argument_in_its_order(page: str) -> None:
 
 
 def test_the_interface_quotes_every_rule() -> None:
-    for name, field in BackupJob.model_fields.items():
+    for name, field in (BackupJob.model_fields | Preview.model_fields).items():
         assert field.description
         assert field.description in text("docs/api.md"), name
 

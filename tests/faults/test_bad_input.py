@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kombu import Connection, Exchange, Producer
 from nameko.standalone.rpc import ClusterRpcProxy
 
-from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, REMOVE, RESUME
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, PREVIEW, REMOVE, RESUME
 from lab.parts.waiting import eventually
 from tests.support.callers import FIRST, RpcClient
 from tests.support.calls import BUSY, assert_right
@@ -27,7 +27,7 @@ ROOM_TO_GROW = 20 * 2**20
 
 MADE = 0
 
-METHODS = [MODIFY, ADD, PAUSE, RESUME, REMOVE, GET, GET_ALL]
+METHODS = [MODIFY, ADD, PAUSE, RESUME, REMOVE, GET, GET_ALL, PREVIEW]
 
 odd_values = st.one_of(
     st.none(),
@@ -48,7 +48,7 @@ arguments = st.one_of(
     st.tuples(ids).map(list),
     st.tuples(ids, *(st.just(term) | odd_values for term in FIRST)).map(list),
 )
-names = st.sampled_from(["scheduler_id", "days", "duration", "start_time", "other", "args", ""])
+names = st.sampled_from(["scheduler_id", "days", "duration", "start_time", "count", "other", "args", ""])
 
 
 @pytest.fixture(scope="module")

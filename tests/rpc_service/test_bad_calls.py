@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kombu import Connection
 
-from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PREVIEW
 from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
 from devstack.running import StackInfo
 from tests.support.calls import ONE_ID, TERMS, Caller, assert_fails, assert_right, job
@@ -140,9 +140,9 @@ def test_a_uuid_is_the_same_id_as_its_text(call: Caller) -> None:
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    st.sampled_from([MODIFY, *ONE_ID, GET_ALL]),
+    st.sampled_from([MODIFY, *ONE_ID, GET_ALL, PREVIEW]),
     st.lists(odd_values, max_size=8),
-    st.dictionaries(st.sampled_from(["scheduler_id", "days", "duration", "other"]), odd_values, max_size=3),
+    st.dictionaries(st.sampled_from(["scheduler_id", "days", "duration", "count", "other"]), odd_values, max_size=3),
 )
 def test_whatever_is_called_is_answered_in_the_shape_of_the_contract(
     call: Caller, method: str, args: list[Any], kwargs: dict[str, Any]

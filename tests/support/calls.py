@@ -10,8 +10,8 @@ from nameko.standalone.rpc import ClusterRpcProxy
 
 from backup_scheduler.contract.arguments import Arguments, JobId
 from backup_scheduler.contract.errors import InvalidArguments
-from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, REMOVE, RESUME
-from backup_scheduler.jobs.terms import BackupJob
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, PREVIEW, REMOVE, RESUME
+from backup_scheduler.jobs.terms import BackupJob, Preview
 from lab.parts.answers import Reply
 
 Caller = Callable[..., Reply]
@@ -60,7 +60,7 @@ BUSY = (503, 504)
 """Codes for a Temporal under load."""
 
 
-MODELS: dict[str, type[Arguments]] = {ADD: BackupJob, MODIFY: BackupJob, GET_ALL: Arguments}
+MODELS: dict[str, type[Arguments]] = {ADD: BackupJob, MODIFY: BackupJob, GET_ALL: Arguments, PREVIEW: Preview}
 """The arguments of a method; all others take the id of a job alone."""
 
 

@@ -1,6 +1,6 @@
 """The planted faults, a file for each group of judges."""
 
-from lab.judge.faults import bench, calls, counting, mutants, outages, promises, soak
+from lab.judge.faults import bench, calls, counting, mutants, outages, promises, runs, soak
 from lab.judge.planted import Planted
 
 PLANTED: tuple[Planted, ...] = (
@@ -10,5 +10,6 @@ PLANTED: tuple[Planted, ...] = (
     *mutants.PLANTED,
     *outages.PLANTED,
     *promises.PLANTED,
+    *runs.PLANTED,
     *soak.PLANTED,
 )

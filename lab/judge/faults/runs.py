@@ -1,0 +1,50 @@
+"""Faults in runs that are asked for, listed and described by RPC."""
+
+from lab.judge.planted import Planted, planted, tests
+
+_WORKFLOW = "tests/workflows/test_backup.py"
+
+PLANTED: tuple[Planted, ...] = (
+    planted(
+        "a run that Temporal dropped is taken for one that starts",
+        "backup_scheduler/runs/asked.py",
+        "            overwritten = True\n",
+        "",
+        tests("tests/backup_scheduler/test_asked.py", "tests/rpc_service/test_runs_once.py"),
+    ),
+    planted(
+        "run_job starts the run of a moment that has one",
+        "rpc_service/gateway/runs.py",
+        "            if run := await stored.describe_run(self._client, wanted):",
+        "            if (run := await stored.describe_run(self._client, wanted)) and run.pending_activities:",
+        tests("tests/rpc_service/test_runs.py::test_the_same_moment_names_the_same_run_open_or_closed"),
+    ),
+    planted(
+        "a call of run_job that comes again starts another run",
+        "rpc_service/gateway/runs.py",
+        "            if redelivered and not wanted.at and",
+        "            if not redelivered and not wanted.at and",
+        tests("tests/rpc_service/test_runs_once.py"),
+    ),
+    planted(
+        "a run that makes up for an old night is missed",
+        "workflows/backup.py",
+        "        due = max(scheduled, asked.at) if asked and asked.at else scheduled",
+        "        due = scheduled",
+        tests("tests/rpc_service/test_runs.py::test_a_run_that_makes_up_for_an_old_night_is_not_missed"),
+    ),
+    planted(
+        "a list of runs lacks those that started lately",
+        "rpc_service/gateway/runs.py",
+        "        missing = [run for run, started in job.started.items() if run not in known and started > lately]",
+        "        missing: list[str] = []",
+        tests("tests/rpc_service/test_runs.py::test_runs_are_listed_page_by_page_the_last_one_first"),
+    ),
+    planted(
+        "a run without terms goes on for ever, and holds up the later ones",
+        "workflows/backup.py",
+        "        if isinstance(request, BackupRequest):",
+        "        if request is not argument:",
+        tests(f"{_WORKFLOW}::test_a_run_without_terms_fails_and_says_what_to_do"),
+    ),
+)
