@@ -108,13 +108,20 @@ def show_run(run: dict[str, Any], now: str) -> None:
 
 
 def show_runs(page: dict[str, Any], now: str) -> None:
-    """Show a table of runs; their ids stay whole, so that they can be copied."""
-    names = (Column("run", no_wrap=True), "outcome", Column("started", no_wrap=True), "took", "by", "message")
+    """Show a table of runs, each with what its caller or its end said below its id."""
+    names = (
+        Column("outcome", max_width=13),
+        Column("started", no_wrap=True),
+        Column("took", no_wrap=True),
+        Column("run", overflow="fold"),
+    )
     table = Table(*names, box=SIMPLE, pad_edge=False)
     for run in page["runs"]:
-        message = run["message"] or run["reason"]
-        values = (run["run_id"], run["outcome"], run["started_at"], _took(run), run["started_by"], message)
-        table.add_row(*_texts(*(value or "-" for value in values)), style=_STYLES.get(run["outcome"], "red"))
+        style = _STYLES.get(run["outcome"], "red")
+        said = [f"[dim]{escape(text)}[/]" for text in (run["reason"], run["message"]) if text]
+        id_and_more = "\n".join([escape(run["run_id"]), *said])
+        times = _texts(run["started_at"] or "-", _took(run) or "-")
+        table.add_row(f"[{style}]{escape(run['outcome'])}[/]", *times, id_and_more)
     people.print(table)
     if page["next"]:
         people.print(f"There are more: --before '{page['next']}'", markup=False)
