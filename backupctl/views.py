@@ -109,19 +109,14 @@ def show_run(run: dict[str, Any], now: str) -> None:
 
 def show_runs(page: dict[str, Any], now: str) -> None:
     """Show a table of runs, each with what its caller or its end said below its id."""
-    names = (
-        Column("outcome", max_width=13),
-        Column("started", no_wrap=True),
-        Column("took", no_wrap=True),
-        Column("run", overflow="fold"),
-    )
-    table = Table(*names, box=SIMPLE, pad_edge=False)
+    columns = (Column("run", overflow="fold", min_width=36), Column("outcome", max_width=13))
+    table = Table(*columns, Column("started", no_wrap=True), "took", box=SIMPLE, pad_edge=False)
     for run in page["runs"]:
         style = _STYLES.get(run["outcome"], "red")
         said = [f"[dim]{escape(text)}[/]" for text in (run["reason"], run["message"]) if text]
         id_and_more = "\n".join([escape(run["run_id"]), *said])
-        times = _texts(run["started_at"] or "-", _took(run) or "-")
-        table.add_row(f"[{style}]{escape(run['outcome'])}[/]", *times, id_and_more)
+        times = _texts((run["started_at"] or "-")[:16], _took(run) or "-")
+        table.add_row(id_and_more, f"[{style}]{escape(run['outcome'])}[/]", *times)
     people.print(table)
     if page["next"]:
         people.print(f"There are more: --before '{page['next']}'", markup=False)
