@@ -17,6 +17,7 @@ from backup_scheduler.contract.methods import (
     GET_RUNS,
     MODIFY,
     PAUSE,
+    PREVIEW,
     REMOVE,
     RESUME,
     RUN,
@@ -186,6 +187,25 @@ def get(context: typer.Context, job: Job, as_json: Json = False) -> None:
 def list_all(context: typer.Context, as_json: Json = False) -> None:
     """List all jobs."""
     _show(context, GET_ALL, views.show_jobs, as_json=as_json)
+
+
+@app.command()
+def preview(
+    context: typer.Context,
+    policy: Policy,
+    start: Start,
+    more: More = [],  # noqa: B006  # typer copies it
+    days: Days = 1,
+    window: Duration = 0,
+    grace: Grace = None,
+    job: Annotated[str | None, typer.Option(help="A scheduler_id, for the very moments of its runs.")] = None,
+    count: Annotated[int, typer.Option(help="Show so many windows.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Show the next windows of a job with these terms, and the clock changes among them; add nothing."""
+    terms = {"policy_name": policy, "days": days, "start_time": start, "duration": window, "misfire_grace_time": grace}
+    own = {"scheduler_id": job, "count": count}
+    _show(context, PREVIEW, views.show_preview, as_json=as_json, **terms, **own, **_terms(more))
 
 
 @app.command()

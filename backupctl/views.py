@@ -79,6 +79,20 @@ def show_jobs(jobs: Iterable[dict[str, Any]], now: str) -> None:
     people.print(table)
 
 
+def show_preview(preview: dict[str, Any], now: str) -> None:
+    """Show windows, and the clock changes among them where they fall."""
+    table = Table("opens", "closes", "starts", box=SIMPLE, pad_edge=False)
+    changes = list(preview["clock_changes"])
+    for window in preview["windows"]:
+        while changes and changes[0]["at"] <= window["opens"]:
+            change = changes.pop(0)
+            table.add_row(f"[yellow]{change['at']}[/]", f"[yellow]clock: {change['from']} to {change['to']}[/]", "")
+        table.add_row(window["opens"], window["closes"], window["starts"] or "-")
+    people.print(table)
+    paused = "; the job is paused" if preview["paused"] else ""
+    people.print(f"Times of {preview['timezone']}{paused}", markup=False)
+
+
 def show_run(run: dict[str, Any], now: str) -> None:
     """Show a run."""
     answer = run["answer"]

@@ -12,10 +12,12 @@ from aiohttp import web
 from typer.testing import CliRunner, Result
 
 from backup_scheduler.contract.methods import REMOVE
+from backupctl import views
 from backupctl.commands import app
 from backupctl.service import broker
 from devstack.running import StackInfo
 from lab.parts.backup_service import BackupService
+from lab.parts.places import ROOT
 from tests.support.calls import Caller
 
 Ctl = Callable[..., Result]
@@ -65,6 +67,15 @@ def test_a_job_is_made_changed_paused_resumed_listed_and_removed(ctl: Ctl, own: 
     gone = ctl("get", own)
     assert gone.exit_code == 1
     assert f"backupctl: no job has the scheduler_id '{own}'" in gone.stderr.replace("\n", "")
+
+
+def test_a_preview_shows_windows_and_adds_nothing(ctl: Ctl, own: str) -> None:
+    terms = ("--policy", "documents", "--at", "02:01", "--days", "3", "--grace", "3600")
+    [shown] = objects(ctl("preview", *terms, "--job", own, "--count", "3", "tenant=a", "--json"))
+    [made] = objects(ctl("get", own, "--json"))
+    assert len(shown["windows"]) == 3
+    assert shown["windows"][0]["starts"] == made["next_run_time"]
+    assert made["next_run_time"] in ctl("preview", *terms).output
 
 
 @pytest.mark.parametrize(
@@ -133,3 +144,34 @@ def test_the_broker_is_the_one_given_or_set_or_that_of_a_stack_that_runs_here(
         (tmp_path / ".state").mkdir()
         (tmp_path / ".state/stack.json").write_text(json.dumps({"amqp_uri": stack}))
     assert broker(given, environ, tmp_path) == found
+
+
+def test_every_command_is_on_the_page() -> None:
+    page = (ROOT / "docs/backupctl.md").read_text()
+    names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+    assert [name for name in names if f"`{name}" not in page] == []
+
+
+def test_a_clock_change_is_shown_among_the_windows(capsys: pytest.CaptureFixture[str]) -> None:
+    days = ("2026-10-24", "2026-10-25")
+    windows = [{"opens": f"{day} 02:00:00", "closes": f"{day} 03:00:00", "starts": None} for day in days]
+    change = {"at": "2026-10-25 02:00:00", "from": "+02:00", "to": "+01:00"}
+    views.show_preview({"timezone": "Europe/Berlin", "paused": True, "windows": windows, "clock_changes": [change]}, "")
+    lines = capsys.readouterr().out.splitlines()
+    places = [
+        next(n for n, line in enumerate(lines) if text in line) for text in ("10-24", "+02:00 to +01:00", "paused")
+    ]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("time", "now", "said"),
+    [
+        ("2026-11-28 05:00:00", "2026-11-28 02:00:00", "2026-11-28 05:00:00 (in 3 h)"),
+        ("2026-11-28 01:58:30", "2026-11-28 02:00:00", "2026-11-28 01:58:30 (1 min ago)"),
+        ("2026-12-02 02:00:01", "2026-11-28 02:00:00", "2026-12-02 02:00:01 (in 4 d)"),
+        (None, "2026-11-28 02:00:00", "-"),
+    ],
+)
+def test_a_time_says_how_far_it_is(time: str | None, now: str, said: str) -> None:
+    assert views.relative(time, now) == said
