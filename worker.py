@@ -32,6 +32,7 @@ from activities.mask_answers import MaskAnswers
 from activities.policy_lookup import PolicyLookup
 from activities.previous_run import PreviousRun
 from activities.restic.version import restic_version
+from activities.resume_jobs import JobResumer
 from activities.run_origin import RunOrigin
 from backup_scheduler import logs, masking
 from backup_scheduler.contract.errors import AccessRefused, ConfigurationError
@@ -46,6 +47,7 @@ from backup_scheduler.temporal.system_schedule import look_at_system_schedule
 from workflows.all_jobs import LookAfterJobsWorkflow
 from workflows.backup import BackupWorkflow
 from workflows.engines import ENGINES
+from workflows.resume_jobs import ResumeJobsWorkflow
 
 _POLLS = 20
 """Polls for workflow tasks that wait at Temporal at once; each takes one task."""
@@ -73,7 +75,12 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[BackupWorkflow, LookAfterJobsWorkflow, *(each for engine in engines for each in engine.workflows)],
+        workflows=[
+            BackupWorkflow,
+            LookAfterJobsWorkflow,
+            ResumeJobsWorkflow,
+            *(each for engine in engines for each in engine.workflows),
+        ],
         activities=[
             PolicyLookup(policies).choose_policy,
             PreviousRun().stopped_at,
@@ -96,12 +103,12 @@ def build_worker(client: Client, settings: Settings, policies: Policies) -> Work
 
 
 def build_housekeeper(client: Client, settings: Settings) -> Worker:
-    """Put a second worker together that only makes passes over all jobs: backups never take its places."""
+    """Put a second worker together that makes passes over all jobs and ends pauses: backups never take its places."""
     return Worker(
         client,
         task_queue=housekeeping_queue(settings.task_queue),
-        activities=[AllJobs().look_after],
-        max_concurrent_activities=2,  # one pass, and one more that was given up but has not ended
+        activities=[AllJobs().look_after, JobResumer().resume_jobs],
+        max_concurrent_activities=4,  # a pass, and one more that was given up but has not ended; ends of pauses
         max_concurrent_activity_task_polls=1,
     )
 

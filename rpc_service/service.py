@@ -9,6 +9,8 @@ from typing import Any
 from backup_scheduler.contract.arguments import Arguments, JobId
 from backup_scheduler.contract.methods import SERVICE
 from backup_scheduler.contract.replies import Reply
+from backup_scheduler.jobs.filters import ListJobs
+from backup_scheduler.jobs.pauses import PauseJob, PauseJobs, ResumeJobs
 from backup_scheduler.jobs.terms import BackupJob, Preview
 from backup_scheduler.runs.arguments import CancelRun, JobRuns, RunId, RunJob
 from rpc_service.calls import Call, Calls
@@ -44,8 +46,15 @@ class SchedulerService:
 
     @rpc
     def pause_job(self, /, *args: Any, **kwargs: Any) -> Reply:
-        """Start no more runs of a job: (scheduler_id). Runs under way go on."""
-        return self.call.answer(JobId, args, kwargs, lambda jobs, job: jobs.pause(job.scheduler_id))
+        """Start no more runs of a job: (scheduler_id, reason, until). Runs under way go on."""
+        return self.call.answer(
+            PauseJob,
+            args,
+            kwargs,
+            lambda jobs, how: jobs.pause(
+                how.scheduler_id, how, self.call.request_id(how), redelivered=self.call.redelivered
+            ),
+        )
 
     @rpc
     def resume_job(self, /, *args: Any, **kwargs: Any) -> Reply:
@@ -115,3 +124,28 @@ class SchedulerService:
         (policy_name, days, start_time, duration, misfire_grace_time, count=10, scheduler_id=None, **url_kwargs)
         """
         return self.call.answer(Preview, args, kwargs, lambda jobs, asked: jobs.preview(asked))
+
+    @rpc
+    def list_jobs(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """Describe a page of jobs: (policy_name, paused, last_outcome, overdue, prefix, limit, after)."""
+        return self.call.answer(ListJobs, args, kwargs, lambda jobs, wanted: jobs.list_page(wanted))
+
+    @rpc
+    def pause_jobs(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """Pause all jobs that fit a filter of list_jobs: (filter, reason, until, dry_run, all)."""
+        return self.call.answer(
+            PauseJobs,
+            args,
+            kwargs,
+            lambda jobs, asked: jobs.pause_all(asked, self.call.request_id(asked), redelivered=self.call.redelivered),
+        )
+
+    @rpc
+    def resume_jobs(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """Resume the jobs that pause_jobs paused and that fit a filter of list_jobs: (filter, all)."""
+        return self.call.answer(
+            ResumeJobs,
+            args,
+            kwargs,
+            lambda jobs, asked: jobs.resume_all(asked, self.call.request_id(asked), redelivered=self.call.redelivered),
+        )

@@ -46,10 +46,13 @@ GATEWAY = {
     "faults": set(),
     "checkup": set(),
     "listing": {"faults"},
-    "changes": {"faults"},
+    "pages": {"faults", "listing"},
+    "timers": set(),
+    "changes": {"faults", "timers"},
+    "bulk": {"changes", "faults", "pages", "timers"},
     "previews": {"changes", "faults"},
     "runs": {"changes", "faults"},
-    "jobs": {"changes", "checkup", "faults", "listing", "previews", "runs"},
+    "jobs": {"bulk", "changes", "checkup", "faults", "listing", "pages", "previews", "runs"},
 }
 ENGINE_PACKAGES = {path.parent.name for path in (ROOT / "activities").glob("*/__init__.py")}
 

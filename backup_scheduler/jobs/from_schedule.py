@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Final, Self, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,6 +18,7 @@ from backup_scheduler.contract.errors import BrokenJob
 from backup_scheduler.jobs.alignment import CurrentSchedule
 from backup_scheduler.jobs.names import BACKUP_WORKFLOW, SCHEDULER_ID, bounded, workflow_id
 from backup_scheduler.jobs.names import schedule_id as schedule_id_of
+from backup_scheduler.jobs.recent_runs import RecentRun, recent_runs
 from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.timing import nearest_start, start_on
 from backup_scheduler.jobs.to_schedule import CHANGED_BY, MADE_BY, MADE_FOR, short_request_id
@@ -131,6 +133,11 @@ class ScheduledJob:
         return self.description.schedule.state.notes
 
     @property
+    def runs(self) -> list[RecentRun]:
+        """The latest runs, at most 10, the last one at the end."""
+        return recent_runs(self.description.info.recent_actions)
+
+    @property
     def changed_by(self) -> list[str]:
         """Short ids of the requests that changed the job last."""
         # An update by the CLI, for instance, leaves none.
@@ -147,6 +154,11 @@ class ScheduledJob:
         show whether a change was lost or overtaken by later ones; to repeat an overtaken change would undo those.
         """
         return short_request_id(request_id) in self.changed_by
+
+    def unused(self, request_id: str) -> str:
+        """Return a request_id, with a number if its caller has used it for a change of this job before."""
+        numbered = (f"{request_id} {number}" if number else request_id for number in count())
+        return next(each for each in numbered if not self.was_changed_by(each))
 
     def realigned(self, now: datetime) -> datetime | None:
         """Return the first run after a move to the wall-clock start_time.
@@ -176,10 +188,6 @@ class ScheduledJob:
     def nominal(self, moment: datetime) -> datetime:
         """Return the last nominal time up to a moment; the job must not be `broken`."""
         return self._current.nominal(moment)
-
-    def ahead(self, now: datetime) -> set[datetime]:
-        """Return the nominal times of the next runs; the place of a run in its window may make it start much later."""
-        return {self.nominal(start) for start in self._starts if start > now}
 
     @property
     def under_way(self) -> list[str]:

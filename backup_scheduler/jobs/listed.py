@@ -10,6 +10,7 @@ from temporalio.api.schedule.v1 import ScheduleListEntry
 
 from backup_scheduler.jobs.from_schedule import changed_times, coming, decoded, latest_start, moments
 from backup_scheduler.jobs.names import BACKUP_WORKFLOW, TERMS, schedule_id
+from backup_scheduler.jobs.recent_runs import RecentRun, recent_runs
 from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.to_schedule import LONG_TERMS, MADE_FOR, digest
 
@@ -24,6 +25,8 @@ class ListedJob:
     """What people see beside it, such as why it is paused."""
     starts: list[datetime]
     """The next runs that Temporal foresees, jitter included; some may be past."""
+    runs: list[RecentRun]
+    """The latest runs, at most 5, the last one at the end."""
 
     @classmethod
     def read(cls, entry: ScheduleListEntry, now: datetime) -> Self | None:
@@ -34,11 +37,12 @@ class ListedJob:
         policy, a catch-up window or terms that were changed by other means than RPC are in no list.
         """
         request = _request_in(entry)
-        if request is None or entry.info.workflow_type.name != BACKUP_WORKFLOW:
+        info = entry.info
+        if request is None or info.workflow_type.name != BACKUP_WORKFLOW:
             return None
-        if schedule_id(request.scheduler_id) != entry.schedule_id or any(changed_times(entry.info.spec, request)):
+        if schedule_id(request.scheduler_id) != entry.schedule_id or any(changed_times(info.spec, request)):
             return None
-        job = cls(request, entry.info.paused, entry.info.notes, moments(entry.info.future_action_times))
+        job = cls(request, info.paused, info.notes, moments(info.future_action_times), recent_runs(info.recent_actions))
         next_run = job.next_run(now)
         if not job.paused and (next_run is None or next_run > latest_start(now, request)):
             return None

@@ -22,6 +22,9 @@ _RESERVED: Final = "temporal-sys-"
 REPOSITORY_WORKFLOW: Final = "MakeRepositoryWorkflow"
 """Workflow type that makes a repository; workers of several machines may want the same one at once."""
 
+RESUME_WORKFLOW: Final = "ResumeJobsWorkflow"
+"""Workflow type that waits for the end of a pause; the RPC side knows it by this name alone."""
+
 SCHEDULER_ID: Final = SearchAttributeKey.for_keyword("BackupSchedulerId")
 POLICY_NAME: Final = SearchAttributeKey.for_keyword("BackupPolicyName")
 OUTCOME: Final = SearchAttributeKey.for_keyword("BackupOutcome")
@@ -39,6 +42,8 @@ _LONGEST = 200
 """Bytes of UTF-8. SQL stores keep ids in VARCHAR(255), and Temporal adds up to 21 bytes, the nominal time
 (docs/temporal-facts.md#ids-have-255-bytes)."""
 
+_DIGEST = 32
+
 
 def bounded(name: str) -> str:
     """Return a name that fits into Temporal's stores: the name itself, or its beginning and a digest.
@@ -48,8 +53,14 @@ def bounded(name: str) -> str:
     encoded = name.encode()
     if len(encoded) <= _LONGEST:
         return name
-    digest = hashlib.sha256(encoded).hexdigest()[:32]
+    digest = hashlib.sha256(encoded).hexdigest()[:_DIGEST]
     return f"{encoded[: _LONGEST - len(digest) - 1].decode(errors='ignore')}~{digest}"
+
+
+def sure_beginning(prefix: str) -> str:
+    """Return as much of a beginning as all bounded names have whose whole names begin with it."""
+    kept = _LONGEST - _DIGEST - 1 - 3  # a bounded name may end in the middle of a character of 4 bytes
+    return prefix.encode()[:kept].decode(errors="ignore")
 
 
 def schedule_id(scheduler_id: str) -> str:
@@ -100,6 +111,11 @@ def runs_queue(housekeeping_queue: str) -> str:
 def repository_workflow_id(digest: str) -> str:
     """Return the id of the one workflow that makes a repository, from a digest of the repository's location."""
     return f"make-repository-{digest}"
+
+
+def resume_workflow_id(pause_id: str) -> str:
+    """Return the id of the workflow that waits for the end of a pause."""
+    return f"resume-{pause_id}"
 
 
 def trigger_command(scheduler_id: str) -> str:

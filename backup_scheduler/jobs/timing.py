@@ -29,6 +29,16 @@ def nearest_start(anchor: date, days: int, start_time: time, zone: ZoneInfo, mom
     return min(starts, key=lambda start: abs(start - moment))
 
 
+def last_due(anchor: date, days: int, start_time: time, zone: ZoneInfo, moment: datetime) -> datetime | None:
+    """Return the last start at or before a moment, for a job that runs on every `days`-th day from `anchor` on.
+
+    None before the first one.
+    """
+    run = (moment.astimezone(zone).date() - anchor).days // days
+    starts = [start_on(anchor + timedelta(days=days * each), start_time, zone) for each in (run, run - 1) if each >= 0]
+    return next((start for start in starts if start <= moment), None)
+
+
 def phase(first: datetime, every: timedelta) -> timedelta:
     """Return the offset with which an interval hits `first`.
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, Self
 from zoneinfo import ZoneInfo
 
+from temporalio.api.common.v1 import Payload
 from temporalio.client import (
     Schedule,
     ScheduleActionStartWorkflow,
@@ -97,8 +98,8 @@ def schedule_for(
         static_summary=_summary(request),
         static_details=_details(request),
     )
-    if request_ids := [*changed_by, *([short_request_id(request_id)] if request_id else [])]:
-        action.headers = {CHANGED_BY: _converter.to_payload(request_ids[-_REQUEST_IDS_KEPT:])}
+    if request_id or changed_by:
+        action.headers = {CHANGED_BY: changes(changed_by, request_id)}
     return Schedule(
         action=action,
         spec=ScheduleSpec(
@@ -111,6 +112,12 @@ def schedule_for(
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ALL, catchup_window=request.catch_up_window),
         state=ScheduleState(note=_summary(request)),
     )
+
+
+def changes(changed_by: Sequence[str], request_id: str) -> Payload:
+    """Return the header that names the requests which changed a schedule last, and a further one."""
+    request_ids = [*changed_by, *([short_request_id(request_id)] if request_id else [])]
+    return _converter.to_payload(request_ids[-_REQUEST_IDS_KEPT:])
 
 
 def memo_for(request: BackupRequest, request_id: str) -> dict[str, str]:

@@ -36,7 +36,7 @@ def waiting_runs(job: ScheduledJob, requests: Sequence[Request], now: datetime) 
 
 def _due(job: ScheduledJob, now: datetime, number: int) -> Iterator[WaitingRun]:
     by_time = Asked(by=StartedBy.SCHEDULE)
-    ahead = job.ahead(now)
+    ahead = job.starts_ahead(now, ())
     for nominal in _back_from(job, now, job.created_at, number + 1):  # one may be due later in its window
         if nominal not in ahead:
             yield WaitingRun(run_id(job.schedule_id, nominal), by_time, nominal)

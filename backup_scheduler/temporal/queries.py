@@ -1,15 +1,29 @@
-"""Conditions of visibility queries."""
+"""Conditions of visibility queries, with any text in them."""
 
 import re
+from typing import Final
+
+_UNFINDABLE: Final = re.compile(r'["\\]')
 
 
-def equals(attribute: str, value: str) -> str:
-    """Return a condition that holds where an attribute has a value; with some values it holds for others, too.
+def equals(attribute: str, text: str) -> str:
+    """Return the condition that an attribute is a text; it finds more where `is_exact` says no."""
+    return f"{attribute}={_quoted(text)}" if is_exact(text) else starts_with(attribute, text)
 
-    No query finds more of a value than the part before a double quote or a backslash
-    (docs/temporal-facts.md#queries-stop-at-quotes), so what is found has to be compared.
+
+def starts_with(attribute: str, text: str) -> str:
+    """Return the condition that an attribute begins with a text; it finds more where `is_exact` says no.
+
+    The development server does not tell small from capital letters of ASCII in it.
     """
-    findable = re.split(r'["\\]', value)[0]
-    quoted = findable.replace("'", "''")
-    operator = "=" if findable == value else " STARTS_WITH "
-    return f"{attribute}{operator}'{quoted}'"
+    findable = _UNFINDABLE.split(text)[0]
+    return f"{attribute} STARTS_WITH {_quoted(findable)}" if findable else f"{attribute} IS NOT NULL"
+
+
+def is_exact(text: str) -> bool:
+    """Return whether a query can find a text as it is (docs/temporal-facts.md#queries-stop-at-quotes)."""
+    return not _UNFINDABLE.search(text)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

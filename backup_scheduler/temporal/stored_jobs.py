@@ -28,7 +28,8 @@ from backup_scheduler.contract.errors import BrokenJob
 from backup_scheduler.jobs.from_schedule import CANNOT_GO_ON, ScheduledJob, job_of_memo, moments
 from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.jobs.names import schedule_id
-from backup_scheduler.jobs.to_schedule import MADE_BY, short_request_id
+from backup_scheduler.jobs.notes import SwitchNote
+from backup_scheduler.jobs.to_schedule import CHANGED_BY, MADE_BY, changes, short_request_id
 from backup_scheduler.temporal.queries import equals
 from backup_scheduler.temporal.schedule_engine import SCHEDULER_WORKFLOW, describe_workflow
 
@@ -151,6 +152,17 @@ class StoredJob:
         [interval] = request.schedule.spec.interval
         interval.phase.FromTimedelta(offset)
         request.schedule.spec.start_time.FromDatetime(start_at)
+        await self._client.workflow_service.update_schedule(request, retry=True)
+
+    async def switch(self, current: ScheduledJob, note: SwitchNote, request_id: str) -> None:
+        """Pause or resume the schedule, as the note says, unless it has changed since `current` was read.
+
+        `pause` and `unpause` do so whatever came between. `request_id` is kept beside those of modifies.
+        """
+        request = self._update(current, current.description.schedule)
+        request.schedule.state.paused, request.schedule.state.notes = note.paused, note.text()
+        header = request.schedule.action.start_workflow.header
+        header.fields[CHANGED_BY].CopyFrom(changes(current.changed_by, request_id))
         await self._client.workflow_service.update_schedule(request, retry=True)
 
     def _update(self, current: ScheduledJob, wanted: schedule_messages.Schedule) -> UpdateScheduleRequest:

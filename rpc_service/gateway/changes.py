@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Set
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
-from itertools import count
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -20,17 +19,28 @@ from backup_scheduler.contract.errors import (
     JobNotFound,
     SearchAttributesMissing,
 )
+from backup_scheduler.contract.methods import PAUSE, RESUME
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES, is_reserved
+from backup_scheduler.jobs.notes import SwitchNote
+from backup_scheduler.jobs.pauses import ResumeRequest
 from backup_scheduler.jobs.terms import BackupJob
-from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_attributes, schedule_for
+from backup_scheduler.jobs.to_schedule import (
+    Alignment,
+    memo_for,
+    schedule_attributes,
+    schedule_for,
+    short_request_id,
+)
 from backup_scheduler.runs.task import check_carriage
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.client import is_refusal
 from backup_scheduler.temporal.namespace import register_search_attributes
 from backup_scheduler.temporal.stored_jobs import StoredJob
+from backup_scheduler.temporal.switches import switch_if
 from rpc_service.gateway.faults import answering, is_missing, lacks_search_attributes, may_pass
+from rpc_service.gateway.timers import cancel_timer, start_timer
 
 _NEWS_TRAVEL: Final = 0.2
 """Seconds between two attempts to use search attributes just registered: servers hear of them up to 10 s later
@@ -105,10 +115,13 @@ class Changes:
                 self._lately[stored.schedule_id] = time.monotonic()
 
     def lately(self) -> Set[str]:
-        """Return the ids of the schedules that a list may show as they were before a change made here."""
+        """Return the ids of the schedules that a list may show as they were before a change made here.
+
+        The one that was changed last comes last.
+        """
         while self._lately and next(iter(self._lately.values())) < time.monotonic() - _LISTS_LAG:
             del self._lately[next(iter(self._lately))]
-        return frozenset(self._lately)
+        return dict.fromkeys(self._lately).keys()
 
     def align(self, now: datetime, job: BackupJob) -> Alignment:
         """Align a job with the wall clock of the service. Raises InvalidArguments for terms that no run could read."""
@@ -185,7 +198,7 @@ class Changes:
         """
         current = await found(stored)
         if not is_retry:
-            request_id = _unused(request_id, current)
+            request_id = current.unused(request_id)
         created_at = current.created_at
         now = self._clock()
         while True:
@@ -203,6 +216,28 @@ class Changes:
                 # (docs/temporal-facts.md#conflict-tokens-start-anew); then the request has changed that one.
                 raise JobNotFound(stored.scheduler_id)
 
+    async def pause(
+        self, stored: StoredJob, reason: str | None, until: datetime | None, request_id: str, *, is_retry: bool
+    ) -> ScheduledJob:
+        """Pause a job with a reason and an end, also one that is paused, and repeat that until Temporal has it.
+
+        A retry does not do again what this request did before. Raises JobNotFound and BrokenJob.
+        """
+        seen = await intact(stored)
+        note = SwitchNote(True, PAUSE, self._clock(), reason, until, short_request_id(request_id) if until else None)
+        if until is not None and note.id is not None:  # first: no job may be left paused without its end
+            request = ResumeRequest(pause_id=note.id, until=until, scheduler_id=stored.scheduler_id)
+            await start_timer(self._client, request, self._settings.task_queue, note)
+        job = await switch_if(stored, note, request_id, lambda _: True, is_retry=is_retry)
+        await self.cancel_timer_of(seen, but=note.id)
+        return job or seen
+
+    async def cancel_timer_of(self, seen: ListedJob | ScheduledJob, but: str | None = None) -> None:
+        """Cancel the end of the pause that a job had, unless it is that of other jobs, too, or has the id `but`."""
+        note = SwitchNote.read(seen.note)
+        if note is not None and note.by == PAUSE and note.id not in (None, but):
+            await cancel_timer(self._client, note.id or "")
+
     async def switch(self, stored: StoredJob, *, paused: bool) -> ScheduledJob:
         """Pause or unpause a job, and repeat that until Temporal shows it.
 
@@ -213,18 +248,15 @@ class Changes:
         earlier state (docs/temporal-facts.md#a-node-that-is-cut-off-shows-the-past).
         """
         seen: ListedJob | ScheduledJob = await stored.look(self._clock()) or await intact(stored)
+        before = seen
         while True:
-            moment = f"{self._clock():%Y-%m-%d %H:%M:%S} UTC"
-            note = f"paused by pause_job at {moment}" if paused else f"resumed by resume_job at {moment}"
+            note = SwitchNote(paused, PAUSE if paused else RESUME, self._clock()).text()
             if seen.paused == paused:
                 note = seen.note
             await (stored.pause(note) if paused else stored.unpause(note))
             seen = current = await intact(stored)
             if current.paused == paused:
-                return current
-
-
-def _unused(request_id: str, current: ScheduledJob) -> str:
-    """Return the request_id, with a number if the caller has used it for a change of this job before."""
-    numbered = (f"{request_id} {number}" if number else request_id for number in count())
-    return next(each for each in numbered if not current.was_changed_by(each))
+                break
+        if not paused:
+            await self.cancel_timer_of(before)
+        return current

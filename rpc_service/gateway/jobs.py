@@ -6,19 +6,24 @@ from typing import Any
 
 from temporalio.client import Client
 
-from backup_scheduler.contract.errors import BrokenJob, JobNotFound
+from backup_scheduler.contract.errors import BrokenJob, InvalidArguments, JobNotFound
+from backup_scheduler.contract.moments import in_utc
 from backup_scheduler.jobs.description import Description, describe_broken_job, describe_job, describe_preview
+from backup_scheduler.jobs.filters import ListJobs
 from backup_scheduler.jobs.from_schedule import ScheduledJob, without_workers
 from backup_scheduler.jobs.listed import ListedJob
+from backup_scheduler.jobs.pauses import PauseJob, PauseJobs, ResumeJobs
 from backup_scheduler.jobs.terms import BackupJob, Preview
 from backup_scheduler.jobs.windows import next_windows
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from backup_scheduler.temporal.task_queues import has_workers
+from rpc_service.gateway.bulk import Bulk
 from rpc_service.gateway.changes import Changes, found, intact, refuse_reserved
 from rpc_service.gateway.checkup import CheckUp, check_up
 from rpc_service.gateway.faults import answering
 from rpc_service.gateway.listing import LIST_DEADLINE, all_jobs
+from rpc_service.gateway.pages import read_page
 from rpc_service.gateway.previews import preview
 from rpc_service.gateway.runs import Runs
 
@@ -31,10 +36,10 @@ class ScheduleGateway:
     """Carries out the RPC methods; each returns the description of its reply.
 
     Every change is confirmed by a description of the schedule before it is answered: a description shows a change as
-    soon as its call has returned (docs/temporal-facts.md#describe-is-right). `get_all` alone reads a list, which lags;
-    what this gateway has changed lately it describes.
+    soon as its call has returned (docs/temporal-facts.md#describe-is-right). `get_all` and `list_page` alone read a
+    list, which lags; what this gateway has changed lately they describe.
 
-    Within DEADLINE (get_all: LIST_DEADLINE) every method may raise TemporalUnavailable, TemporalOverloaded,
+    Within DEADLINE (get_all, list_page: LIST_DEADLINE) every method may raise TemporalUnavailable, TemporalOverloaded,
     TemporalTimeout, AccessRefused and NamespaceNotFound (backup_scheduler/contract/errors.py). Each method names its
     other errors.
     """
@@ -54,12 +59,14 @@ class ScheduleGateway:
         self._stored_job = stored_job
         self._changes = Changes(client, settings, clock, stored_job)
         self.runs = Runs(client, settings, clock, self._changes, stored_job)
+        self._bulk = Bulk(client, settings, clock, self._changes, list_deadline)
 
     def use(self, client: Client) -> None:
         """Make all further requests with another client."""
         self._client = client
         self._changes.use(client)
         self.runs.use(client)
+        self._bulk.use(client)
 
     async def add(self, job: BackupJob, request_id: str, *, redelivered: bool = False) -> Description:
         """Make a job.
@@ -87,10 +94,18 @@ class ScheduleGateway:
         async with self._changes.alone(job.scheduler_id) as stored:
             return self._describe(await self._changes.update(stored, job, request_id, is_retry=redelivered))
 
-    async def pause(self, scheduler_id: str) -> Description:
-        """Start no more runs; runs under way go on. Raises JobNotFound and BrokenJob."""
+    async def pause(
+        self, scheduler_id: str, how: PauseJob | None = None, request_id: str = "", *, redelivered: bool = False
+    ) -> Description:
+        """Start no more runs; runs under way go on.
+
+        A reason or an end replaces those that a paused job has. Raises InvalidArguments, JobNotFound and BrokenJob.
+        """
+        reason, until = (how.reason, self._ahead(how.until)) if how else (None, None)
         async with self._changes.alone(scheduler_id) as stored:
-            return self._describe(await self._changes.switch(stored, paused=True))
+            if reason is None and until is None:
+                return self._describe(await self._changes.switch(stored, paused=True))
+            return self._describe(await self._changes.pause(stored, reason, until, request_id, is_retry=redelivered))
 
     async def resume(self, scheduler_id: str) -> Description:
         """Start runs again; runs that came due during the pause are not made up for.
@@ -106,6 +121,7 @@ class ScheduleGateway:
         A redelivered request may have deleted it before: then there are no terms to describe, and a job that was added
         since stays. Raises JobNotFound, also in that case.
         """
+        current: ScheduledJob | None = None
         try:
             async with self._changes.alone(scheduler_id) as stored:
                 try:
@@ -116,6 +132,8 @@ class ScheduleGateway:
                 if redelivered and await stored.was_deleted_by(request_id):
                     raise JobNotFound(scheduler_id, removed_before=True)
                 await stored.delete(request_id)
+                if current is not None:
+                    await self._changes.cancel_timer_of(current)
                 return description
         except JobNotFound as missing:
             if missing.removed_before:
@@ -137,9 +155,12 @@ class ScheduleGateway:
         Of a broken job only the id is sure, so its other values are None; `get` names the fault, and alone finds some
         (ListedJob.read). Raises ListTimeout.
         """
-        jobs, broken = await all_jobs(self._client, self._list_deadline, self._changes.lately(), self._clock())
-        described = {job.request.scheduler_id: self._describe(job) for job in jobs}
-        described |= {fault.scheduler_id: describe_broken_job(fault.scheduler_id) for fault in broken}
+        described = {}
+        for job in await all_jobs(self._client, self._list_deadline, self._changes.lately(), self._clock()):
+            if isinstance(job, BrokenJob):
+                described[job.scheduler_id] = describe_broken_job(job.scheduler_id)
+            else:
+                described[job.request.scheduler_id] = self._describe(job)
         return [described[scheduler_id] for scheduler_id in sorted(described)]
 
     async def check_up(self, wanted: CheckUp) -> dict[str, Any]:
@@ -160,6 +181,32 @@ class ScheduleGateway:
             return describe_preview(next_windows(request, now, asked.count), request.zone)
         async with answering(self._client, asked.scheduler_id):
             return await preview(self._stored_job(self._client, asked.scheduler_id), request, asked.count, now)
+
+    async def list_page(self, wanted: ListJobs) -> Description:
+        """Describe a page of the wanted jobs, in the order of Temporal's list. Raises InvalidArguments, ListTimeout."""
+        now, lately = self._clock(), self._changes.lately()
+        page = await read_page(self._client, wanted, lately, now, self._list_deadline)
+        jobs = [job.describe(self._settings.zone, now) for job in page.jobs]
+        return {"jobs": jobs, "count": page.count, "next": page.next}
+
+    async def pause_all(self, asked: PauseJobs, request_id: str, *, redelivered: bool = False) -> Description:
+        """Pause all jobs that fit; return a receipt. Raises InvalidArguments and ListTimeout."""
+        until = self._ahead(asked.until)
+        return await self._bulk.pause(asked, until, request_id, redelivered=redelivered)
+
+    async def resume_all(self, asked: ResumeJobs, request_id: str, *, redelivered: bool = False) -> Description:
+        """Resume all jobs that fit and were paused by `pause_all`; return a receipt. Raises ListTimeout."""
+        return await self._bulk.resume(asked, request_id, redelivered=redelivered)
+
+    def _ahead(self, until: datetime | None) -> datetime | None:
+        """Return the end of a pause in UTC. Raises InvalidArguments if it does not lie ahead."""
+        if until is None:
+            return None
+        moment = in_utc(until, self._settings.zone)
+        if moment <= self._clock():
+            rule = PauseJob.model_fields["until"].description
+            raise InvalidArguments([f"until must be {rule}, not {str(until)!r}"])
+        return moment
 
     def _describe(self, job: ScheduledJob | ListedJob) -> Description:
         return describe_job(job.request, self._settings.zone, job.next_run(self._clock()))

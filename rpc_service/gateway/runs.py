@@ -89,7 +89,7 @@ class Runs:
             job = await intact(stored_job)
             if run := await stored.describe_run(self._client, wanted):
                 return await self._described(run)
-            if at in job.ahead(self._clock()):
+            if at in job.starts_ahead(self._clock(), ()):
                 came_due = WaitingRun(wanted, Asked(by=StartedBy.SCHEDULE), at)
                 return self._waiting(job, came_due, ITS_TIME)
             requests = await requests_for_runs(self._client, stored_job.schedule_id)

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from typer.testing import CliRunner, Result
 
-from backup_scheduler.contract.methods import REMOVE
+from backup_scheduler.contract.methods import PREVIEW, REMOVE
 from backupctl import views
 from backupctl.commands import app
 from backupctl.service import broker
@@ -71,11 +71,11 @@ def test_a_job_is_made_changed_paused_resumed_listed_and_removed(ctl: Ctl, own: 
 
 def test_a_preview_shows_windows_and_adds_nothing(ctl: Ctl, own: str) -> None:
     terms = ("--policy", "documents", "--at", "02:01", "--days", "3", "--grace", "3600")
-    [shown] = objects(ctl("preview", *terms, "--job", own, "--count", "3", "tenant=a", "--json"))
+    [shown] = objects(ctl(PREVIEW, *terms, "--job", own, "--count", "3", "tenant=a", "--json"))
     [made] = objects(ctl("get", own, "--json"))
     assert len(shown["windows"]) == 3
     assert shown["windows"][0]["starts"] == made["next_run_time"]
-    assert made["next_run_time"] in ctl("preview", *terms).output
+    assert made["next_run_time"] in ctl(PREVIEW, *terms).output
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ async def known(temporal: Client, call: Caller, backup_endpoint: BackupService) 
     await shown.trigger()
     completed, _ = await shown.run()
     await paused.make()
-    job(call(PAUSE, paused.scheduler_id))
+    job(call(PAUSE, paused.scheduler_id, "docs", "2099-01-01 00:00"))
     runs, nobodys = Runs(temporal, QUEUE), Runs(temporal, f"nobody's-{uuid.uuid4()}")
     long_ago = scheduled(datetime.now(UTC) - timedelta(days=9))
     missed = await runs.start(a_request(), **long_ago)
@@ -66,6 +66,7 @@ SHOWN = {
     "workflow count": r"Total: [1-9]",
     "--schedule-id system-look-after-jobs": "LookAfterJobsWorkflow",
     'WorkflowType="LookAfterJobsWorkflow"': "system-look-after-jobs",
+    'WorkflowType="ResumeJobsWorkflow"': "resume-[0-9a-f]{16}",
     "schedule describe": "Backup documents for {JOB}",
     'ExecutionStatus="Running"': "{running}",
     'BackupOutcome="failed"': "{failed}",

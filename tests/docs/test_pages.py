@@ -51,7 +51,7 @@ def _settings(page: str) -> set[str]:
 
 def _arguments(content: str) -> list[str]:
     """Return the first cells of the rows of tables whose type is one of Python's."""
-    return re.findall(r"^\|\s*([*\w]+)\s*\|[^|]*\|\s*(?:str|int|bool|JSON)", content, re.MULTILINE)
+    return re.findall(r"^\|\s*([*\w]+)\s*\|[^|]*\|\s*(?:str|int|bool|dict|JSON)", content, re.MULTILINE)
 
 
 def _codes(content: str) -> set[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kombu import Connection, Exchange, Producer
 from nameko.standalone.rpc import ClusterRpcProxy
 
-from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, PREVIEW, REMOVE, RESUME
+from backup_scheduler.contract.methods import ADD, GET, METHODS, MODIFY, PAUSE, REMOVE
 from lab.parts.waiting import eventually
 from tests.support.callers import FIRST, RpcClient
 from tests.support.calls import BUSY, assert_right
@@ -26,8 +26,6 @@ ROOM_TO_GROW = 20 * 2**20
 """Bytes: what allocators and caches may take after the warm-up; 3,000 calls that leak 7 KiB each take as much."""
 
 MADE = 0
-
-METHODS = [MODIFY, ADD, PAUSE, RESUME, REMOVE, GET, GET_ALL, PREVIEW]
 
 odd_values = st.one_of(
     st.none(),

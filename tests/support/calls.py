@@ -10,7 +10,21 @@ from nameko.standalone.rpc import ClusterRpcProxy
 
 from backup_scheduler.contract.arguments import Arguments, JobId
 from backup_scheduler.contract.errors import InvalidArguments
-from backup_scheduler.contract.methods import ADD, GET, GET_ALL, MODIFY, PAUSE, PREVIEW, REMOVE, RESUME
+from backup_scheduler.contract.methods import (
+    ADD,
+    GET,
+    GET_ALL,
+    LIST,
+    MODIFY,
+    PAUSE,
+    PAUSE_ALL,
+    PREVIEW,
+    REMOVE,
+    RESUME,
+    RESUME_ALL,
+)
+from backup_scheduler.jobs.filters import ListJobs
+from backup_scheduler.jobs.pauses import PauseJob, PauseJobs, ResumeJobs
 from backup_scheduler.jobs.terms import BackupJob, Preview
 from lab.parts.answers import Reply
 
@@ -60,7 +74,16 @@ BUSY = (503, 504)
 """Codes for a Temporal under load."""
 
 
-MODELS: dict[str, type[Arguments]] = {ADD: BackupJob, MODIFY: BackupJob, GET_ALL: Arguments, PREVIEW: Preview}
+MODELS: dict[str, type[Arguments]] = {
+    ADD: BackupJob,
+    MODIFY: BackupJob,
+    PAUSE: PauseJob,
+    GET_ALL: Arguments,
+    LIST: ListJobs,
+    PAUSE_ALL: PauseJobs,
+    RESUME_ALL: ResumeJobs,
+    PREVIEW: Preview,
+}
 """The arguments of a method; all others take the id of a job alone."""
 
 
@@ -74,7 +97,10 @@ def assert_right(reply: Reply, method: str, args: list[Any], kwargs: dict[str, A
     except InvalidArguments:
         codes: tuple[int, ...] = (400,)
     else:
-        codes = {ADD: (200, 409), GET_ALL: (200,)}.get(method, (200, 404)) + BUSY
+        of_all = dict.fromkeys((GET_ALL, LIST, PAUSE_ALL, RESUME_ALL), (200,))
+        codes = {ADD: (200, 409), **of_all}.get(method, (200, 404)) + BUSY
+        if method in (PAUSE, PAUSE_ALL):
+            codes += (400,)  # an end of a pause that is past
     told = f"{method} {args} {kwargs}: {reply}"
     assert set(reply) == {"status", "description", "code"}, told
     assert reply["code"] in codes, told

@@ -29,6 +29,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from backup_scheduler.jobs import names
+from backup_scheduler.jobs.pauses import ResumeRequest
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for
 from backup_scheduler.runs.asked import Why
 from backup_scheduler.settings import Settings
@@ -184,10 +185,36 @@ async def pass_over_all_jobs(runs: Runs, _: BackupService) -> Run:
     return handle
 
 
+async def resumed(runs: Runs, _: BackupService) -> Run:
+    """The end of the pause of a job that is gone."""
+    request = ResumeRequest(pause_id="1f", until=datetime.now(UTC) + timedelta(seconds=1), scheduler_id="gone")
+    async with build_housekeeper(runs.client, Settings(task_queue=runs.task_queue)):
+        handle = await runs.client.start_workflow(
+            names.RESUME_WORKFLOW, request, id="resume-1f", task_queue=runs.task_queue
+        )
+        await handle.result()
+    return handle
+
+
+async def not_resumed(runs: Runs, _: BackupService) -> Run:
+    """The end of a pause that was over before."""
+    request = ResumeRequest(pause_id="2f", until=datetime.now(UTC) + timedelta(days=1))
+    handle = await runs.client.start_workflow(
+        names.RESUME_WORKFLOW, request, id="resume-2f", task_queue=runs.task_queue
+    )
+
+    async def waits() -> bool:
+        return "timerStartedEventAttributes" in (await handle.fetch_history()).to_json()
+
+    await eventually_async(waits)
+    await handle.cancel()
+    return handle
+
+
 KINDS: list[Callable[[Runs, BackupService], Awaitable[Run]]] = [
     *(http, restic, failed, not_configured, missed, missed_behind_another, cancelled, waited, asked_anew),
     *(asked_for, cancelled_with_a_reason),
-    pass_over_all_jobs,
+    *(pass_over_all_jobs, resumed, not_resumed),
 ]
 
 

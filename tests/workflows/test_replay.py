@@ -10,6 +10,7 @@ from temporalio.workflow import NondeterminismError
 
 from workflows.all_jobs import LookAfterJobsWorkflow
 from workflows.backup import BackupWorkflow
+from workflows.resume_jobs import ResumeJobsWorkflow
 
 HISTORIES = Path(__file__).parent / "histories"
 KINDS = (
@@ -18,13 +19,14 @@ KINDS = (
     "no_worker",  # from before a run was asked for anew
     "missed_completed",  # from before a missed run failed
     *("pass_over_all_jobs", "pass_among_backups"),  # the latter from before passes had a task queue of their own
+    *("resumed", "not_resumed"),
 )
 
 
 async def replay(name: str) -> None:
     history = WorkflowHistory.from_json(name, (HISTORIES / f"{name}.json").read_text())
     await Replayer(
-        workflows=[BackupWorkflow, LookAfterJobsWorkflow], data_converter=pydantic_data_converter
+        workflows=[BackupWorkflow, LookAfterJobsWorkflow, ResumeJobsWorkflow], data_converter=pydantic_data_converter
     ).replay_workflow(history)
 
 

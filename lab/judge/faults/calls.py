@@ -19,9 +19,9 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "a list hides what this process has just changed",
         "rpc_service/gateway/changes.py",
-        "return frozenset(self._lately)",
+        "return dict.fromkeys(self._lately).keys()",
         "return frozenset()",
-        tests("tests/rpc_service/test_lists.py"),
+        tests("tests/rpc_service/test_lists.py", "tests/rpc_service/test_pages.py"),
     ),
     planted(
         "a list shows long terms as they were before a modify",
@@ -33,7 +33,7 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "a list shows terms that the schedule does not follow",
         "backup_scheduler/jobs/listed.py",
-        " or any(changed_times(entry.info.spec, request))",
+        " or any(changed_times(info.spec, request))",
         "",
         tests("tests/backup_scheduler/test_listed.py"),
     ),
@@ -89,8 +89,8 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "a change that Temporal lost is not made again",
         "rpc_service/gateway/changes.py",
-        "            if current.paused == paused:\n                return current\n",
-        "            return current\n",
+        "            if current.paused == paused:\n                break\n",
+        "            break\n",
         tests("tests/rpc_service/test_pause_and_resume.py::test_a_pause_that_temporal_lost_is_made_again"),
     ),
     planted(

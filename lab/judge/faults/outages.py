@@ -237,9 +237,9 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "a job that looks paused is not paused",
         "rpc_service/gateway/changes.py",
-        "await stored.look(self._clock()) or await intact(stored)\n        while True:\n",
+        "await stored.look(self._clock()) or await intact(stored)\n        before = seen\n",
         "await stored.look(self._clock()) or await intact(stored)\n        if seen.paused is paused:\n"
-        "            return await intact(stored)\n        while True:\n",
+        "            return await intact(stored)\n        before = seen\n",
         tests(
             "tests/rpc_service/test_pause_and_resume.py::test_a_job_that_looks_as_it_should_be_is_switched_all_the_same"
         ),

@@ -79,8 +79,8 @@ _OF_THE_PRODUCT: tuple[Planted, ...] = (
     planted(
         "get_jobs shows jobs without their next run",
         "rpc_service/gateway/jobs.py",
-        "described = {job.request.scheduler_id: self._describe(job) for job in jobs}",
-        "described = {job.request.scheduler_id: {**self._describe(job), 'next_run_time': None} for job in jobs}",
+        "described[job.request.scheduler_id] = self._describe(job)",
+        "described[job.request.scheduler_id] = {**self._describe(job), 'next_run_time': None}",
         BySoak("get_jobs, soak-"),
     ),
     planted(
