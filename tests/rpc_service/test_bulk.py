@@ -118,6 +118,7 @@ async def test_what_a_person_does_in_between_is_not_undone(
         await gateway.remove(each, "remove")
     if not paused:
         await gateway.pause_all(pausing(policy), f"pause {policy}")
+    await has(ScheduleGateway(temporal, SETTINGS), jobs[:1], policy_name=policy, paused=not paused)
 
     async def by_hand() -> None:
         await temporal.get_schedule_handle(jobs[0]).pause(note="disk is broken")
