@@ -50,6 +50,7 @@ class _End:
         self._request = request
         self.report = report
         self.unreached: RPCError | None = None
+        self._resumed = {*report.scheduler_ids}
 
     async def resume_listed(self) -> bool:
         """Resume the jobs that the list has; return whether there was one."""
@@ -58,7 +59,9 @@ class _End:
             page = await page_of_jobs(activity.client(), query_of(JobFilter(paused=True)), token)
             for entry in page.schedules:
                 scheduler_id = job_of_memo(entry.schedule_id, entry.memo)
-                if self._holds(entry.info.notes) and scheduler_id is not None:
+                if scheduler_id is None or scheduler_id in self._resumed:  # the list may lag
+                    continue
+                if self._holds(entry.info.notes):
                     resumed += await self.resume(scheduler_id)
             token = page.next_page_token
             if not token:
@@ -84,6 +87,7 @@ class _End:
         if job is None:
             return False
         _log.info("job resumed at the end of its pause", scheduler_id=scheduler_id)
+        self._resumed.add(scheduler_id)
         self.report.resumed += 1
         self.report.scheduler_ids = [*self.report.scheduler_ids, scheduler_id][:_MOST_NAMED]
         return True
