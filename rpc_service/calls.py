@@ -92,7 +92,7 @@ class Call:
             fields["redelivered"] = True
         try:
             arguments = model.from_call(args, kwargs, self._misfire_grace_time)
-            fields |= arguments.model_dump(include={"scheduler_id", "policy_name"}, exclude_none=True)
+            fields |= arguments.model_dump(include={"scheduler_id", "policy_name", "run_id"}, exclude_none=True)
             reply = success(self._wait_for(act(self._gateway, arguments)))
         except SchedulerError as error:
             reply = fail(error.code, str(error))

@@ -13,6 +13,7 @@ from backup_scheduler.jobs.filters import ListJobs
 from backup_scheduler.jobs.pauses import PauseJob, PauseJobs, ResumeJobs
 from backup_scheduler.jobs.terms import BackupJob, Preview
 from backup_scheduler.runs.arguments import CancelRun, JobRuns, RunId, RunJob
+from backup_scheduler.runs.reports import RunReport
 from rpc_service.calls import Call, Calls
 from rpc_service.entrypoint import rpc
 from rpc_service.gateway.checkup import CheckUp
@@ -148,4 +149,11 @@ class SchedulerService:
             args,
             kwargs,
             lambda jobs, asked: jobs.resume_all(asked, self.call.request_id(asked), redelivered=self.call.redelivered),
+        )
+
+    @rpc
+    def report_run(self, /, *args: Any, **kwargs: Any) -> Reply:
+        """Say how the backup of a run is: (run_id, outcome, message, files, bytes, snapshot_id, progress)."""
+        return self.call.answer(
+            RunReport, args, kwargs, lambda jobs, report: jobs.report_run(report, self.call.request_id(report))
         )

@@ -51,8 +51,9 @@ GATEWAY = {
     "changes": {"faults", "timers"},
     "bulk": {"changes", "faults", "pages", "timers"},
     "previews": {"changes", "faults"},
+    "reports": {"faults"},
     "runs": {"changes", "faults"},
-    "jobs": {"bulk", "changes", "checkup", "faults", "listing", "pages", "previews", "runs"},
+    "jobs": {"bulk", "changes", "checkup", "faults", "listing", "pages", "previews", "reports", "runs"},
 }
 ENGINE_PACKAGES = {path.parent.name for path in (ROOT / "activities").glob("*/__init__.py")}
 

@@ -136,6 +136,7 @@ async def test_no_secret_of_any_setting_is_written_anywhere(
     assert "restic backup" in texts["command lines"]
     assert "does not open with this password" in texts["runs"]
     assert "POST /start" in texts["runs"]
+    assert "GET /status" in texts["runs"]
     found = written.found()
     assert not found, "\n".join(f"{place}: {line[:300]}" for place, lines in found.items() for line in lines[:3])
 

@@ -19,10 +19,12 @@ with workflow.unsafe.imports_passed_through():
     from backup_scheduler.jobs.request import BackupRequest
     from backup_scheduler.runs.asked import Asked, StartedBy
     from backup_scheduler.runs.memo import RunMemo
+    from backup_scheduler.runs.reports import RunReport
     from backup_scheduler.runs.results import BackupReport, BackupResult, Outcome
     from backup_scheduler.runs.task import BackupTask, PreviousBackup
     from workflows import sentences
     from workflows.engines import ENGINES, Backup
+    from workflows.reports import Reports
 
 LOOKUP_RETRIES: Final = RetryPolicy(maximum_attempts=3)
 """The look-up depends on nothing that could recover; the workflow task makes up for a lost worker."""
@@ -38,6 +40,7 @@ BACKUP_MISSED: Final = "BackupMissed"
 
 NO_TERMS: Final = "NoTerms"
 """Type of the failure of a run whose argument is not the terms of a job, as after an update of the schedule by hand."""
+
 
 _NOTHING: Final = RawValue(Payload())
 """The argument of a run that was given none."""
@@ -60,6 +63,18 @@ class BackupWorkflow:
     shows it as Failed. The failure has a BackupResult in its details.
     """
 
+    def __init__(self) -> None:
+        self._reports = Reports()
+
+    @workflow.update(name=names.REPORT_UPDATE)
+    def report(self, report: RunReport) -> None:
+        """Take what the backup service reports of the run."""
+        self._reports.take(report)
+
+    @report.validator
+    def _check(self, report: RunReport) -> None:
+        self._reports.check(report)
+
     @workflow.run
     async def run(self, argument: RawValue = _NOTHING) -> BackupResult:
         """Run the policy of the job once; the argument is a BackupRequest."""
@@ -79,7 +94,10 @@ class BackupWorkflow:
             report = BackupReport(outcome=Outcome.MISSED, message=sentence)
         else:
             try:
-                report = await _back_up(request, due, latest_start)
+                report = await _back_up(request, due, latest_start, self._reports)
+            except asyncio.CancelledError:  # while the run waited for a report; an activity raises a FailureError
+                _show_cancelled(memo)
+                raise
             except FailureError as error:  # from a local activity it is the ApplicationError itself
                 _raise_if_cancelled(error, memo)
                 failure = error
@@ -192,7 +210,9 @@ def _previous_backup() -> PreviousBackup | None:
     return PreviousBackup(**result.model_dump(include=set(PreviousBackup.model_fields))) if result else None
 
 
-async def _back_up(request: BackupRequest, scheduled: datetime, latest_start: datetime) -> BackupReport:
+async def _back_up(
+    request: BackupRequest, scheduled: datetime, latest_start: datetime, reports: Reports
+) -> BackupReport:
     choice = await workflow.execute_local_activity_method(
         PolicyLookup.choose_policy,
         request.policy_name,
@@ -201,7 +221,8 @@ async def _back_up(request: BackupRequest, scheduled: datetime, latest_start: da
     )
     workflow.set_current_details(f"**running**: {choice.type} backup of policy `{request.policy_name}`")
     task = BackupTask(request=request, occurrence=_occurrence(), previous=_previous_backup())
-    return await ENGINES[choice.type].make(Backup(task, choice.timeout, scheduled + request.window, latest_start))
+    backup = Backup(task, choice, scheduled + request.window, latest_start, reports)
+    return await ENGINES[choice.type].make(backup)
 
 
 def _occurrence() -> str:
@@ -215,13 +236,16 @@ def _occurrence() -> str:
 
 def _raise_if_cancelled(error: FailureError, memo: RunMemo | None) -> None:
     """End the run as cancelled when the cancellation is why it made no backup."""
-    reason = workflow.cancellation_reason()
-    if is_cancelled_exception(error) or reason is not None:
-        sentence = sentences.cancelled(reason)
-        workflow.set_current_details(f"**cancelled**: {sentence}")
-        if memo:
-            workflow.upsert_memo(memo.cancelled(sentence).entries())
+    if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
+        _show_cancelled(memo)
         raise asyncio.CancelledError from error
+
+
+def _show_cancelled(memo: RunMemo | None) -> None:
+    sentence = sentences.cancelled(workflow.cancellation_reason())
+    workflow.set_current_details(f"**cancelled**: {sentence}")
+    if memo:
+        workflow.upsert_memo(memo.cancelled(sentence).entries())
 
 
 def _publish(result: BackupResult) -> None:

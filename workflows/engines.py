@@ -1,22 +1,28 @@
 """The engines: one row for each, with its activity, its retries and how the activity is executed."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, TimeoutType
 from temporalio.exceptions import TimeoutError as TimedOut
 
 with workflow.unsafe.imports_passed_through():
     from activities.http import backup as http
     from activities.restic import backup as restic
-    from backup_scheduler.policies.file import Policies
-    from backup_scheduler.runs.results import BackupReport
-    from backup_scheduler.runs.task import BackupTask
+    from backup_scheduler.policies.file import ChosenEngine, Policies
+    from backup_scheduler.runs.reports import RunReport
+    from backup_scheduler.runs.results import BackupReport, BegunBackup, Outcome
+    from backup_scheduler.runs.task import BackupTask, PollTask
+    from backup_scheduler.texts import clean
+    from workflows import sentences
     from workflows.make_repository import MakeRepositoryWorkflow
+    from workflows.reports import Reports
 
 HTTP_RETRIES: Final = RetryPolicy(
     initial_interval=timedelta(seconds=5), backoff_coefficient=2, maximum_interval=timedelta(minutes=2)
@@ -57,11 +63,13 @@ class Backup:
     """The backup of one run: its task and its times."""
 
     task: BackupTask
-    attempt_limit: timedelta
-    """The policy's time limit for one attempt."""
+    choice: ChosenEngine
+    """The policy's engine and time limits."""
     window_end: datetime
     latest_start: datetime
     """The backup must not begin after this moment."""
+    reports: Reports
+    """What the backup service reports of the run."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,7 @@ class Engine:
 
 async def _execute_once(engine: Engine, backup: Backup) -> BackupReport:
     """Execute the activity once; the limit of all attempts is the wait until `latest_start` and one whole attempt."""
-    attempt_limit = backup.attempt_limit + restic.TIME_TO_STOP
+    attempt_limit = backup.choice.timeout + restic.TIME_TO_STOP
     return await engine.execute(backup, attempt_limit, schedule_to_close=_until(backup.latest_start) + attempt_limit)
 
 
@@ -115,7 +123,7 @@ async def _execute_until_taken(engine: Engine, backup: Backup) -> BackupReport:
     A worker that takes it by `latest_start` has the whole time for trying. Temporal's limit for all attempts includes
     the wait (docs/temporal-facts.md#limits-count-waiting): a backup that may wait long needs more than one execution.
     """
-    attempt_limit = backup.attempt_limit + _SPARE
+    attempt_limit = backup.choice.timeout + _SPARE
     trying = max(SHORTEST_TRYING, attempt_limit)
     last_failure: BaseException | None = None
     while True:
@@ -130,10 +138,85 @@ async def _execute_until_taken(engine: Engine, backup: Backup) -> BackupReport:
             if not isinstance(error.cause, TimedOut):
                 raise
             # Judged before the time-out gets an earlier failure as its cause.
-            is_over = _is_over(error.cause, backup.latest_start)
+            is_over = _is_over(error.cause, backup)
             last_failure = _keep_last_failure(error, error.cause, last_failure)
             if is_over or not workflow.patched(_ASKS_ANEW):
                 raise
+
+
+async def _execute_until_ended(engine: Engine, backup: Backup) -> BackupReport:
+    """Execute the activity until a worker takes it; if its answer is not the end, wait for the end.
+
+    No patch: the history of an older run has a choice without `completion`, which is "answer".
+    """
+    if backup.choice.completion == "answer":
+        return await _execute_until_taken(engine, backup)
+    if backup.choice.completion == "report":
+        return await _wait_for_report(engine, backup)
+    begun = await _begin(engine, backup)
+    return begun if begun.ended else await _poll(engine, backup, begun)
+
+
+async def _begin(engine: Engine, backup: Backup) -> BegunBackup:
+    begun = await _execute_until_taken(replace(engine, activity=http.HttpBackup.http_begin), backup)
+    return BegunBackup.model_validate(begun, from_attributes=True)
+
+
+async def _poll(engine: Engine, backup: Backup, begun: BegunBackup) -> BackupReport:
+    """Wait for the end of a backup that has begun, by looks at its status.
+
+    An activity of its own: however often its attempts are lost, the service is not asked for the backup again.
+    """
+    limit = backup.choice.completes_within
+    workflow.set_current_details(f"**running**: {begun.message}, the backup goes on there")
+    return await workflow.execute_activity_method(
+        http.HttpBackup.http_poll,
+        PollTask(**dict(backup.task), begun=begun, limit=limit),
+        schedule_to_close_timeout=limit + _SPARE,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        retry_policy=engine.retries,
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+
+
+async def _wait_for_report(engine: Engine, backup: Backup) -> BackupReport:
+    """Wait until the service reports the end of the backup; it may do so before its answer is read."""
+    reports, limit = backup.reports, backup.choice.completes_within
+    reports.expect(limit)
+    asking = asyncio.create_task(_begin(engine, backup))
+    try:
+        await workflow.wait_condition(lambda: asking.done() or reports.final is not None)
+    finally:
+        # The run is cancelled, or the answer means nothing any more: also that of a service that then failed to answer.
+        if not asking.done():
+            asking.cancel()
+            with suppress(FailureError, asyncio.CancelledError):
+                await asking
+    if reports.final is not None:
+        return _reported(reports.final, None if asking.cancelled() or asking.exception() else asking.result())
+    begun = asking.result()
+    workflow.set_current_details(f"**running**: {reports.last_words or f'{begun.message}, the backup goes on there'}")
+    with suppress(TimeoutError):
+        await workflow.wait_condition(lambda: reports.final is not None, timeout=limit)
+    if reports.final is None:
+        raise ApplicationError(sentences.never_reported(limit, reports.last_words), type="NeverReported")
+    return _reported(reports.final, begun)
+
+
+def _reported(report: RunReport, begun: BegunBackup | None) -> BackupReport:
+    """Return what a service reported as the report of its engine. Raises ApplicationError when no backup was made."""
+    outcome = Outcome(report.outcome)
+    message = report.message or f"the backup service reported the backup as {outcome}"
+    if outcome is Outcome.FAILED:
+        raise ApplicationError(clean(message), type="ReportedAsFailed")
+    return BackupReport(
+        outcome=outcome,
+        message=message,
+        files=report.files,
+        bytes_processed=report.bytes,
+        snapshot_id=report.snapshot_id,
+        answer=begun and begun.answer,
+    )
 
 
 def _keep_last_failure(
@@ -146,10 +229,11 @@ def _keep_last_failure(
     return timed_out.__cause__
 
 
-def _is_over(timed_out: TimedOut, latest_start: datetime) -> bool:
+def _is_over(timed_out: TimedOut, backup: Backup) -> bool:
     waited = timed_out.type == TimeoutType.SCHEDULE_TO_START
     failed = not waited and isinstance(timed_out.cause, ApplicationError)  # otherwise its worker was lost
-    return failed or workflow.now() > latest_start or workflow.cancellation_reason() is not None
+    unwanted = workflow.cancellation_reason() is not None or backup.reports.final is not None
+    return failed or unwanted or workflow.now() > backup.latest_start
 
 
 def _until(moment: datetime) -> timedelta:
@@ -157,7 +241,7 @@ def _until(moment: datetime) -> timedelta:
 
 
 ENGINES: Final = {
-    "http": Engine(http.HttpBackup.http_backup, HTTP_RETRIES, _execute_until_taken, http.activities),
+    "http": Engine(http.HttpBackup.http_backup, HTTP_RETRIES, _execute_until_ended, http.activities),
     "restic": Engine(
         restic.ResticBackup.restic_backup, RESTIC_RETRIES, _execute_once, restic.activities, [MakeRepositoryWorkflow]
     ),

@@ -19,6 +19,10 @@ NO_TERMS: Final = (
 """Why a run made no backup whose argument is not the terms of a job."""
 
 
+POLL: Final = "http_poll"
+"""The activity that waits for the end of a backup which a service has begun."""
+
+
 def missed(scheduler_id: str, late: timedelta) -> str:
     """Return why a missed run made no backup, and the command that makes one now."""
     late -= timedelta(microseconds=late.microseconds)
@@ -45,6 +49,8 @@ def reason(error: FailureError) -> str:
         what = last.message
     elif isinstance(last, TimedOut):
         what = "the worker was lost during the backup"
+    elif waited and error.activity_type == POLL:
+        return "the backup began, but no worker was free to ask how it ended before its time was up"
     elif waited:
         return "no worker took the backup before its time was up: none was running, or all were busy"
     else:
@@ -53,6 +59,12 @@ def reason(error: FailureError) -> str:
         return f"{what}; after that no worker took it before its time was up"
     gave_up = error.retry_state in (RetryState.TIMEOUT, RetryState.MAXIMUM_ATTEMPTS_REACHED)
     return f"{what}; it was tried until its time was up" if gave_up else what
+
+
+def never_reported(limit: timedelta, last_words: str) -> str:
+    """Return why a run failed whose backup service was to report the end of the backup."""
+    last = f"; at last: {last_words}" if last_words else ""
+    return f"never reported: the backup service reported no end within {limit.total_seconds():g} s of its answer{last}"
 
 
 def summary(result: BackupResult) -> str:

@@ -13,6 +13,7 @@ from urllib3 import HTTPResponse
 from urllib3.exceptions import DecodeError
 
 from activities.http.exchange import LONGEST_BODY, Answer
+from activities.http.faults import reason
 from backup_scheduler.masking import masked
 from backup_scheduler.runs.results import BackupReport, HttpAnswer, Outcome
 from backup_scheduler.texts import clean, encodable
@@ -70,9 +71,29 @@ def read_answer(answer: Answer, body: bytes) -> HttpAnswer:
     return HttpAnswer(status=answer.status, body=_text(body, charset), truncated=truncated)
 
 
+def report(answer: Answer, body: bytes, message: str) -> BackupReport:
+    """Return the report on a backup that an answer with this unpacked body says was made."""
+    made = BackupReport(outcome=Outcome.COMPLETED, message=message, answer=read_answer(answer, body))
+    if answer.fault:
+        # The service has accepted the request: a retry would make the backup again.
+        made.outcome = Outcome.COMPLETED_WITH_WARNINGS
+        made.warnings = [f"the answer broke off after {len(answer.body):,} bytes: {reason(answer.fault)}"]
+    return made
+
+
+def document(answer: Answer, body: bytes) -> JsonValue:
+    """Return an unpacked body as JSON if it is, whatever its Content-Type; else as text."""
+    text = _text(body[:LONGEST_BODY], _kind(answer)[1])
+    try:
+        parsed: JsonValue = json.loads(text, parse_constant=_not_json)
+    except (ValueError, RecursionError):
+        return text.strip()
+    return parsed
+
+
 def describe(host: str, answer: Answer, body: bytes) -> str:
     """Return a sentence with the status of an answer and the beginning of its unpacked body as text."""
-    sentence = f"{host} answered {answer.status} {_utf_8(answer.reason)}".rstrip()
+    sentence = f"{host} answered {answer.status} {utf_8(answer.reason)}".rstrip()
     kind, charset = _kind(answer)
     text = _text(body[:LONGEST_BODY], charset)
     if kind == "text/html" or text.lstrip()[:1] == "<":
@@ -97,7 +118,7 @@ def _text(body: bytes, charset: str) -> str:
     return encodable(text)
 
 
-def _utf_8(header: str) -> str:
+def utf_8(header: str) -> str:
     """Decode a header as UTF-8 where it is valid UTF-8; http.client decodes every header as Latin-1."""
     try:
         return header.encode("latin-1").decode()

@@ -1,36 +1,37 @@
-"""Backups that another service makes: one POST request for each attempt; the answer is the result."""
+"""Backups that another service makes: one POST request for each attempt.
 
-import asyncio
+The answer is the result, or the beginning of a wait for the end of the backup.
+"""
+
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.attempts import attempt
-from activities.http import answers, faults
+from activities.http import answers, polling, status
+from activities.http.asking import ask, host_of, permanent, run_id, token_of, transient
 from activities.http.exchange import Answer, Exchange
 from activities.http.form import form
-from backup_scheduler import masking
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.policies.http import HttpTarget
-from backup_scheduler.runs.results import BackupReport, Outcome
-from backup_scheduler.runs.task import BackupTask
+from backup_scheduler.runs.results import BackupReport, BegunBackup
+from backup_scheduler.runs.task import BackupTask, PollTask
 
 _HEARTBEAT_INTERVAL = timedelta(seconds=5)
-"""Bounds how late a cancellation arrives; there is no progress to report."""
+"""Bounds how late a cancellation arrives, and how late progress is shown."""
 
-_LAST_WORDS = 2
-"""Seconds in which an aborted exchange may still return the part of the answer that it has read."""
+_VERBATIM = "".join(character for character in map(chr, range(0x20, 0x7F)) if character != "%")
+"""Characters of a run's id that its header has as they are."""
 
 
 def activities(policies: Policies) -> list[Callable[..., Any]]:
     """Make the activities of the engine for a worker."""
-    return [HttpBackup(policies).http_backup]
+    backup = HttpBackup(policies)
+    return [backup.http_backup, backup.http_begin, backup.http_poll]
 
 
 class HttpBackup:
@@ -45,101 +46,69 @@ class HttpBackup:
 
         Temporal retries transient faults; a permanent fault fails the backup.
         """
+        target = self._target(task)
+        async with attempt(task, "waiting for the answer of the backup service", _HEARTBEAT_INTERVAL):
+            answer, body, _ = await _ask(target, task)
+            return answers.report(answer, body, f"{host_of(target.url.get_secret_value())} answered {answer.status}")
+
+    @activity.defn
+    async def http_begin(self, task: BackupTask) -> BegunBackup:
+        """POST as for `http_backup`, with the id of the run; the answer says how to learn of the end of the backup.
+
+        A service that was asked is not asked again: all that is wrong with its answer fails the backup.
+        """
+        target = self._target(task)
+        async with attempt(task, "waiting for the answer of the backup service", _HEARTBEAT_INTERVAL):
+            answer, body, url = await _ask(target, task, begins=True)
+            if target.completion == "poll":
+                return status.begun(target, answer, body, url)
+            host = host_of(target.url.get_secret_value())
+            report = answers.report(answer, body, f"{host} answered {answer.status}")
+            # "answer": the policy was changed meanwhile.
+            return BegunBackup(**report.model_dump(), ended=target.completion == "answer")
+
+    @activity.defn
+    async def http_poll(self, task: PollTask) -> BackupReport:
+        """Look at the status of a backup that has begun, until it has ended; report the end."""
+        target = self._target(task)
+        async with attempt(task, "waiting for the end of the backup", _HEARTBEAT_INTERVAL) as current:
+            return await polling.until_ended(target, task, current)
+
+    def _target(self, task: BackupTask) -> HttpTarget:
         target = self._policies.find(task.request.policy_name)
         if not isinstance(target, HttpTarget):
-            raise _permanent(f"the policy {task.request.policy_name!r} is not of type http any more")
-        async with attempt(task, "waiting for the answer of the backup service", _HEARTBEAT_INTERVAL):
-            return await _ask(target, task)
+            raise permanent(f"the policy {task.request.policy_name!r} is not of type http any more")
+        return target
 
 
-async def _ask(target: HttpTarget, task: BackupTask) -> BackupReport:
+async def _ask(target: HttpTarget, task: BackupTask, *, begins: bool = False) -> tuple[Answer, bytes, str]:
+    """Return an answer of success, its body, and the URL that gave it after redirects.
+
+    A backup that only `begins` is named by its run. A redirect to a GET is then the answer, and not followed: if that
+    GET failed, the service would be asked for the backup again.
+    """
     began = time.monotonic()
-    url, token, limit = target.url.get_secret_value(), _token(target), target.timeout.total_seconds()
-    host = urlsplit(url).hostname or url
-    exchange = Exchange(
-        url,
-        form(task.request.url_kwargs, task.request.policy_name),
-        # With it a service can tell a repeated request for one occurrence from the request for the next one.
-        {"Idempotency-Key": quote(task.occurrence, safe="")},
-        token,
-    )
-    try:
-        answer = await _within(limit, exchange)
-    except TimeoutError:
-        raise _transient(f"{host} did not answer completely within {limit:g} s") from None
-    except Exception as error:  # requests, urllib3, http.client and ssl have no common base of their errors
-        sentence, is_transient = faults.explain(error, exchange, host)
-        raise (_transient if is_transient else _permanent)(sentence) from None
-    body = answers.unpack(answer.body, answer.headers.get("Content-Encoding", ""))
+    url, limit = target.url.get_secret_value(), target.timeout.total_seconds()
+    fields = form(task.request.url_kwargs, task.request.policy_name)
+    if target.run_id_field:
+        fields[target.run_id_field] = run_id()
+    # With it a service can tell a repeated request for one occurrence from the request for the next one.
+    headers = {"Idempotency-Key": quote(task.occurrence, safe="")}
+    if begins:
+        headers["Backup-Run-Id"] = quote(run_id(), safe=_VERBATIM)
+    exchange = Exchange(url, fields, headers, token_of(target), see_other=not begins)
+    answer, body = await ask(exchange, limit)
     if 200 <= answer.status < 400:
-        return _report(answer, body, host)
-    sentence = answers.describe(host, answer, body)
+        return answer, body, exchange.url
+    sentence = answers.describe(host_of(url), answer, body)
     if not answers.is_transient(answer.status):
-        raise _permanent(sentence)
+        raise permanent(sentence)
     delay = answers.retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
     left = _time_left() - timedelta(seconds=time.monotonic() - began)
-    raise _transient(sentence, delay and answers.bounded_delay(delay, left, target.timeout))
-
-
-async def _within(limit: float, exchange: Exchange) -> Answer:
-    """Run an exchange; abort it after `limit` seconds, and when this task is cancelled.
-
-    The exchange has a thread of its own, because the search for a host's address cannot be aborted: a thread that stays
-    in it must not take the place of another. Raises TimeoutError when not even a status was read.
-    """
-    thread = ThreadPoolExecutor(1, thread_name_prefix="http")
-    posting = asyncio.get_running_loop().run_in_executor(thread, exchange.post, limit + _LAST_WORDS)
-    thread.shutdown(wait=False)
-    try:
-        if (await asyncio.wait([posting], timeout=limit))[0]:
-            return posting.result()
-        exchange.abort(f"it was not complete within {limit:g} s")
-        await asyncio.wait([posting], timeout=_LAST_WORDS)
-        if not posting.done() or posting.exception():
-            raise TimeoutError
-        return posting.result()
-    finally:
-        exchange.abort("given up")
-        posting.cancel()
-
-
-def _report(answer: Answer, body: bytes, host: str) -> BackupReport:
-    report = BackupReport(
-        outcome=Outcome.COMPLETED,
-        message=f"{host} answered {answer.status}",
-        answer=answers.read_answer(answer, body),
-    )
-    if answer.fault:
-        # The service has accepted the request: a retry would make the backup again.
-        report.outcome = Outcome.COMPLETED_WITH_WARNINGS
-        report.warnings = [f"the answer broke off after {len(answer.body):,} bytes: {faults.reason(answer.fault)}"]
-    return report
-
-
-def _token(target: HttpTarget) -> str | None:
-    if target.token_file is None:
-        return None
-    try:
-        token = target.token_file.read_text(encoding="ascii").strip()
-        masking.hide(token)
-    except OSError as error:
-        raise _permanent(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        token = ""
-    if not token.isprintable() or not token:
-        raise _permanent(f"the token_file {target.token_file} does not hold a token: one line of ASCII text")
-    return token
+    raise transient(sentence, delay and answers.bounded_delay(delay, left, target.timeout))
 
 
 def _time_left() -> timedelta:
     info = activity.info()
     assert info.schedule_to_close_timeout  # noqa: S101  # the workflow sets it
     return info.scheduled_time + info.schedule_to_close_timeout - info.started_time  # all times by the server's clock
-
-
-def _transient(sentence: str, delay: timedelta | None = None) -> ApplicationError:
-    return ApplicationError(sentence, type="BackupTargetUnavailable", next_retry_delay=delay)
-
-
-def _permanent(sentence: str) -> ApplicationError:
-    return ApplicationError(sentence, type="BackupTargetRefused", non_retryable=True)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -21,6 +21,10 @@ logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 LONGEST_BODY = 64 * 1024
 """Bytes of an answer that the result keeps, as long as the history of the run (docs/api.md#what-a-run-does)."""
+
+
+SEE_OTHER: Final = frozenset({301, 302, 303})
+"""Redirects after which requests, like every client, asks the other URL by GET, whatever the method was."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,19 @@ class Answer:
 
 
 class Exchange:
-    """One POST, with the requests to which it is redirected."""
+    """One POST, or GET if there are no fields, with the requests to which it is redirected."""
 
-    def __init__(self, url: str, fields: Mapping[str, Any], headers: Mapping[str, str], token: str | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        fields: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+        token: str | None,
+        *,
+        see_other: bool = True,
+    ) -> None:
+        """Prepare an exchange; without `see_other` a redirect that would turn the POST into a GET is the answer."""
+        self.see_other = see_other
         self.url = url
         """The last URL that was requested, or that could not be."""
         self.redirects = 0
@@ -53,15 +67,16 @@ class Exchange:
         self._sockets: list[socket.socket] = []
         self._aborted = ""
 
-    def post(self, wait: float) -> Answer:
-        """Send the fields as a form and read the answer; `wait` limits each single step, in seconds.
+    def send(self, wait: float) -> Answer:
+        """Send the fields as a form, if there are any, and read the answer; `wait` limits each step, in seconds.
 
         Raises the errors of requests and of the libraries below it. An error in the body is no failure but the `fault`
         of the answer: the status tells the outcome of the request.
         """
         with (
             _Session(self) as session,
-            session.post(
+            session.request(
+                "GET" if self._fields is None else "POST",
                 self.url,
                 data=self._fields,
                 headers=self._headers,
@@ -124,6 +139,8 @@ class _Session(requests.Session):
         return super().send(request, **options)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
+        if resp.is_redirect and resp.status_code in SEE_OTHER and not self._exchange.see_other:
+            return None
         if resp.is_redirect:
             self._exchange.redirects += 1
             self._exchange.url = resp.headers["Location"]

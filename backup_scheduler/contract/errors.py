@@ -70,6 +70,16 @@ class RunNotRunning(SchedulerError):
         self.run_id = run_id
 
 
+class ReportRefused(SchedulerError):
+    """The run takes no report, or not this one."""
+
+    code = 409
+
+    def __init__(self, run_id: str, reason: str) -> None:
+        super().__init__(f"the report of the run {run_id!r} was not taken: {reason}")
+        self.run_id = run_id
+
+
 class BrokenJob(SchedulerError):
     """The schedule of a job does not follow the job's terms, or its terms cannot be read: somebody edited it."""
 
@@ -139,6 +149,17 @@ class TemporalTimeout(SchedulerError):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"Temporal did not answer within {seconds:g} s; {_PERHAPS_DONE}")
+
+
+class ReportTimeout(SchedulerError):
+    """No worker took a report in time; it may still be taken."""
+
+    code = 504
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"no worker took the report within {seconds:g} s: report again, a report that says the same is taken once"
+        )
 
 
 class ListTimeout(SchedulerError):

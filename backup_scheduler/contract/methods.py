@@ -18,13 +18,13 @@ GET_RUN: Final = "get_run"
 CANCEL_RUN: Final = "cancel_run"
 CHECK: Final = "check_scheduler"
 PREVIEW: Final = "preview"
-
 LIST: Final = "list_jobs"
 PAUSE_ALL: Final = "pause_jobs"
 RESUME_ALL: Final = "resume_jobs"
+REPORT: Final = "report_run"
 
 METHODS: Final = (
     *(ADD, MODIFY, PAUSE, RESUME, REMOVE, GET, GET_ALL),
-    *(RUN, GET_RUNS, GET_RUN, CANCEL_RUN, LIST, PAUSE_ALL, RESUME_ALL, PREVIEW, CHECK),
+    *(RUN, GET_RUNS, GET_RUN, CANCEL_RUN, REPORT, LIST, PAUSE_ALL, RESUME_ALL, PREVIEW, CHECK),
 )
 """Every method of the service."""

@@ -11,6 +11,9 @@ from temporalio.common import SearchAttributeKey
 BACKUP_WORKFLOW: Final = "BackupWorkflow"
 """Workflow type that a job's schedule starts; the RPC side knows the worker side by this name alone."""
 
+REPORT_UPDATE: Final = "report"
+"""Update of a run by which the backup service reports of it."""
+
 SYSTEM_WORKFLOW: Final = "LookAfterJobsWorkflow"
 SYSTEM_SCHEDULE: Final = "system-look-after-jobs"
 """The system schedule and its workflow, which moves jobs back to their start_time after a clock change and reports runs

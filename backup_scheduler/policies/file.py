@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, SecretStr, TypeAdapter, ValidationError
 
 from backup_scheduler import masking
 from backup_scheduler.contract.errors import ConfigurationError
@@ -33,6 +33,10 @@ class ChosenEngine(BaseModel):
     """Type of the policy, which is the name of its engine."""
     timeout: timedelta
     """Time limit of one attempt."""
+    completion: str = "answer"
+    """How the end of an http backup is known; a run whose history lacks it began before there was another way."""
+    completes_within: timedelta = timedelta(0)
+    """Time from the answer to the end of such a backup; not used with "answer"."""
 
 
 class Policies:
@@ -45,7 +49,8 @@ class Policies:
         self._fallback = fallback
         for policy in (*self._listed.values(), fallback):
             if isinstance(policy, HttpTarget):
-                masking.hide_url(policy.url.get_secret_value())
+                for url in (policy.url, policy.status_url):
+                    masking.hide_url(url.get_secret_value() if url else "")
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -73,15 +78,24 @@ class Policies:
         return policy
 
     def engine_for(self, name: str) -> ChosenEngine:
-        """Return engine and time limit of the policy that `find` returns."""
+        """Return engine, time limits and completion of the policy that `find` returns."""
         policy = self.find(name)
-        return ChosenEngine(type=policy.engine, timeout=policy.timeout)
+        if not isinstance(policy, HttpTarget) or policy.completion == "answer":
+            return ChosenEngine(type=policy.engine, timeout=policy.timeout)
+        return ChosenEngine(
+            type=policy.engine,
+            timeout=policy.timeout,
+            completion=policy.completion,
+            completes_within=policy.completes_within,
+        )
 
 
 def _digest(listed: Mapping[str, ListedPolicy]) -> str:
-    urls = {name: policy.url.get_secret_value() for name, policy in listed.items() if isinstance(policy, HttpTarget)}
-    policies = {name: policy.model_dump(mode="json") for name, policy in listed.items()}
-    text = json.dumps([policies, urls], sort_keys=True)  # the policies themselves show no URL
+    def plain(value: object) -> str:
+        return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+    policies = {name: policy.model_dump() for name, policy in listed.items()}
+    text = json.dumps(policies, sort_keys=True, default=plain)
     return hashlib.sha256(text.encode()).hexdigest()[:8] if listed else "none"
 
 
@@ -135,6 +149,8 @@ def _rule(fault: Mapping[str, Any]) -> str:
             return "must be a number of seconds, more than 0 and at most 30 days"
         case "string_too_short":
             return "must not be empty"
+        case "literal_error":
+            return f"must be {fault['ctx']['expected']}"
         case _:
             message: str = fault["msg"].removeprefix("Value error, ")
             return message[0].lower() + message[1:]

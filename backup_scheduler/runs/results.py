@@ -54,6 +54,19 @@ class BackupReport(BaseModel):
     answer: HttpAnswer | None = None
 
 
+class BegunBackup(BackupReport):
+    """The report on a backup that a service has begun. The history of the run keeps it, so it holds no secret."""
+
+    ended: bool = False
+    """The answer told the end of the backup already; then the report is complete."""
+    status_url: str | None = None
+    """The URL of the status as the service named it, without query and credentials."""
+    status_fields: dict[str, str] = Field(default_factory=dict)
+    """The fields of the policy's own status_url."""
+    first_pause: float | None = None
+    """Seconds to wait before the first look at the status, if the service asked for it."""
+
+
 class BackupResult(BackupReport):
     """The result of a run of BackupWorkflow; for a failed run, the details of its failure. Times are UTC."""
 

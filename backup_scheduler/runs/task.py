@@ -1,10 +1,13 @@
-"""The argument of the activities that make a backup."""
+"""The arguments of the activities that make a backup."""
+
+from datetime import timedelta
 
 from pydantic import BaseModel
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from backup_scheduler.contract.errors import InvalidArguments
 from backup_scheduler.jobs.request import BackupRequest
+from backup_scheduler.runs.results import BegunBackup
 
 
 class PreviousBackup(BaseModel):
@@ -25,6 +28,14 @@ class BackupTask(BaseModel):
     """Name of the occurrence: the same for every attempt, different for every other occurrence."""
     previous: PreviousBackup | None = None
     """The job's last backup; None before the first one."""
+
+
+class PollTask(BackupTask):
+    """The argument of the activity that waits for the end of a backup which a service has begun."""
+
+    begun: BegunBackup
+    limit: timedelta
+    """Time in which the backup has to end, from the moment at which the activity is asked for."""
 
 
 def check_carriage(request: BackupRequest) -> None:

@@ -15,6 +15,7 @@ from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.jobs.pauses import PauseJob, PauseJobs, ResumeJobs
 from backup_scheduler.jobs.terms import BackupJob, Preview
 from backup_scheduler.jobs.windows import next_windows
+from backup_scheduler.runs.reports import RunReport
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from backup_scheduler.temporal.task_queues import has_workers
@@ -25,6 +26,7 @@ from rpc_service.gateway.faults import answering
 from rpc_service.gateway.listing import LIST_DEADLINE, all_jobs
 from rpc_service.gateway.pages import read_page
 from rpc_service.gateway.previews import preview
+from rpc_service.gateway.reports import give_report
 from rpc_service.gateway.runs import Runs
 
 
@@ -207,6 +209,11 @@ class ScheduleGateway:
             rule = PauseJob.model_fields["until"].description
             raise InvalidArguments([f"until must be {rule}, not {str(until)!r}"])
         return moment
+
+    async def report_run(self, report: RunReport, request_id: str) -> dict[str, Any]:
+        """Give a run the report of its backup service. Raises RunNotFound, ReportRefused and ReportTimeout."""
+        async with answering(self._client):
+            return await give_report(self._client, report, request_id)
 
     def _describe(self, job: ScheduledJob | ListedJob) -> Description:
         return describe_job(job.request, self._settings.zone, job.next_run(self._clock()))

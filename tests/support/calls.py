@@ -20,12 +20,14 @@ from backup_scheduler.contract.methods import (
     PAUSE_ALL,
     PREVIEW,
     REMOVE,
+    REPORT,
     RESUME,
     RESUME_ALL,
 )
 from backup_scheduler.jobs.filters import ListJobs
 from backup_scheduler.jobs.pauses import PauseJob, PauseJobs, ResumeJobs
 from backup_scheduler.jobs.terms import BackupJob, Preview
+from backup_scheduler.runs.reports import RunReport
 from lab.parts.answers import Reply
 
 Caller = Callable[..., Reply]
@@ -83,6 +85,7 @@ MODELS: dict[str, type[Arguments]] = {
     PAUSE_ALL: PauseJobs,
     RESUME_ALL: ResumeJobs,
     PREVIEW: Preview,
+    REPORT: RunReport,
 }
 """The arguments of a method; all others take the id of a job alone."""
 

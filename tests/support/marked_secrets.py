@@ -15,7 +15,7 @@ from tests.support.rpc_processes import ZONE
 MARK = "mArKeD"
 
 
-POLICIES = ("echoed", "refused", "netrc", "proxied", "made", "wrong", "rest", "s3", "nonsense", "unlisted")
+POLICIES = ("echoed", "refused", "polled", "netrc", "proxied", "made", "wrong", "rest", "s3", "nonsense", "unlisted")
 
 
 def secret(place: str) -> str:
@@ -75,6 +75,8 @@ def policy_file(folder: Path, echo: int) -> Path:
     tables = {
         "echoed": f'{http}{token}url = "http://127.0.0.1:{echo}/start?key={secret("query")}"\n',
         "refused": f'{http}{token}url = "http://127.0.0.1:{echo}/refuse?key={secret("query")}"\n',
+        "polled": f'{http}{token}completion = "poll"\nurl = "http://127.0.0.1:{echo}/start?key={secret("query")}"\n'
+        f'status_url = "http://127.0.0.1:{echo}/status?key={secret("status")}"\n',
         "netrc": f'{http}url = "http://localhost:{echo}/refuse"\n',
         "proxied": f'{http}url = "http://backup.invalid/start?key={secret("query")}"\n',
         "made": f'{restic}{password}repository = "{folder}/new"\n',

@@ -23,6 +23,7 @@ from temporalio.client import (
     ScheduleSpec,
     WorkflowFailureError,
     WorkflowHandle,
+    WorkflowUpdateFailedError,
 )
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -32,6 +33,7 @@ from backup_scheduler.jobs import names
 from backup_scheduler.jobs.pauses import ResumeRequest
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for
 from backup_scheduler.runs.asked import Why
+from backup_scheduler.runs.reports import RunReport
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.runs import ask_for_run, cancel_run, describe_run
 from lab.parts.backup_service import BackupService, answering, backup_service
@@ -178,6 +180,29 @@ async def triggered(runs: Runs, name: str) -> Run:
     return await run_of(runs.client, name, 1)
 
 
+async def polled(runs: Runs, target: BackupService) -> Run:
+    """The service answers before its backup has ended."""
+    target.answers = [answering(202, headers={"Location": "/jobs/7"}), answering(202), answering(200)]
+    return await runs.start(a_request(policy_name="polled"), id="backup-polled")
+
+
+async def reported(runs: Runs, target: BackupService) -> Run:
+    """The service reports progress, and then the end."""
+    target.answers = [answering(202)]
+    handle = await runs.start(a_request(policy_name="reported"), id="backup-reported")
+
+    async def taken() -> bool:
+        with contextlib.suppress(WorkflowUpdateFailedError):  # it does not wait for a report yet
+            await handle.execute_update(names.REPORT_UPDATE, RunReport(run_id=handle.id, outcome="running"))
+            return True
+        return False
+
+    await eventually_async(taken)
+    await asyncio.sleep(1)  # the answer is read
+    await handle.execute_update(names.REPORT_UPDATE, RunReport(run_id=handle.id, outcome="completed"))
+    return handle
+
+
 async def pass_over_all_jobs(runs: Runs, _: BackupService) -> Run:
     async with build_housekeeper(runs.client, Settings(task_queue=runs.task_queue)):
         handle = await runs.client.start_workflow(names.SYSTEM_WORKFLOW, id="pass", task_queue=runs.task_queue)
@@ -213,7 +238,7 @@ async def not_resumed(runs: Runs, _: BackupService) -> Run:
 
 KINDS: list[Callable[[Runs, BackupService], Awaitable[Run]]] = [
     *(http, restic, failed, not_configured, missed, missed_behind_another, cancelled, waited, asked_anew),
-    *(asked_for, cancelled_with_a_reason),
+    *(asked_for, cancelled_with_a_reason, polled, reported),
     *(pass_over_all_jobs, resumed, not_resumed),
 ]
 
@@ -223,7 +248,15 @@ async def record_all(
 ) -> None:
     async with (
         backup_service() as target,
-        worker_with(client, {"nightly": target.policy(), "files": Restic(folder).policy()}) as runs,
+        worker_with(
+            client,
+            {
+                "nightly": target.policy(),
+                "files": Restic(folder).policy(),
+                "polled": target.policy(completion="poll"),
+                "reported": target.policy(completion="report"),
+            },
+        ) as runs,
     ):
         for kind in kinds:
             await record(kind.__name__, await kind(runs, target))

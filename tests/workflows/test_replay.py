@@ -15,7 +15,7 @@ from workflows.resume_jobs import ResumeJobsWorkflow
 HISTORIES = Path(__file__).parent / "histories"
 KINDS = (
     *("http", "restic", "failed", "not_configured", "missed", "cancelled", "waited", "asked_anew"),
-    *("missed_behind_another", "asked_for", "cancelled_with_a_reason"),
+    *("missed_behind_another", "asked_for", "cancelled_with_a_reason", "polled", "reported"),
     "no_worker",  # from before a run was asked for anew
     "missed_completed",  # from before a missed run failed
     *("pass_over_all_jobs", "pass_among_backups"),  # the latter from before passes had a task queue of their own

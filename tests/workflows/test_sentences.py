@@ -24,14 +24,18 @@ def test_a_missed_run_says_how_late_it_was_and_how_to_make_the_backup_now() -> N
 
 
 def failed(
-    cause: BaseException | None, *, began: bool = True, state: RetryState = RetryState.NON_RETRYABLE_FAILURE
+    cause: BaseException | None,
+    *,
+    began: bool = True,
+    state: RetryState = RetryState.NON_RETRYABLE_FAILURE,
+    activity: str = "http_backup",
 ) -> ActivityError:
     error = ActivityError(
         "Activity task failed",
         scheduled_event_id=5,
         started_event_id=6 if began else 0,
         identity="",
-        activity_type="http_backup",
+        activity_type=activity,
         activity_id="1",
         retry_state=state,
     )
@@ -72,6 +76,10 @@ NOBODY = "; after that no worker took it before its time was up"
         (
             failed(timed_out(START), began=False),
             "no worker took the backup before its time was up: none was running, or all were busy",
+        ),
+        (
+            failed(timed_out(CLOSE), began=False, activity="http_poll"),
+            "the backup began, but no worker was free to ask how it ended before its time was up",
         ),
         (failed(timed_out(START, BUSY), began=False), f"h answered 503{NOBODY}"),
         (failed(timed_out(CLOSE, timed_out(BEAT)), began=False), f"the worker was lost during the backup{NOBODY}"),

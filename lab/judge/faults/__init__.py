@@ -1,12 +1,13 @@
 """The planted faults, a file for each group of judges."""
 
-from lab.judge.faults import bench, calls, counting, lists, mutants, outages, promises, runs, soak
+from lab.judge.faults import bench, calls, counting, later, lists, mutants, outages, promises, runs, soak
 from lab.judge.planted import Planted
 
 PLANTED: tuple[Planted, ...] = (
     *bench.PLANTED,
     *calls.PLANTED,
     *counting.PLANTED,
+    *later.PLANTED,
     *lists.PLANTED,
     *mutants.PLANTED,
     *outages.PLANTED,

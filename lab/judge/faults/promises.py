@@ -156,10 +156,10 @@ PLANTED: tuple[Planted, ...] = (
     ),
     planted(
         "a request goes out without the token that the worker may not read",
-        "activities/http/backup.py",
-        '        raise _permanent(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None',
+        "activities/http/asking.py",
+        '        raise permanent(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None',
         "        if isinstance(error, PermissionError):\n            return None\n"
-        '        raise _permanent(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None',
+        '        raise permanent(f"the token_file {target.token_file} cannot be read: {error.strerror}") from None',
         tests(f"{_RIGHTS}::test_a_run_names_the_file_that_its_worker_may_not_read"),
     ),
     planted(

@@ -44,8 +44,8 @@ _OF_THE_PRODUCT: tuple[Planted, ...] = (
     planted(
         "a backup service is sent the arguments of another job",
         "activities/http/backup.py",
-        "        form(task.request.url_kwargs, task.request.policy_name),\n",
-        '        form({"revision": 1}, task.request.policy_name),\n',
+        "    fields = form(task.request.url_kwargs, task.request.policy_name)\n",
+        '    fields = form({"revision": 1}, task.request.policy_name)\n',
         BySoak("http backups, wrong: "),
     ),
     planted(

@@ -261,7 +261,7 @@ async def test_what_is_cut_before_it_is_connected_sends_nothing(target: BackupSe
     exchange = Exchange(f"{target.url}/start", {"a": 1}, {}, None)
     exchange.abort("given up")
     with pytest.raises(OSError, match="given up"):
-        await asyncio.to_thread(exchange.post, 5)
+        await asyncio.to_thread(exchange.send, 5)
     assert target.received == []
 
 

@@ -1,0 +1,63 @@
+"""What the backup service reports of a run, by updates of its workflow."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from backup_scheduler.runs.reports import NOT_AWAITED, TOO_SOON, RunReport
+    from backup_scheduler.texts import clean
+
+_PROGRESS_AT_MOST: Final = 500
+"""Reports of progress that a run takes. Temporal takes 2,000 updates of a run, and the last report has to be among them
+(docs/temporal-facts.md#updates-are-limited)."""
+
+_SHORTEST_PAUSE: Final = timedelta(seconds=10)
+"""Between two reports of progress."""
+
+
+class Reports:
+    """The reports on one run."""
+
+    def __init__(self) -> None:
+        self.final: RunReport | None = None
+        """The report that tells the end."""
+        self.last_words = ""
+        """The last report of progress, for people."""
+        self._pause: timedelta | None = None
+        self._next: datetime | None = None
+
+    def expect(self, limit: timedelta) -> None:
+        """Take reports from now on; `limit` is the time that the backup may take."""
+        self._pause = max(_SHORTEST_PAUSE, limit / _PROGRESS_AT_MOST)
+
+    def check(self, report: RunReport) -> None:
+        """Raise ApplicationError when a report cannot be taken; it then leaves no trace in the history."""
+        if self._pause is None:
+            raise ApplicationError("the run does not wait for a report", type=NOT_AWAITED)
+        if self.final is not None and report != self.final:
+            raise ApplicationError(f"the run was reported as {self.final.outcome} before", type=NOT_AWAITED)
+        if not report.is_final and self._next is not None and workflow.now() < self._next:
+            raise ApplicationError("progress was reported a moment ago", type=TOO_SOON)
+
+    def take(self, report: RunReport) -> None:
+        """Take a report that was checked."""
+        if report.is_final:
+            self.final = report
+            return
+        self._next = workflow.now() + (self._pause or _SHORTEST_PAUSE)
+        self.last_words = _words(report)
+        workflow.set_current_details(f"**running**: {self.last_words}")
+
+
+def _words(report: RunReport) -> str:
+    facts = {
+        "%": report.progress is not None and f"{report.progress:g} %",
+        "files": report.files is not None and f"{report.files:,} files",
+        "bytes": report.bytes is not None and f"{report.bytes:,} bytes",
+    }
+    known = ", ".join(fact for fact in facts.values() if fact)
+    said = clean(report.message or "reported as running")
+    return f"{said} ({known})" if known else said
