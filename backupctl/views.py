@@ -25,6 +25,10 @@ _STYLES: Final = {
 """Every other outcome is red."""
 
 
+def _style(outcome: str) -> str:
+    return _STYLES.get(outcome, "red")
+
+
 def complain(sentence: str) -> None:
     """Say why a command failed."""
     _errors.print(f"backupctl: {sentence}", style="red", markup=False)
@@ -71,12 +75,37 @@ def show_job(job: dict[str, Any], now: str) -> None:
 
 
 def show_jobs(jobs: Iterable[dict[str, Any]], now: str) -> None:
-    """Show a table of jobs."""
-    table = Table("job", "policy", "window", "next run", box=SIMPLE, pad_edge=False)
+    """Show a table of jobs, as list_jobs describes them."""
+    table = Table("job", "policy", "window", "next run", "last run", box=SIMPLE, pad_edge=False)
     for job in jobs:
         terms = job["kwargs"]
-        table.add_row(*_texts(job["job_id"], terms["policy_name"], _window(terms), relative(job["next_run_time"], now)))
+        comes = relative(job["next_run_time"], now)
+        if job["paused"]:
+            until = f" until {job['paused_until']}" if job["paused_until"] else ""
+            comes = f"paused{until}: {job['paused_why']}" if job["paused_why"] else f"paused{until}"
+        outcome = job["last_outcome"]
+        last = (
+            f"[{_style(outcome)}]{escape(outcome)}[/]\n{_texts(relative(job['last_run'], now))[0]}" if outcome else "-"
+        )
+        if job["overdue"]:
+            last = f"[red]overdue[/]\n{last}"
+        table.add_row(*_texts(job["job_id"], terms["policy_name"] or "-", _window(terms), comes), last)
     people.print(table)
+
+
+def show_receipt(receipt: dict[str, Any], now: str) -> None:
+    """Show what became of jobs that were meant at once."""
+    names = {"changed": "changed", "already": "were so already", "left": "left as they are"}
+    if receipt.get("dry_run"):
+        names["changed"] = "would be changed"
+    table = Table("", "jobs", "", box=SIMPLE, pad_edge=False)
+    for key, name in names.items():
+        table.add_row(name, str(len(receipt[key])), escape(", ".join(receipt[key])))
+    for job, why in receipt["failed"].items():
+        table.add_row("[red]failed[/]", escape(job), escape(why))
+    people.print(table)
+    if receipt.get("timer"):
+        people.print(f"They are resumed by the workflow {receipt['timer']}", markup=False)
 
 
 def show_preview(preview: dict[str, Any], now: str) -> None:
@@ -117,7 +146,7 @@ def show_run(run: dict[str, Any], now: str) -> None:
             "size": run["bytes"] is not None and decimal(run["bytes"]),
             "answer": answer and f"HTTP status {answer['status']}",
         },
-        style=_STYLES.get(run["outcome"], "red"),
+        style=_style(run["outcome"]),
     )
 
 
@@ -126,7 +155,7 @@ def show_runs(page: dict[str, Any], now: str) -> None:
     columns = (Column("run", overflow="fold", min_width=36), Column("outcome", max_width=13))
     table = Table(*columns, Column("started", no_wrap=True), "took", box=SIMPLE, pad_edge=False)
     for run in page["runs"]:
-        style = _STYLES.get(run["outcome"], "red")
+        style = _style(run["outcome"])
         said = [f"[dim]{escape(text)}[/]" for text in (run["reason"], run["message"]) if text]
         id_and_more = "\n".join([escape(run["run_id"]), *said])
         times = _texts((run["started_at"] or "-")[:16], _took(run) or "-")
@@ -134,6 +163,17 @@ def show_runs(page: dict[str, Any], now: str) -> None:
     people.print(table)
     if page["next"]:
         people.print(f"There are more: --before '{page['next']}'", markup=False)
+
+
+def running(runs: Iterable[dict[str, Any]], now: str) -> Table:
+    """Return a table of what runs at this moment."""
+    table = Table("job", "run", "for", "step", box=SIMPLE, pad_edge=False, title=f"Runs at {now}", title_justify="left")
+    for run in runs:
+        began = run["started_at"] and (datetime.fromisoformat(now) - datetime.fromisoformat(run["started_at"]))
+        step = _progress(run["progress"]) if run["progress"] else run["waits_for"] and f"waits for {run['waits_for']}"
+        span = _span(max(0, began.total_seconds())) if began else "-"
+        table.add_row(*_texts(run["job_id"], run["run_id"], span, step or run["message"] or run["outcome"]))
+    return table
 
 
 def _took(run: dict[str, Any]) -> str | None:

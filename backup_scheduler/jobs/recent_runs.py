@@ -10,15 +10,17 @@ from temporalio.api.schedule.v1 import ScheduleActionResult
 
 RUNNING: Final = "running"
 COMPLETED: Final = "completed"
+CANCELLED: Final = "cancelled"
 
-_BY_STATUS: Final = {
+BY_STATUS: Final = {
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING: RUNNING,
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED: COMPLETED,
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED: "failed",
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED: "cancelled",
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED: CANCELLED,
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED: "terminated",
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT: "timed out",
 }
+"""The outcome of a run that has published none, by its status."""
 
 WITH_BACKUP: Final = (COMPLETED, "completed with warnings")
 """Outcomes of runs that made a backup."""
@@ -53,5 +55,5 @@ def recent_runs(actions: Iterable[ScheduleActionResult]) -> list[RecentRun]:
 
 def outcome_of(status: int, published: str | None = None) -> str | None:
     """Return what became of a run, from its status and the outcome that it published itself (`BackupOutcome`)."""
-    by_status = _BY_STATUS.get(WorkflowExecutionStatus.ValueType(status))
+    by_status = BY_STATUS.get(WorkflowExecutionStatus.ValueType(status))
     return published if published and by_status in (COMPLETED, "failed") else by_status

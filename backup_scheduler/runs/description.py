@@ -14,32 +14,21 @@ from temporalio.api.workflow.v1 import PendingActivityInfo, WorkflowExecutionInf
 from backup_scheduler.contract.moments import shown
 from backup_scheduler.jobs.from_schedule import decoded
 from backup_scheduler.jobs.names import OUTCOME, POLICY_NAME, SCHEDULER_ID, named_run
+from backup_scheduler.jobs.recent_runs import BY_STATUS, CANCELLED, RUNNING
 from backup_scheduler.runs.asked import Asked
 from backup_scheduler.runs.memo import RUN, RunMemo
 from backup_scheduler.runs.results import BackupResult, Outcome
 
 RunDescription = dict[str, Any]
 
-RUNNING: Final = "running"
-CANCELLED: Final = "cancelled"
 WAITING: Final = "waiting"
 
 _STATUS: Final = WorkflowExecutionStatus
 OPEN: Final = _STATUS.WORKFLOW_EXECUTION_STATUS_RUNNING
-ENDS: Final = {
-    OPEN: RUNNING,
-    _STATUS.WORKFLOW_EXECUTION_STATUS_CANCELED: CANCELLED,
-    _STATUS.WORKFLOW_EXECUTION_STATUS_TERMINATED: "terminated",
-    _STATUS.WORKFLOW_EXECUTION_STATUS_TIMED_OUT: "timed out",
-    _STATUS.WORKFLOW_EXECUTION_STATUS_FAILED: "failed",
-    _STATUS.WORKFLOW_EXECUTION_STATUS_COMPLETED: "completed",
-}
-"""The outcome of a run that has published none."""
-
 _NAMES: Final = {RUNNING: "Running", CANCELLED: "Canceled", "terminated": "Terminated", "timed out": "TimedOut"}
 """The outcomes that are a status of Temporal's, with its name in queries."""
 
-OUTCOMES: Final = tuple(dict.fromkeys([WAITING, *ENDS.values(), *(each.value for each in Outcome)]))
+OUTCOMES: Final = tuple(dict.fromkeys([WAITING, *BY_STATUS.values(), *(each.value for each in Outcome)]))
 """Every outcome that a description of a run may have."""
 
 A_WORKER: Final = "a worker"
@@ -94,7 +83,7 @@ def outcome_of(run: WorkflowExecutionInfo) -> str:
     """Return the outcome of a run that has started: the one that it published, if it came to an end by itself."""
     published = decoded(run.search_attributes.indexed_fields.get(OUTCOME.name), str)
     by_itself = run.status in (_STATUS.WORKFLOW_EXECUTION_STATUS_COMPLETED, _STATUS.WORKFLOW_EXECUTION_STATUS_FAILED)
-    return published if published and by_itself else ENDS.get(run.status, RUNNING)
+    return published if published and by_itself else BY_STATUS.get(run.status, RUNNING)
 
 
 def condition_for(outcome: str) -> str:

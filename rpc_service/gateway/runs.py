@@ -15,6 +15,7 @@ from backup_scheduler.contract.errors import BrokenJob, InvalidArguments, JobNot
 from backup_scheduler.contract.moments import in_utc
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.names import bounded, named_run, run_id
+from backup_scheduler.jobs.recent_runs import CANCELLED, RUNNING
 from backup_scheduler.runs import description
 from backup_scheduler.runs.arguments import CancelRun, JobRuns, RunId, RunJob
 from backup_scheduler.runs.asked import Asked, Request, StartedBy, Why
@@ -198,9 +199,9 @@ class Runs:
                 await self._find_waiting(wanted.run_id)
                 raise RunNotRunning(wanted.run_id, "waits for another one: cancel it once it has started")
             outcome = description.outcome_of(run.workflow_execution_info)
-            if outcome == description.CANCELLED:
+            if outcome == CANCELLED:
                 return await self._described(run)
-            if outcome != description.RUNNING:
+            if outcome != RUNNING:
                 raise RunNotRunning(wanted.run_id, f"has ended ({outcome}): there is nothing to cancel")
             await stored.cancel_run(
                 self._client, run.workflow_execution_info.execution, wanted.reason or "cancel_run", caller or ""

@@ -18,6 +18,7 @@ from backupctl.service import broker
 from devstack.running import StackInfo
 from lab.parts.backup_service import BackupService
 from lab.parts.places import ROOT
+from lab.parts.waiting import eventually
 from tests.support.calls import Caller
 
 Ctl = Callable[..., Result]
@@ -67,6 +68,42 @@ def test_a_job_is_made_changed_paused_resumed_listed_and_removed(ctl: Ctl, own: 
     gone = ctl("get", own)
     assert gone.exit_code == 1
     assert f"backupctl: no job has the scheduler_id '{own}'" in gone.stderr.replace("\n", "")
+
+
+def test_jobs_are_paused_at_once_with_a_reason_and_listed_so(ctl: Ctl, own: str) -> None:
+    chosen = ("--prefix", own)
+    assert "would be changed" in ctl("pause-all", *chosen, "--reason", "target moves", "--dry-run").output
+    [receipt] = objects(ctl("pause-all", *chosen, "--reason", "target moves", "--json"))
+    assert receipt["changed"] == [own]
+    [paused] = objects(ctl("list", *chosen, "--paused", "--json"))
+    assert (paused["job_id"], paused["paused_why"]) == (own, "target moves")
+    assert "target moves" in ctl("list", *chosen).output.replace("\n", " ")
+    assert objects(ctl("resume-all", *chosen, "--json"))[0]["changed"] == [own]
+    assert objects(ctl("list", *chosen, "--paused", "--json")) == []
+    refused = ctl("pause-all", "--reason", "all of them")
+    assert (refused.exit_code, "filter" in refused.stderr) == (1, True)
+
+
+def test_a_pause_may_have_a_reason_and_an_end(ctl: Ctl, own: str) -> None:
+    assert ctl("pause", own, "--reason", "repair", "--until", "2090-01-01 00:00:00").exit_code == 0
+    [paused] = objects(ctl("list", "--prefix", own, "--json"))
+    assert (paused["paused_why"], paused["paused_until"]) == ("repair", "2090-01-01 00:00:00")
+    assert ctl("resume", own).exit_code == 0
+
+
+def test_what_runs_now_is_watched(ctl: Ctl, own: str, backup_endpoint: BackupService) -> None:
+    may_end = threading.Event()
+
+    async def hang(_: web.Request) -> web.StreamResponse:
+        while not may_end.is_set():
+            await asyncio.sleep(0.02)
+        return web.Response()
+
+    backup_endpoint.answers.insert(0, hang)
+    [begun] = objects(ctl("run", own, "--no-wait", "--json"))
+    eventually(lambda: "waiting for the answer" in " ".join(ctl("watch", "--once").output.split()))
+    may_end.set()
+    assert ctl("run", own, "--at", f"{begun['run_id'][-20:]}").exit_code == 0
 
 
 def test_a_preview_shows_windows_and_adds_nothing(ctl: Ctl, own: str) -> None:

@@ -1,0 +1,109 @@
+"""Commands about runs."""
+
+import time
+from typing import Annotated, Any, Final
+
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from backup_scheduler.contract.methods import CANCEL_RUN, CHECK, GET_RUN, GET_RUNS, LIST, RUN
+from backupctl import progress, views
+from backupctl.app import Exit, Job, Json, Reason, app, ask, put_out, show
+from backupctl.service import Service
+
+_OF_OUTCOME: Final = {
+    "completed": Exit.DONE,
+    "completed with warnings": Exit.PARTIAL,
+    "cancelled": Exit.CANCELLED,
+}
+"""Every other end of a run is FAILED."""
+
+_MOST_WATCHED: Final = 50
+"""Runs that are looked at, each with a call of its own."""
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run_id of a run.")]
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    job: Job,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MOMENT", help="Names the run, such as '2026-11-28 02:30:00': the same one never starts twice."
+        ),
+    ] = None,
+    reason: Reason = None,
+    wait: Annotated[bool, typer.Option(help="Show its progress until it ends.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Run a job now, and exit with the code of its outcome."""
+
+    def work(service: Service) -> int:
+        begun = service.call(RUN, scheduler_id=job, at=at, reason=reason)
+        if wait:
+            begun = progress.follow(service, begun, quiet=as_json)
+        put_out(service, begun, views.show_run, as_json=as_json)
+        return _code_of(begun)
+
+    ask(context, work)
+
+
+@app.command()
+def runs(
+    context: typer.Context,
+    job: Job,
+    limit: Annotated[int, typer.Option(help="Show so many at most.")] = 20,
+    before: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only runs that started before it.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="Only runs with this outcome, such as failed.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List runs of a job, the last one first."""
+    arguments = {"limit": limit, "before": before, "outcome": outcome}
+    show(context, GET_RUNS, views.show_runs, as_json=as_json, scheduler_id=job, **arguments)
+
+
+@app.command("show")
+def show_one(context: typer.Context, run: RunArgument, as_json: Json = False) -> None:
+    """Show a run: what it does or did, and why it failed."""
+    show(context, GET_RUN, views.show_run, as_json=as_json, run_id=run)
+
+
+@app.command()
+def cancel(context: typer.Context, run: RunArgument, reason: Reason = None, as_json: Json = False) -> None:
+    """End a run without its backup."""
+    show(context, CANCEL_RUN, views.show_run, as_json=as_json, run_id=run, reason=reason)
+
+
+@app.command()
+def watch(
+    context: typer.Context,
+    every: Annotated[float, typer.Option(metavar="SECONDS", help="Look so often.")] = 2,
+    once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
+) -> None:
+    """Show what runs now, until Ctrl-C."""
+
+    def work(service: Service) -> int:
+        with Live(console=views.people, auto_refresh=False, screen=not once and views.people.is_terminal) as live:
+            while True:
+                live.update(_running(service), refresh=True)
+                if once:
+                    return Exit.DONE
+                time.sleep(every)
+
+    ask(context, work)
+
+
+def _running(service: Service) -> Table:
+    jobs = service.call(LIST, last_outcome="running", limit=_MOST_WATCHED)["jobs"]
+    last = [service.call(GET_RUNS, scheduler_id=job["job_id"], limit=1)["runs"] for job in jobs]
+    now = service.call(CHECK, checks=False)["now"]
+    return views.running([run for runs in last for run in runs if run["closed_at"] is None], now)
+
+
+def _code_of(run: dict[str, Any]) -> Exit:
+    if run["closed_at"] is None:
+        return Exit.DONE  # nobody waited for its end
+    return _OF_OUTCOME.get(run["outcome"], Exit.FAILED)
