@@ -5,7 +5,7 @@ CODE := backup_scheduler workflows activities rpc_service backupctl devstack lab
 
 ON_A_CLUSTER := tests/test_end_to_end.py tests/test_runs_under_way.py tests/rpc_service/test_methods.py \
 	tests/rpc_service/test_gateway.py tests/rpc_service/test_pause_and_resume.py tests/rpc_service/test_lists.py \
-	tests/rpc_service/test_broken_jobs.py \
+	tests/rpc_service/test_broken_jobs.py tests/rpc_service/test_runs.py tests/rpc_service/test_runs_once.py \
 	tests/rpc_service/test_delivered_again.py tests/rpc_service/test_namespaces.py tests/rpc_service/test_broker.py \
 	tests/rpc_service/test_call_queue.py tests/docs/test_operations.py tests/docs/test_tctl.py \
 	tests/docs/test_people.py tests/lab/bench/test_benchmarks.py::test_a_tiny_run_on_a_cluster_loses_nothing \
@@ -24,7 +24,7 @@ setup: ## install missing Debian packages, and the locked Python packages into .
 check: setup ## lint, and run the tests that start no program, replay and architecture among them; under 30 s
 	@$(MAKE) --no-print-directory --jobs --output-sync style types quick-tests
 
-demo: setup ## run the main job end to end: add a job, run it, restore its snapshot, change and remove it
+demo: setup ## run the main job end to end with backupctl: add a job, run it, restore its snapshot, change and remove it
 	@$(PYTHON_IN_VENV) -m devstack demo
 
 test: setup ## run all tests but those of test-lab, in three processes (ARGS= passes options to pytest; -n 0: in one)

@@ -1,38 +1,35 @@
-"""The main job end to end on real parts: add a job, run it now, restore what it saved, change and remove the job."""
+"""The main job end to end on real parts, through backupctl: a job is added, run, restored, paused, changed and removed.
 
-import asyncio
+Every command is one that a person can type; the demonstration ends at the first one that does not do what it should.
+"""
+
 import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
-import warnings
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.filesize import decimal
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-from rich.table import Table
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 
-from backup_scheduler.contract.methods import SERVICE
-from backup_scheduler.jobs.names import schedule_id
-from backup_scheduler.runs.results import BackupResult
-from backup_scheduler.temporal.client import connect
 from devstack import comparison
 from devstack.compose import FILE
 from devstack.errors import StackError
 from devstack.running import StackInfo, running_stack
 
 _REPOSITORY = FILE.parent
-_JOB = {"scheduler_id": "demo-job", "policy_name": "this-repository"}
-_TERMS: dict[str, Any] = {**_JOB, "days": 1, "start_time": "02:00", "duration": 2, "misfire_grace_time": 3600}
-_PATIENCE = 120
+_JOB = "demo-job"
+_POLICY = "this-repository"
+_LOST = "lost-service"
+"""A policy whose service is not there: its runs go on until they are cancelled."""
+
+_TERMS = ("--policy", _POLICY, "--at", "02:00", "--window", "2", "--grace", "3600", "ticket=DEMO-1")
+_LOOK = 3
+"""Exit code of `backupctl doctor` for something to look at, such as passes that are yet to come."""
+
 _console = Console(highlight=False, soft_wrap=True)
 
 
@@ -45,9 +42,8 @@ def main() -> int:
     except KeyboardInterrupt:
         _console.print("Stopped. Nothing is left running.")
         return 130
-    except (StackError, WorkflowFailureError, subprocess.CalledProcessError) as error:
-        cause = getattr(error, "cause", None) or error
-        _console.print(f"The demonstration failed: {cause}", style="bold red", markup=False)
+    except (StackError, subprocess.CalledProcessError) as error:
+        _console.print(f"The demonstration failed: {error}", style="bold red", markup=False)
         return 1
     _console.print("\nDone: nothing is left running. [bold]make up[/] starts a stack that stays.")
     return 0
@@ -57,22 +53,55 @@ def _demonstrate(folder: Path) -> None:
     _title("A fresh stack: Temporal, RabbitMQ, RPC service, worker")
     restic = _restic_settings(folder)
     policies = folder / "policies.toml"
-    policies.write_text(_policy(restic))
-    _console.print(f"State folder {folder}, with this policy in {policies.name}:\n{_policy(restic)}", markup=False)
+    policies.write_text(_policies(restic))
+    _console.print(f"State folder {folder}, with these policies in {policies.name}:\n{_policies(restic)}", markup=False)
     began = time.monotonic()
     with running_stack(folder / "state", {**os.environ, "SCHEDULER_POLICIES": str(policies)}) as stack:
         _console.print(f"All services are healthy after {time.monotonic() - began:.1f} s. Web UI: {stack.web_ui}")
-        with _scheduler(stack) as scheduler:
-            _title("Add a job by RPC")
-            _call(scheduler, "add_scheduler_start_backup_job_by_interval", **_TERMS, ticket="DEMO-1")
-            _title("Run it now: Temporal's trigger")
-            result = asyncio.run(_run_now(stack))
-            job = _call(scheduler, "get_job", scheduler_id=_JOB["scheduler_id"], quiet=True)
-            _console.print(f"Next run: {job['description']['next_run_time']}")
-            _title("Restore the snapshot and compare")
-            _restore(folder / "restored", result, restic)
-            _title("Change and remove the job by RPC")
-            _change_and_remove(scheduler)
+        ctl = Ctl(stack)
+        _title("Is all well?")
+        ctl("doctor", codes=(0, _LOOK))
+        _title("When would it run? Then add it")
+        ctl("preview", *_TERMS, "--count", "3")
+        ctl("add", _JOB, *_TERMS)
+        _title("Run it now")
+        run = _run(ctl, stack)
+        _title("Restore the snapshot and compare")
+        _restore(folder / "restored", run, restic)
+        _title("A run that does not end by itself")
+        _cancel(ctl)
+        _title("Pause, list, resume, change and remove")
+        ctl("pause", _JOB, "--reason", "the disk is being replaced")
+        ctl("list")
+        ctl("resume", _JOB)
+        ctl("modify", _JOB, "--policy", _POLICY, "--at", "03:30", "--days", "7", "--grace", "3600")
+        ctl("remove", _JOB)
+        ctl("get", _JOB, codes=(1,))
+
+
+class Ctl:
+    """Runs backupctl as a person does, with the stack's broker."""
+
+    def __init__(self, stack: StackInfo) -> None:
+        self._environ = {**os.environ, "AMQP_URI": stack.amqp_uri}
+
+    def __call__(self, *words: str, codes: tuple[int, ...] = (0,)) -> None:
+        """Run a command and show what it shows. Raises StackError if it ends with another code."""
+        shown = [f"'{word}'" if " " in word else word for word in words]
+        _console.print(f"\n$ backupctl {' '.join(shown)}", style="cyan", markup=False)
+        sys.stdout.flush()
+        code = subprocess.run(self._command(*words), env=self._environ, check=False).returncode  # noqa: S603  # our own
+        if code not in codes:
+            raise StackError(f"backupctl {words[0]} ended with code {code}")
+
+    def found(self, *words: str) -> list[dict[str, Any]]:
+        """Run a command and return the objects that it prints."""
+        command = [*self._command(*words), "--json"]
+        done = subprocess.run(command, env=self._environ, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def _command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "backupctl", *words]
 
 
 def _restic_settings(folder: Path) -> dict[str, str]:
@@ -86,7 +115,7 @@ def _restic_settings(folder: Path) -> dict[str, str]:
     }
 
 
-def _policy(restic: dict[str, str]) -> str:
+def _policies(restic: dict[str, str]) -> str:
     terms = {
         "type": "restic",
         "paths": [str(_REPOSITORY)],
@@ -96,101 +125,26 @@ def _policy(restic: dict[str, str]) -> str:
         "cache_dir": restic["RESTIC_CACHE_DIR"],
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in terms.items()]  # these are TOML as well as JSON
-    return "\n".join([f"[policies.{_JOB['policy_name']}]", *lines, ""])
+    lost = [f"[policies.{_LOST}]", 'type = "http"', 'url = "http://127.0.0.1:9/"']
+    return "\n".join([f"[policies.{_POLICY}]", *lines, "", *lost, ""])
 
 
-@contextmanager
-def _scheduler(stack: StackInfo) -> Iterator[Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nameko and eventlet warn about themselves
-        from nameko.standalone.rpc import ClusterRpcProxy
-
-        with ClusterRpcProxy({"AMQP_URI": stack.amqp_uri}, timeout=15) as cluster:
-            yield cluster[SERVICE]
-
-
-def _call(scheduler: Any, method: str, *, quiet: bool = False, expected: int = 200, **arguments: Any) -> dict[str, Any]:
-    reply: dict[str, Any] = getattr(scheduler, method)(**arguments)
-    if not quiet:
-        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        _console.print(f"{SERVICE}.{method}({given})", style="cyan", markup=False)
-        _console.print_json(data=reply)
-    if reply["code"] != expected:
-        raise StackError(f"{method} answered {reply}")
-    return reply
+def _run(ctl: Ctl, stack: StackInfo) -> dict[str, Any]:
+    """Run the job, and return the run, with the moment at which it was asked for."""
+    asked = time.time()
+    ctl("run", _JOB, "--reason", "a demonstration")
+    ctl("runs", _JOB)
+    [run] = ctl.found("runs", _JOB)
+    link = f"{stack.web_ui}/namespaces/{stack.temporal_namespace}/workflows/{run['run_id']}"
+    _console.print(f"Web UI of the run: {link}")
+    return {**run, "asked": asked}
 
 
-async def _run_now(stack: StackInfo) -> BackupResult:
-    os.environ["TEMPORAL_ADDRESS"] = stack.temporal_address
-    os.environ["TEMPORAL_NAMESPACE"] = stack.temporal_namespace
-    os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
-    client = await connect()
-    async with asyncio.timeout(_PATIENCE):
-        run = await _trigger(client)
-        link = f"{stack.web_ui}/namespaces/{stack.temporal_namespace}/workflows/{run.id}/{run.run_id}/history"
-        _console.print(f"Web UI of the run: {link}")
-        await _show_progress(client, run)
-        result: BackupResult = await run.result()
-    _show_result(result)
-    return result
-
-
-async def _trigger(client: Client) -> WorkflowHandle[Any, BackupResult]:
-    schedule = client.get_schedule_handle(schedule_id(_JOB["scheduler_id"]))
-    await schedule.trigger()
-    while True:
-        if started := (await schedule.describe()).info.recent_actions:
-            action: Any = started[-1].action
-            return client.get_workflow_handle(
-                action.workflow_id, run_id=action.first_execution_run_id, result_type=BackupResult
-            )
-        await asyncio.sleep(0.1)
-
-
-async def _show_progress(client: Client, run: WorkflowHandle[Any, BackupResult]) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TextColumn("{task.fields[files]}"))
-    with Progress(*columns, console=_console, disable=not _console.is_terminal) as bar:
-        task = bar.add_task("waiting for a worker", total=None, files="")
-        async for beat in _heartbeats(client, run):
-            step, done, total = beat["step"], beat.get("bytes_done") or 0, beat.get("bytes_total")
-            files = f"{beat.get('files_done') or 0:,} of {beat['files_total']:,} files" if total else ""
-            bar.update(task, description=step, completed=done, total=total, files=files)
-            if not _console.is_terminal:
-                _console.print(f"  {step}: {files}, {decimal(done)} of {decimal(total)}" if total else f"  {step}")
-        bar.update(task, visible=False)
-
-
-async def _heartbeats(client: Client, run: WorkflowHandle[Any, BackupResult]) -> AsyncIterator[dict[str, Any]]:
-    last: dict[str, Any] | None = None
-    while (now := await run.describe()).status == WorkflowExecutionStatus.RUNNING:
-        for activity in now.raw_description.pending_activities:
-            # The first one is the progress; a next attempt reads the others.
-            for beat in await client.data_converter.decode(activity.heartbeat_details.payloads[:1]):
-                if beat != last:
-                    last = beat
-                    yield beat
-        await asyncio.sleep(0.1)
-
-
-def _show_result(result: BackupResult) -> None:
-    rows = {
-        "outcome": result.outcome,
-        "snapshot id": result.snapshot_id,
-        "files": f"{result.files:,}",
-        "bytes": f"{result.bytes_processed:,} read, {result.bytes_added:,} added to the restic repository",
-        "duration": f"{(result.finished_at - result.started_at).total_seconds():.1f} s",
-    }
-    table = Table("BackupResult", "", title="The run's result", title_justify="left")
-    for name, value in rows.items():
-        table.add_row(name, str(value))
-    _console.print(table)
-
-
-def _restore(target: Path, result: BackupResult, restic: dict[str, str]) -> None:
-    command = ["restic", "restore", str(result.snapshot_id), "--target", str(target)]
+def _restore(target: Path, run: dict[str, Any], restic: dict[str, str]) -> None:
+    command = ["restic", "restore", str(run["snapshot_id"]), "--target", str(target)]
     _console.print(" ".join(command), style="cyan")
     subprocess.run(command, env={**os.environ, **restic}, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  # our own command
-    found = comparison.compare(_REPOSITORY, target / _REPOSITORY.relative_to("/"), result.started_at.timestamp())
+    found = comparison.compare(_REPOSITORY, target / _REPOSITORY.relative_to("/"), run["asked"])
     if found.different or not found.same:
         raise StackError(f"these restored files differ from those in {_REPOSITORY}: {found.different[:10]}")
     _console.print(
@@ -200,23 +154,19 @@ def _restore(target: Path, result: BackupResult, restic: dict[str, str]) -> None
         _console.print(f"Not compared, as somebody changed them meanwhile: {', '.join(found.changed_since)}")
 
 
-def _change_and_remove(scheduler: Any) -> None:
-    job: dict[str, Any] = {"scheduler_id": _JOB["scheduler_id"]}
-    calls: list[tuple[str, dict[str, Any]]] = [
-        ("pause_job", job),
-        ("resume_job", job),
-        ("modify_start_backup_job_by_interval", {**_TERMS, "days": 7, "start_time": "03:30"}),
-        ("remove_job", job),
-    ]
-    table = Table("method", "code", "start_time", "next_run_time", box=SIMPLE, pad_edge=False)
-    for method, arguments in calls:
-        reply = _call(scheduler, method, quiet=True, **arguments)
-        described = reply["description"]
-        start_time = described["kwargs"]["start_time"]
-        table.add_row(method, str(reply["code"]), start_time, str(described["next_run_time"]))
-    _console.print(table)
-    _call(scheduler, "get_job", expected=404, **job)
+def _cancel(ctl: Ctl) -> None:
+    ctl("add", _LOST, "--policy", _LOST, "--at", "02:00", "--grace", "3600")
+    ctl("run", _LOST, "--no-wait")
+    [run] = ctl.found("runs", _LOST)
+    ctl("cancel", run["run_id"], "--reason", "the service is gone")
+    while (ended := ctl.found("show", run["run_id"])[0])["closed_at"] is None:
+        time.sleep(0.2)
+    if ended["outcome"] != "cancelled":
+        raise StackError(f"the cancelled run ended as {ended['outcome']}")
+    ctl("runs", _LOST)
+    ctl("remove", _LOST)
 
 
 def _title(text: str) -> None:
+    _console.print()
     _console.rule(f"[bold]{text}", align="left")
