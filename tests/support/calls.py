@@ -12,8 +12,12 @@ from backup_scheduler.contract.arguments import Arguments, JobId
 from backup_scheduler.contract.errors import InvalidArguments
 from backup_scheduler.contract.methods import (
     ADD,
+    CANCEL_RUN,
+    CHECK,
     GET,
     GET_ALL,
+    GET_RUN,
+    GET_RUNS,
     LIST,
     MODIFY,
     PAUSE,
@@ -23,12 +27,15 @@ from backup_scheduler.contract.methods import (
     REPORT,
     RESUME,
     RESUME_ALL,
+    RUN,
 )
 from backup_scheduler.jobs.filters import ListJobs
 from backup_scheduler.jobs.pauses import PauseJob, PauseJobs, ResumeJobs
 from backup_scheduler.jobs.terms import BackupJob, Preview
+from backup_scheduler.runs.arguments import CancelRun, JobRuns, RunId, RunJob
 from backup_scheduler.runs.reports import RunReport
 from lab.parts.answers import Reply
+from rpc_service.gateway.checkup import CheckUp
 
 Caller = Callable[..., Reply]
 
@@ -86,6 +93,11 @@ MODELS: dict[str, type[Arguments]] = {
     RESUME_ALL: ResumeJobs,
     PREVIEW: Preview,
     REPORT: RunReport,
+    RUN: RunJob,
+    GET_RUNS: JobRuns,
+    GET_RUN: RunId,
+    CANCEL_RUN: CancelRun,
+    CHECK: CheckUp,
 }
 """The arguments of a method; all others take the id of a job alone."""
 
@@ -100,10 +112,10 @@ def assert_right(reply: Reply, method: str, args: list[Any], kwargs: dict[str, A
     except InvalidArguments:
         codes: tuple[int, ...] = (400,)
     else:
-        of_all = dict.fromkeys((GET_ALL, LIST, PAUSE_ALL, RESUME_ALL), (200,))
-        codes = {ADD: (200, 409), **of_all}.get(method, (200, 404)) + BUSY
-        if method in (PAUSE, PAUSE_ALL):
-            codes += (400,)  # an end of a pause that is past
+        of_all = dict.fromkeys((GET_ALL, LIST, PAUSE_ALL, RESUME_ALL, CHECK), (200,))
+        codes = {ADD: (200, 409), CANCEL_RUN: (200, 404, 409), **of_all}.get(method, (200, 404)) + BUSY
+        if method in (PAUSE, PAUSE_ALL, RUN):
+            codes += (400,)  # a moment that is past, or ahead
     told = f"{method} {args} {kwargs}: {reply}"
     assert set(reply) == {"status", "description", "code"}, told
     assert reply["code"] in codes, told
