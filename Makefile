@@ -47,7 +47,7 @@ test-cluster: ## run tests of RPC methods, runs and broker on a cluster, and a s
 	@devstack/setup.sh cluster
 	@$(PYTHON_IN_VENV) -m pytest -n 0 --cluster $(ARGS) $(ON_A_CLUSTER)
 	@$(PYTHON_IN_VENV) -m pytest -n 0 --tctl -m tctl $(ARGS) tests/docs
-	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 3 --every 12 --seed $(or $(SEED),1)
+	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 2 --every 12 --seed $(or $(SEED),1)
 
 drills: ## on a cluster: wrong clocks, an upgrade of Temporal and of this project, nodes that cannot reach each other, a restored database
 	@devstack/setup.sh cluster

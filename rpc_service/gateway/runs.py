@@ -122,6 +122,8 @@ class Runs:
                     waiting = await self._all_waiting(job)
                 runs = await self._with_the_last(job, runs, wanted.outcome)
             described = [await self._of_list(run) for run in runs[: wanted.limit]]
+            started = {each["run_id"] for each in described}
+            waiting = [each for each in waiting if each["run_id"] not in started]  # it may have started just now
             is_full = len(runs) >= wanted.limit
             return {"runs": [*waiting, *described], "next": _token(runs[wanted.limit - 1]) if is_full else None}
 
@@ -175,17 +177,20 @@ class Runs:
     async def get(self, wanted: RunId) -> RunDescription:
         """Describe a run. Raises RunNotFound."""
         async with answering(self._client):
-            run = await stored.describe_run(self._client, wanted.run_id)
-            if run is None:
-                return await self._find_waiting(wanted.run_id)
-            return await self._described(run)
+            run, waiting = await self._find(wanted.run_id)
+            return await self._described(run) if run else waiting
 
-    async def _find_waiting(self, run_id: str) -> RunDescription:
+    async def _find(self, run_id: str) -> tuple[DescribeWorkflowExecutionResponse | None, RunDescription]:
+        """Return a run that has started, or the description of one that waits. Raises RunNotFound."""
+        if run := await stored.describe_run(self._client, run_id):
+            return run, {}
         named = named_run(run_id)
         job = named and await self._job_of(named[0])
         waiting = await self._all_waiting(job) if job else []
         if found := next((each for each in waiting if each["run_id"] == run_id), None):
-            return found
+            return None, found
+        if run := await stored.describe_run(self._client, run_id):  # it waited a moment ago
+            return run, {}
         raise RunNotFound(run_id)
 
     async def cancel(self, wanted: CancelRun, caller: str | None) -> RunDescription:
@@ -194,9 +199,8 @@ class Runs:
         One that was cancelled before stays so. Raises RunNotFound, and RunNotRunning for a run that has ended or waits.
         """
         async with answering(self._client):
-            run = await stored.describe_run(self._client, wanted.run_id)
+            run, _ = await self._find(wanted.run_id)
             if run is None:
-                await self._find_waiting(wanted.run_id)
                 raise RunNotRunning(wanted.run_id, "waits for another one: cancel it once it has started")
             outcome = description.outcome_of(run.workflow_execution_info)
             if outcome == CANCELLED:
