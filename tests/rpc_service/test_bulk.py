@@ -1,7 +1,6 @@
 """Many jobs are paused and resumed at once; a receipt names each of them, and what others did is not undone."""
 
 import asyncio
-import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,23 +20,6 @@ from tests.support.listed_jobs import has
 
 NOTHING: dict[str, Any] = {"changed": [], "already": [], "left": [], "failed": {}}
 PAUSED: dict[str, Any] = NOTHING | {"dry_run": False, "timer": None}
-
-
-@pytest.fixture
-def gateway(temporal: Client) -> ScheduleGateway:
-    return ScheduleGateway(temporal, SETTINGS)
-
-
-@pytest.fixture
-def other(temporal: Client) -> ScheduleGateway:
-    """The gateway of another process, which knows nothing of the first one's changes."""
-    return ScheduleGateway(temporal, SETTINGS)
-
-
-@pytest.fixture
-def policy() -> str:
-    """A policy_name of the test's own."""
-    return f"policy {uuid.uuid4().hex}"
 
 
 @pytest.fixture

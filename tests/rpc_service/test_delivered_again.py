@@ -10,12 +10,7 @@ from backup_scheduler.contract.errors import JobExists, JobNotFound
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from rpc_service.gateway.jobs import ScheduleGateway
-from tests.support.gateway_jobs import SETTINGS, a_job
-
-
-@pytest.fixture
-def gateway(temporal: Client) -> ScheduleGateway:
-    return ScheduleGateway(temporal, SETTINGS)
+from tests.support.gateway_jobs import a_job
 
 
 async def test_the_request_that_made_a_job_may_come_again_and_another_may_not(

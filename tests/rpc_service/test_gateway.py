@@ -26,11 +26,6 @@ from tests.support.gateway_jobs import SETTINGS, a_job, overtaken
 
 
 @pytest.fixture
-def gateway(temporal: Client) -> ScheduleGateway:
-    return ScheduleGateway(temporal, SETTINGS)
-
-
-@pytest.fixture
 def slow_gateway(temporal: Client) -> ScheduleGateway:
     """A gateway whose calls take effect two minutes after it has read the clock."""
     return ScheduleGateway(temporal, SETTINGS, lambda: datetime.now(UTC) - timedelta(minutes=2))

@@ -1,9 +1,7 @@
 """list_jobs: what became of the last run of a job, and whether it is overdue."""
 
-import uuid
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleOverlapPolicy
 
 from backup_scheduler.policies.http import HttpPolicy
@@ -13,12 +11,6 @@ from rpc_service.gateway.jobs import ScheduleGateway
 from tests.support.gateway_jobs import SETTINGS, a_job
 from tests.support.listed_jobs import added, has, listed
 from tests.support.workers import worker_with
-
-
-@pytest.fixture
-def policy() -> str:
-    """A policy_name of the test's own."""
-    return f"policy {uuid.uuid4().hex}"
 
 
 async def test_what_became_of_the_last_run_is_listed_and_finds_jobs(

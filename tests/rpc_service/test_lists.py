@@ -23,17 +23,6 @@ from tests.support.gateway_jobs import SETTINGS, a_job
 
 
 @pytest.fixture
-def gateway(temporal: Client) -> ScheduleGateway:
-    return ScheduleGateway(temporal, SETTINGS)
-
-
-@pytest.fixture
-def other(temporal: Client) -> ScheduleGateway:
-    """The gateway of another process, which knows nothing of the first one's changes."""
-    return ScheduleGateway(temporal, SETTINGS)
-
-
-@pytest.fixture
 def described(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids of the schedules that lists have described."""
     ids: list[str] = []

@@ -1,6 +1,5 @@
 """list_jobs: pages of jobs by what they have in common, from Temporal's list, and what became of their last runs."""
 
-import uuid
 from datetime import datetime
 from typing import Any
 
@@ -23,23 +22,6 @@ from rpc_service.gateway.jobs import ScheduleGateway
 from tests.support.calls import TERMS, Caller, assert_fails, job
 from tests.support.gateway_jobs import SETTINGS, a_job
 from tests.support.listed_jobs import added, has, listed
-
-
-@pytest.fixture
-def gateway(temporal: Client) -> ScheduleGateway:
-    return ScheduleGateway(temporal, SETTINGS)
-
-
-@pytest.fixture
-def other(temporal: Client) -> ScheduleGateway:
-    """The gateway of another process, which knows nothing of the first one's changes."""
-    return ScheduleGateway(temporal, SETTINGS)
-
-
-@pytest.fixture
-def policy() -> str:
-    """A policy_name of the test's own."""
-    return f"policy {uuid.uuid4().hex}"
 
 
 def test_a_page_has_the_jobs_their_number_and_the_place_of_the_next(call: Caller, scheduler_id: str) -> None:

@@ -10,11 +10,6 @@ from rpc_service.gateway.jobs import ScheduleGateway
 from tests.support.gateway_jobs import SETTINGS, a_job, overtaken
 
 
-@pytest.fixture
-def gateway(temporal: Client) -> ScheduleGateway:
-    return ScheduleGateway(temporal, SETTINGS)
-
-
 async def test_a_pause_that_temporal_lost_is_made_again(
     temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:

@@ -13,12 +13,7 @@ from backup_scheduler.jobs.pauses import PauseJob
 from lab.parts.waiting import eventually, eventually_async
 from rpc_service.gateway.jobs import ScheduleGateway
 from tests.support.calls import TERMS, Caller, assert_fails, job
-from tests.support.gateway_jobs import SETTINGS, a_job
-
-
-@pytest.fixture
-def gateway(temporal: Client) -> ScheduleGateway:
-    return ScheduleGateway(temporal, SETTINGS)
+from tests.support.gateway_jobs import a_job
 
 
 def a_pause(scheduler_id: str, reason: str | None = "repair", ends_in: float | None = 3600) -> PauseJob:

@@ -1,0 +1,26 @@
+"""Gateways of the stack's Temporal, and names of a test's own."""
+
+import uuid
+
+import pytest
+from temporalio.client import Client
+
+from rpc_service.gateway.jobs import ScheduleGateway
+from tests.support.gateway_jobs import SETTINGS
+
+
+@pytest.fixture
+def gateway(temporal: Client) -> ScheduleGateway:
+    return ScheduleGateway(temporal, SETTINGS)
+
+
+@pytest.fixture
+def other(temporal: Client) -> ScheduleGateway:
+    """The gateway of another process, which knows nothing of the first one's changes."""
+    return ScheduleGateway(temporal, SETTINGS)
+
+
+@pytest.fixture
+def policy() -> str:
+    """A policy_name of the test's own."""
+    return f"policy {uuid.uuid4().hex}"
