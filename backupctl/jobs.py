@@ -1,5 +1,6 @@
 """Commands about jobs."""
 
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -30,61 +31,39 @@ Grace = Annotated[
 More = Annotated[list[str], typer.Argument(metavar="[NAME=VALUE]...", help="Passed on to the backup.")]
 
 
-def _terms(given: list[str]) -> dict[str, str]:
-    """Read the url_kwargs, each as NAME=VALUE."""
-    pairs = [each.partition("=") for each in given]
+def _terms(
+    policy: str, days: int, start: str, window: int, grace: int | None, more: Sequence[str], *taken: str
+) -> dict[str, Any]:
+    """Return the terms of a job by their names; `more` are the url_kwargs, each as NAME=VALUE, but not as `taken`."""
+    terms = {"policy_name": policy, "days": days, "start_time": start, "duration": window, "misfire_grace_time": grace}
+    pairs = [each.partition("=") for each in more]
     if wrong := [name for name, sign, _ in pairs if not sign or not name]:
         raise typer.BadParameter(f"{', '.join(map(repr, wrong))}: must be NAME=VALUE")
-    return {name: value for name, _, value in pairs}
+    if wrong := [name for name, *_ in pairs if name in (*terms, *taken)]:
+        raise typer.BadParameter(f"{', '.join(map(repr, wrong))}: is not passed on to the backup, as the job has it")
+    return {**terms, **{name: value for name, _, value in pairs}}
 
 
-@app.command()
-def add(
-    context: typer.Context,
-    job: Job,
-    policy: Policy,
-    start: Start,
-    more: More = [],  # noqa: B006  # typer copies it
-    days: Days = 1,
-    window: Duration = 0,
-    grace: Grace = None,
-    as_json: Json = False,
-) -> None:
-    """Make a job."""
-    _put(context, ADD, job, policy, start, more, days, window, grace, as_json=as_json)
+def _putting(method: str) -> Callable[..., None]:
+    def put(
+        context: typer.Context,
+        job: Job,
+        policy: Policy,
+        start: Start,
+        more: More = [],  # noqa: B006  # typer copies it
+        days: Days = 1,
+        window: Duration = 0,
+        grace: Grace = None,
+        as_json: Json = False,
+    ) -> None:
+        terms = _terms(policy, days, start, window, grace, more, "scheduler_id")
+        show(context, method, views.show_job, as_json=as_json, scheduler_id=job, **terms)
+
+    return put
 
 
-@app.command()
-def modify(
-    context: typer.Context,
-    job: Job,
-    policy: Policy,
-    start: Start,
-    more: More = [],  # noqa: B006  # typer copies it
-    days: Days = 1,
-    window: Duration = 0,
-    grace: Grace = None,
-    as_json: Json = False,
-) -> None:
-    """Replace all terms of a job; a paused one stays paused."""
-    _put(context, MODIFY, job, policy, start, more, days, window, grace, as_json=as_json)
-
-
-def _put(
-    context: typer.Context,
-    method: str,
-    job: str,
-    policy: str,
-    start: str,
-    more: list[str],
-    days: int,
-    window: int,
-    grace: int | None,
-    *,
-    as_json: bool,
-) -> None:
-    terms = {"policy_name": policy, "days": days, "start_time": start, "duration": window, "misfire_grace_time": grace}
-    show(context, method, views.show_job, as_json=as_json, scheduler_id=job, **terms, **_terms(more))
+app.command("add", help="Make a job.")(_putting(ADD))
+app.command("modify", help="Replace all terms of a job; a paused one stays paused.")(_putting(MODIFY))
 
 
 @app.command()
@@ -205,6 +184,5 @@ def preview(
     as_json: Json = False,
 ) -> None:
     """Show the next windows of a job with these terms, and the clock changes among them; add nothing."""
-    terms = {"policy_name": policy, "days": days, "start_time": start, "duration": window, "misfire_grace_time": grace}
-    own = {"scheduler_id": job, "count": count}
-    show(context, PREVIEW, views.show_preview, as_json=as_json, **terms, **own, **_terms(more))
+    terms = _terms(policy, days, start, window, grace, more, "scheduler_id", "count")
+    show(context, PREVIEW, views.show_preview, as_json=as_json, scheduler_id=job, count=count, **terms)

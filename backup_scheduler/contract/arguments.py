@@ -2,7 +2,7 @@
 
 import reprlib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
@@ -32,6 +32,17 @@ def refuse_control_characters(text: str) -> str:
     if any(unicodedata.category(character) == "Cc" for character in text):
         raise ValueError
     return text
+
+
+def one_of(texts: Collection[str]) -> AfterValidator:
+    """Return the rule that a text is one of these."""
+
+    def check(text: str) -> str:
+        if text not in texts:
+            raise ValueError
+        return text
+
+    return AfterValidator(check)
 
 
 def _uuid_as_text(value: object) -> object:
@@ -89,6 +100,13 @@ class Arguments(BaseModel):
 
 NAME_RULE: Final = "text of 1 to 200 characters without control characters"
 
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=200),  # first: the other rules look at every character
+    AfterValidator(refuse_unencodable),
+    AfterValidator(refuse_control_characters),
+]
+"""A text by NAME_RULE."""
 
 SchedulerId = Annotated[
     str,

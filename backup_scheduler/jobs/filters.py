@@ -2,14 +2,9 @@
 
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from backup_scheduler.contract.arguments import (
-    NAME_RULE,
-    Arguments,
-    refuse_control_characters,
-    refuse_unencodable,
-)
+from backup_scheduler.contract.arguments import NAME_RULE, Arguments, Name, one_of
 from backup_scheduler.jobs.recent_runs import OUTCOMES
 
 MOST_LISTED: Final = 1000
@@ -17,28 +12,15 @@ MOST_LISTED: Final = 1000
 
 _OUTCOME_RULE: Final = f"one of {', '.join(map(repr, OUTCOMES))}"
 
-_Name = Annotated[
-    str,
-    Field(min_length=1, max_length=200),
-    AfterValidator(refuse_unencodable),
-    AfterValidator(refuse_control_characters),
-]
-
-
-def _is_outcome(text: str) -> str:
-    if text not in OUTCOMES:
-        raise ValueError
-    return text
-
 
 class JobFilter(Arguments):
     """What jobs have in common; None leaves a field out, and all fields that are given have to fit."""
 
-    policy_name: Annotated[_Name | None, Field(description=NAME_RULE)] = None
+    policy_name: Annotated[Name | None, Field(description=NAME_RULE)] = None
     paused: Annotated[bool | None, Field(description="True or False")] = None
-    last_outcome: Annotated[Annotated[str, AfterValidator(_is_outcome)] | None, Field(description=_OUTCOME_RULE)] = None
+    last_outcome: Annotated[Annotated[str, one_of(OUTCOMES)] | None, Field(description=_OUTCOME_RULE)] = None
     overdue: Annotated[bool | None, Field(description="True or False")] = None
-    prefix: Annotated[_Name | None, Field(description=NAME_RULE)] = None
+    prefix: Annotated[Name | None, Field(description=NAME_RULE)] = None
 
     def given(self) -> dict[str, Any]:
         """Return the fields that are given, by name."""

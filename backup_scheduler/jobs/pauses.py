@@ -4,25 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
-from backup_scheduler.contract.arguments import (
-    NAME_RULE,
-    Arguments,
-    JobId,
-    refuse_control_characters,
-    refuse_unencodable,
-)
+from backup_scheduler.contract.arguments import NAME_RULE, Arguments, JobId, Name
 from backup_scheduler.contract.errors import InvalidArguments
 from backup_scheduler.contract.moments import MOMENT_RULE, Moment
 from backup_scheduler.jobs.filters import JobFilter
 
-_Reason = Annotated[
-    str,
-    Field(min_length=1, max_length=200),
-    AfterValidator(refuse_unencodable),
-    AfterValidator(refuse_control_characters),
-]
 _Until = Annotated[Moment | None, Field(description=f"{MOMENT_RULE}, that lies ahead")]
 
 ALL_RULE: Final = "filter must not be empty, unless all=True says that every job is meant"
@@ -31,7 +19,7 @@ ALL_RULE: Final = "filter must not be empty, unless all=True says that every job
 class PauseJob(JobId):
     """The arguments of pause_job."""
 
-    reason: Annotated[_Reason | None, Field(description=NAME_RULE)] = None
+    reason: Annotated[Name | None, Field(description=NAME_RULE)] = None
     until: _Until = None
 
 
@@ -58,7 +46,7 @@ class _OfJobs(Arguments):
 class PauseJobs(_OfJobs):
     """The arguments of pause_jobs."""
 
-    reason: Annotated[_Reason, Field(description=NAME_RULE)]
+    reason: Annotated[Name, Field(description=NAME_RULE)]
     until: _Until = None
     dry_run: Annotated[bool, Field(description="True or False")] = False
     all: Annotated[bool, Field(description="True or False")] = False

@@ -4,7 +4,13 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from backup_scheduler.contract.arguments import Arguments, JobId, refuse_control_characters, refuse_unencodable
+from backup_scheduler.contract.arguments import (
+    Arguments,
+    JobId,
+    one_of,
+    refuse_control_characters,
+    refuse_unencodable,
+)
 from backup_scheduler.contract.moments import MOMENT_RULE, Moment
 from backup_scheduler.runs.description import OUTCOMES
 
@@ -17,12 +23,6 @@ Reason = Annotated[
     AfterValidator(refuse_control_characters),
 ]
 """What a person reads beside a change: why it was made."""
-
-
-def _known(outcome: str) -> str:
-    if outcome not in OUTCOMES:
-        raise ValueError
-    return outcome
 
 
 class RunJob(JobId):
@@ -39,9 +39,9 @@ class JobRuns(JobId):
     limit: Annotated[int, Field(ge=1, le=1000, description="a whole number from 1 to 1000")] = 20
     before: Annotated[Moment | None, Field(description=MOMENT_RULE)] = None
     """Only runs that started before it; `next` of the page before."""
-    outcome: Annotated[
-        Annotated[str, AfterValidator(_known)] | None, Field(description=f"one of {', '.join(OUTCOMES)}")
-    ] = None
+    outcome: Annotated[Annotated[str, one_of(OUTCOMES)] | None, Field(description=f"one of {', '.join(OUTCOMES)}")] = (
+        None
+    )
 
 
 class RunId(Arguments):

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.enums.v1 import PendingActivityState, WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo, WorkflowExecutionInfo
 
 from backup_scheduler.contract.moments import shown
+from backup_scheduler.jobs import recent_runs
 from backup_scheduler.jobs.from_schedule import decoded
 from backup_scheduler.jobs.names import OUTCOME, POLICY_NAME, SCHEDULER_ID, named_run
 from backup_scheduler.jobs.recent_runs import BY_STATUS, CANCELLED, RUNNING
@@ -23,8 +23,7 @@ RunDescription = dict[str, Any]
 
 WAITING: Final = "waiting"
 
-_STATUS: Final = WorkflowExecutionStatus
-OPEN: Final = _STATUS.WORKFLOW_EXECUTION_STATUS_RUNNING
+OPEN: Final = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 _NAMES: Final = {RUNNING: "Running", CANCELLED: "Canceled", "terminated": "Terminated", "timed out": "TimedOut"}
 """The outcomes that are a status of Temporal's, with its name in queries."""
 
@@ -59,9 +58,9 @@ def describe_run(
         run.execution.workflow_id,
         job_id=memo.scheduler_id if memo else decoded(attributes.get(SCHEDULER_ID.name), str),
         policy_name=decoded(attributes.get(POLICY_NAME.name), str),
-        scheduled_at=_shown(named[1] if named else None, zone),
-        started_at=_shown(_moment(run, "start_time"), zone),
-        closed_at=_shown(_moment(run, "close_time"), zone),
+        scheduled_at=shown(named[1], zone) if named else None,
+        started_at=shown(run.start_time.ToDatetime(UTC), zone),
+        closed_at=shown(run.close_time.ToDatetime(UTC), zone) if run.HasField("close_time") else None,
         outcome=outcome_of(run),
         started_by=asked and asked.by.value,
         reason=asked and asked.reason,
@@ -82,8 +81,7 @@ def has_memo(run: WorkflowExecutionInfo) -> bool:
 def outcome_of(run: WorkflowExecutionInfo) -> str:
     """Return the outcome of a run that has started: the one that it published, if it came to an end by itself."""
     published = decoded(run.search_attributes.indexed_fields.get(OUTCOME.name), str)
-    by_itself = run.status in (_STATUS.WORKFLOW_EXECUTION_STATUS_COMPLETED, _STATUS.WORKFLOW_EXECUTION_STATUS_FAILED)
-    return published if published and by_itself else BY_STATUS.get(run.status, RUNNING)
+    return recent_runs.outcome_of(run.status, published) or RUNNING
 
 
 def condition_for(outcome: str) -> str:
@@ -110,7 +108,7 @@ def describe_waiting_run(
         policy_name=policy_name,
         started_by=asked.by.value,
         reason=asked.reason,
-        scheduled_at=_shown(named[1] if named else None, zone),
+        scheduled_at=shown(named[1], zone) if named else None,
         outcome=WAITING,
         waits_for=waits_for,
     )
@@ -157,12 +155,3 @@ def _described(run_id: str, **values: Any) -> RunDescription:
         *("outcome", "message", "attempt", "waits_for", "progress", "snapshot_id", "files", "bytes", "answer"),
     )
     return {**dict.fromkeys(keys), "run_id": run_id, **values}
-
-
-def _moment(run: WorkflowExecutionInfo, name: str) -> datetime | None:
-    time: Timestamp = getattr(run, name)
-    return time.ToDatetime(UTC) if run.HasField(name) else None  # type: ignore[arg-type]  # the name is one of its times
-
-
-def _shown(moment: datetime | None, zone: ZoneInfo) -> str | None:
-    return shown(moment, zone) if moment else None

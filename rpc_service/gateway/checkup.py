@@ -70,14 +70,12 @@ async def check_up(client: Client, settings: Settings, now: datetime, *, checks:
     """Make all checks; where Temporal is away, that alone is found."""
     findings = await _checked("Temporal", _temporal(client)) if checks else []
     if findings and findings[0].state is not State.FAULT:
-        pollers = await _pollers(client, settings.task_queue)
         groups = await asyncio.gather(
             _checked("namespace", _namespace(client)),
             _checked("search attributes", _search_attributes(client)),
-            _checked("workers", _workers(pollers, settings, now)),
+            _checked("workers", _workers(client, settings, now)),
             _checked("passes", _passes(client, now)),
             _checked("schedule engine", _engine(client)),
-            _checked("clocks", _clocks(pollers, now)),
         )
         findings += [finding for group in groups for finding in group]
     return {
@@ -126,15 +124,13 @@ async def _search_attributes(client: Client) -> list[Finding]:
     return [Finding("search attributes", State.FAULT, f"missing: {', '.join(missing)}", todo)]
 
 
-async def _pollers(client: Client, task_queue: str) -> Sequence[PollerInfo]:
-    try:
-        async with asyncio.timeout(_ANSWERS_WITHIN):
-            return await pollers_of(client, task_queue)
-    except (RPCError, TimeoutError):
-        return []
+async def _workers(client: Client, settings: Settings, now: datetime) -> list[Finding]:
+    pollers = await pollers_of(client, settings.task_queue)
+    return [*alive_and_alike(pollers, settings, now), *clocks(pollers, now)]
 
 
-async def _workers(pollers: Sequence[PollerInfo], settings: Settings, now: datetime) -> list[Finding]:
+def alive_and_alike(pollers: Sequence[PollerInfo], settings: Settings, now: datetime) -> list[Finding]:
+    """Look at the workers that poll the task queue."""
     alive = {each.identity for each in pollers if _polled(each) > now - _POLLS_LAST - _CLOCKS_DIFFER}
     if not alive:
         todo = "start a worker with the same TEMPORAL_* and SCHEDULER_TASK_QUEUE: python -m worker"
@@ -191,7 +187,7 @@ async def _engine(client: Client) -> list[Finding]:
     return [Finding("schedule engine", State.FAULT, "the newer one, which loses runs of jobs with a duration", todo)]
 
 
-async def _clocks(pollers: Sequence[PollerInfo], now: datetime) -> list[Finding]:
+def clocks(pollers: Sequence[PollerInfo], now: datetime) -> list[Finding]:
     """Compare this machine's clock with Temporal's, which stamps the polls of workers."""
     if not pollers:
         return []

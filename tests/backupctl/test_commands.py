@@ -1,8 +1,6 @@
 """backupctl as a person and as a script use it, on a running service."""
 
-import asyncio
 import json
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from lab.parts.backup_service import BackupService
 from lab.parts.places import ROOT
 from lab.parts.waiting import eventually
 from tests.support.calls import Caller
+from tests.support.slow_backups import slow
 
 Ctl = Callable[..., Result]
 
@@ -92,17 +91,9 @@ def test_a_pause_may_have_a_reason_and_an_end(ctl: Ctl, own: str) -> None:
 
 
 def test_what_runs_now_is_watched(ctl: Ctl, own: str, backup_endpoint: BackupService) -> None:
-    may_end = threading.Event()
-
-    async def hang(_: web.Request) -> web.StreamResponse:
-        while not may_end.is_set():
-            await asyncio.sleep(0.02)
-        return web.Response()
-
-    backup_endpoint.answers.insert(0, hang)
-    [begun] = objects(ctl("run", own, "--no-wait", "--json"))
-    eventually(lambda: "waiting for the answer" in " ".join(ctl("watch", "--once").output.split()))
-    may_end.set()
+    with slow(backup_endpoint):
+        [begun] = objects(ctl("run", own, "--no-wait", "--json"))
+        eventually(lambda: "waiting for the answer" in " ".join(ctl("watch", "--once").output.split()))
     assert ctl("run", own, "--at", f"{begun['run_id'][-20:]}").exit_code == 0
 
 
@@ -135,20 +126,12 @@ def test_run_waits_for_the_end_and_exits_with_its_outcome(
 def test_run_comes_back_at_once_where_nobody_waits_and_cancel_ends_it(
     ctl: Ctl, own: str, backup_endpoint: BackupService
 ) -> None:
-    may_end = threading.Event()
-
-    async def hang(_: web.Request) -> web.StreamResponse:
-        while not may_end.is_set():
-            await asyncio.sleep(0.02)
-        return web.Response()
-
-    backup_endpoint.answers.insert(0, hang)
-    [begun] = objects(ctl("run", own, "--no-wait", "--at", "2026-01-03 02:01:00", "--json"))
-    assert begun["outcome"] == "running"
-    [cancelled] = objects(ctl("cancel", begun["run_id"], "--reason", "disk is full", "--json"))
-    assert cancelled["run_id"] == begun["run_id"]
-    ended = ctl("run", own, "--at", "2026-01-03 02:01:00")  # finds it, and waits for its end
-    may_end.set()
+    with slow(backup_endpoint):
+        [begun] = objects(ctl("run", own, "--no-wait", "--at", "2026-01-03 02:01:00", "--json"))
+        assert begun["outcome"] == "running"
+        [cancelled] = objects(ctl("cancel", begun["run_id"], "--reason", "disk is full", "--json"))
+        assert cancelled["run_id"] == begun["run_id"]
+        ended = ctl("run", own, "--at", "2026-01-03 02:01:00")  # finds it, and waits for its end
     assert ended.exit_code == 130
     assert "disk is full" in ended.output
 
@@ -158,6 +141,9 @@ def test_what_is_wrong_is_a_sentence_and_a_code(ctl: Ctl, own: str) -> None:
     assert (refused.exit_code, "limit must be a whole number" in refused.stderr) == (1, True)
     misused = ctl("add", own, "--policy", "p", "--at", "02:01", "tenant")
     assert (misused.exit_code, "must be NAME=VALUE" in misused.stderr) == (2, True)
+    for name in ("days", "scheduler_id"):
+        taken = ctl("modify", own, "--policy", "p", "--at", "02:01", f"{name}=7")
+        assert (taken.exit_code, "is not passed on" in taken.stderr) == (2, True)
 
 
 def test_a_broker_that_is_away_is_named(scheduler_id: str) -> None:

@@ -89,16 +89,16 @@ async def test_of_a_temporal_that_is_away_that_alone_is_said() -> None:
         ([], "workers", "fault", "none polls"),
     ],
 )
-async def test_workers_are_to_be_alive_and_alike(pollers: list[PollerInfo], check: str, state: str, text: str) -> None:
-    findings = [each for each in await checkup._workers(pollers, SETTINGS, NOW) if each.check == check]
+def test_workers_are_to_be_alive_and_alike(pollers: list[PollerInfo], check: str, state: str, text: str) -> None:
+    findings = [each for each in checkup.alive_and_alike(pollers, SETTINGS, NOW) if each.check == check]
     assert findings[-1].state == state
     assert text in findings[-1].found
     assert bool(findings[-1].todo) == (state != "ok")
 
 
 @pytest.mark.parametrize(("ago", "text"), [(60, "agree"), (-30, "30 s behind"), (600, "ahead")])
-async def test_a_clock_that_differs_from_temporals_is_noticed(ago: float, text: str) -> None:
-    [finding] = await checkup._clocks([poller(worker(), ago)], NOW)
+def test_a_clock_that_differs_from_temporals_is_noticed(ago: float, text: str) -> None:
+    [finding] = checkup.clocks([poller(worker(), ago)], NOW)
     assert text in finding.found
 
 

@@ -1,9 +1,6 @@
 """Runs by RPC: asked for, listed, described, cancelled."""
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +15,7 @@ from backup_scheduler.runs.description import OUTCOMES
 from lab.parts.backup_service import BackupService
 from lab.parts.waiting import eventually
 from tests.support.calls import Caller, assert_fails, job
+from tests.support.slow_backups import slow
 
 KEYS = {
     *("run_id", "job_id", "policy_name", "started_by", "reason", "scheduled_at", "started_at", "closed_at", "outcome"),
@@ -47,23 +45,6 @@ def runs(reply: Any) -> list[dict[str, Any]]:
     assert all(set(each) == KEYS for each in reply["description"]["runs"])
     listed: list[dict[str, Any]] = reply["description"]["runs"]
     return listed
-
-
-@contextmanager
-def slow(endpoint: BackupService) -> Iterator[threading.Event]:
-    """Let the next backup go on until the event is set, at the latest at the end of the block."""
-    may_end = threading.Event()
-
-    async def answer(_: web.Request) -> web.StreamResponse:
-        while not may_end.is_set():
-            await asyncio.sleep(0.02)
-        return web.json_response({"id": 7})
-
-    endpoint.answers.insert(0, answer)
-    try:
-        yield may_end
-    finally:
-        may_end.set()
 
 
 def ended(call: Caller, run_id: str) -> dict[str, Any]:

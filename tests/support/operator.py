@@ -3,13 +3,11 @@
 import asyncio
 import os
 import shlex
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from aiohttp import web
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, RegisterNamespaceRequest
@@ -29,6 +27,7 @@ from lab.parts.places import ROOT
 from lab.parts.waiting import eventually_async
 from tests.support.calls import Caller, job
 from tests.support.programs import binary
+from tests.support.slow_backups import slow
 from tests.support.workflow_runs import Handle, run_of
 
 QUEUE = "backups"
@@ -128,27 +127,17 @@ async def runs_that_of_the_day(own: Job, command: Callable[[], Awaitable[None]])
 @asynccontextmanager
 async def under_way(own: Job, start: Callable[[], Awaitable[object]] | None = None) -> AsyncIterator[Handle]:
     """Let the first run of a job go on during the block; `start` starts it, by default a trigger."""
-    may_end = threading.Event()  # the endpoint has a loop of its own
+    with slow(own.endpoint):
+        asked = len(own.endpoint.received)
+        await (start or own.trigger)()
+        run = await run_of(own.temporal, own.scheduler_id, 1)
+        query = f"WorkflowId = '{run.id}' AND ExecutionStatus = 'Running'"
 
-    async def hang(_: web.Request) -> web.StreamResponse:
-        while not may_end.is_set():
-            await asyncio.sleep(0.05)
-        return web.Response()
+        async def is_under_way() -> bool:
+            return len(own.endpoint.received) > asked and (await own.temporal.count_workflows(query)).count == 1
 
-    own.endpoint.answers.insert(0, hang)
-    asked = len(own.endpoint.received)
-    await (start or own.trigger)()
-    run = await run_of(own.temporal, own.scheduler_id, 1)
-    query = f"WorkflowId = '{run.id}' AND ExecutionStatus = 'Running'"
-
-    async def is_under_way() -> bool:
-        return len(own.endpoint.received) > asked and (await own.temporal.count_workflows(query)).count == 1
-
-    await eventually_async(is_under_way)
-    try:
+        await eventually_async(is_under_way)
         yield run
-    finally:
-        may_end.set()
 
 
 async def stops_the_run(own: Job, command: Callable[[], Awaitable[None]]) -> None:
