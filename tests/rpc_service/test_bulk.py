@@ -145,7 +145,7 @@ async def test_two_processes_pause_the_same_jobs_and_each_pause_is_of_one_of_the
     )
     assert sorted(one["changed"] + two["changed"]) == jobs
     assert sorted(one["already"] + one["changed"]) == sorted(two["already"] + two["changed"]) == jobs
-    ids = {SwitchNote.read(note).id: note for _, note in await notes_of(temporal, jobs)}  # type: ignore[union-attr]
+    ids = {SwitchNote.read(note).id: note for _, note in await notes_of(temporal, jobs)}  # type: ignore[union-attr]  # each has a note
     assert len(ids) == bool(one["changed"]) + bool(two["changed"])
     one, two = await asyncio.gather(
         gateway.resume_all(resuming(policy), f"three {policy}"), other.resume_all(resuming(policy), f"four {policy}")

@@ -85,7 +85,7 @@ async def test_a_request_that_temporal_dropped_is_made_again(
         pause = SchedulePatch(pause="by somebody else")
         message = PatchScheduleRequest(namespace=client.namespace, schedule_id=schedule_id, patch=pause)
         await asyncio.gather(
-            ask(client, schedule_id, *rest),  # type: ignore[arg-type]
+            ask(client, schedule_id, *rest),  # type: ignore[arg-type]  # as they came
             client.workflow_service.patch_schedule(message),
         )
         return None
