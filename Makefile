@@ -3,6 +3,7 @@
 PYTHON_IN_VENV := .venv/bin/python
 CODE := backup_scheduler workflows activities rpc_service backupctl devstack lab worker.py tests
 
+CLUSTER_PROGRAMS := $(addprefix lab/cluster/tools/,temporal-server temporal-ui tctl)
 ON_A_CLUSTER := tests/test_end_to_end.py tests/test_runs_under_way.py tests/rpc_service/test_methods.py \
 	tests/rpc_service/test_gateway.py tests/rpc_service/test_pause_and_resume.py tests/rpc_service/test_lists.py \
 	tests/rpc_service/test_broken_jobs.py tests/rpc_service/test_runs.py tests/rpc_service/test_runs_once.py \
@@ -45,6 +46,7 @@ compose-test: ## run temporal-dev.yml in containers of an engine of its own, as 
 
 test-cluster: ## run tests of RPC methods, runs and broker on a cluster, and a short soak there (ARGS= as above)
 	@devstack/setup.sh cluster
+	@$(PYTHON_IN_VENV) -m lab.parts.go_tools $(CLUSTER_PROGRAMS) >/dev/null # minutes, which no test has
 	@$(PYTHON_IN_VENV) -m pytest -n 0 --cluster $(ARGS) $(ON_A_CLUSTER)
 	@$(PYTHON_IN_VENV) -m pytest -n 0 --tctl -m tctl $(ARGS) tests/docs
 	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 2 --every 12 --seed $(or $(SEED),1)

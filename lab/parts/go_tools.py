@@ -1,6 +1,6 @@
 """Programs that are built from pinned Go modules, once for each pin, into a cache outside of the project.
 
-`python -m lab.parts.go_tools FOLDER` prints the folder with the programs of a module.
+`python -m lab.parts.go_tools FOLDER...` prints the folders with the programs of modules.
 """
 
 import fcntl
@@ -77,4 +77,5 @@ def _alone(lock: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    print(programs(Path(sys.argv[1])))  # noqa: T201  # the answer
+    for each in sys.argv[1:]:
+        print(programs(Path(each)))  # noqa: T201  # the answer
