@@ -44,7 +44,11 @@ def follow(service: Service, run: dict[str, Any], *, quiet: bool) -> dict[str, A
 
 
 def _step(run: dict[str, Any]) -> str:
+    now = run["progress"] or {}
+    # A backup that goes on at a backup service tells percent, and no bytes for the bar.
+    percent = f" ({now['percent']:g} %)" if "percent" in now and "bytes_total" not in now else ""
+    step = f"{now['step']}{percent}" if "step" in now else None
     if run["waits_for"]:
-        return f"waits for {run['waits_for']}"
-    step = (run["progress"] or {}).get("step") or run["outcome"]
+        return ": ".join(filter(None, [f"waits for {run['waits_for']}", step]))
+    step = step or run["outcome"]
     return f"attempt {run['attempt']}: {step}" if (run["attempt"] or 1) > 1 else str(step)

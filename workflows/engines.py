@@ -197,7 +197,9 @@ async def _wait_for_report(engine: Engine, backup: Backup) -> BackupReport:
     begun = asking.result()
     workflow.set_current_details(f"**running**: {reports.last_words or f'{begun.message}, the backup goes on there'}")
     with suppress(TimeoutError):
-        await workflow.wait_condition(lambda: reports.final is not None, timeout=limit)
+        await workflow.wait_condition(
+            lambda: reports.final is not None, timeout=limit, timeout_summary="until the backup service has to report"
+        )
     if reports.final is None:
         raise ApplicationError(sentences.never_reported(limit, reports.last_words), type="NeverReported")
     return _reported(reports.final, begun)

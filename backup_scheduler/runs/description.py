@@ -13,10 +13,11 @@ from temporalio.api.workflow.v1 import PendingActivityInfo, WorkflowExecutionInf
 from backup_scheduler.contract.moments import shown
 from backup_scheduler.jobs import recent_runs
 from backup_scheduler.jobs.from_schedule import decoded
-from backup_scheduler.jobs.names import OUTCOME, POLICY_NAME, SCHEDULER_ID, named_run
+from backup_scheduler.jobs.names import OUTCOME, POLICY_NAME, REPORT_UPDATE, SCHEDULER_ID, named_run
 from backup_scheduler.jobs.recent_runs import BY_STATUS, CANCELLED, RUNNING
 from backup_scheduler.runs.asked import Asked
 from backup_scheduler.runs.memo import RUN, RunMemo
+from backup_scheduler.runs.reports import RunReport
 from backup_scheduler.runs.results import BackupResult, Outcome
 
 RunDescription = dict[str, Any]
@@ -32,6 +33,9 @@ OUTCOMES: Final = tuple(dict.fromkeys([WAITING, *BY_STATUS.values(), *(each.valu
 
 A_WORKER: Final = "a worker"
 """What a run waits for that no worker has taken up."""
+
+A_REPORT: Final = "a report"
+"""What a run waits for whose backup service tells the end by report_run."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +135,30 @@ def state_now(activities: Sequence[PendingActivityInfo], *, is_cancelling: bool)
     )
 
 
-def state_at_end(last: HistoryEvent | None) -> Now:
+def state_by_reports(newest_first: Sequence[HistoryEvent]) -> Now:
+    """Return what an open run without an activity does, from its last events: it may wait for report_run."""
+    for event in newest_first:
+        asked = event.workflow_execution_update_accepted_event_attributes.accepted_request.input
+        report = decoded(asked.args.payloads[0], RunReport) if asked.name == REPORT_UPDATE else None
+        if report is not None:
+            progress = {
+                "step": report.message or "reported as running",
+                "percent": report.progress,
+                "files_done": report.files,
+                "bytes_done": report.bytes,
+            }
+            known = {key: value for key, value in progress.items() if value is not None}
+            return Now(waits_for=A_REPORT, progress=known)
+        if event.HasField("timer_started_event_attributes"):
+            return Now(waits_for=A_REPORT)
+    return Now()
+
+
+def state_at_end(newest_first: Sequence[HistoryEvent]) -> Now:
     """Return what the last event of a run tells, the whole answer of a backup service above all."""
-    if last is None:
+    if not newest_first:
         return Now()
+    last = newest_first[0]
     completed, failed = (
         last.workflow_execution_completed_event_attributes,
         last.workflow_execution_failed_event_attributes,

@@ -64,11 +64,13 @@ async def runs_of(
         request.next_page_token = listed.next_page_token
 
 
-async def last_event(client: Client, run: WorkflowExecution) -> HistoryEvent | None:
-    """Return the last event of a run. Raises RPCError."""
-    request = GetWorkflowExecutionHistoryReverseRequest(namespace=client.namespace, execution=run, maximum_page_size=1)
+async def last_events(client: Client, run: WorkflowExecution, count: int) -> Sequence[HistoryEvent]:
+    """Return the last events of a run, the last one first. Raises RPCError."""
+    request = GetWorkflowExecutionHistoryReverseRequest(
+        namespace=client.namespace, execution=run, maximum_page_size=count
+    )
     found = await client.workflow_service.get_workflow_execution_history_reverse(request, retry=True)
-    return found.history.events[0] if found.history.events else None
+    return found.history.events
 
 
 async def ask_for_run(client: Client, schedule_id: str, nominal: datetime, request_id: str, identity: str) -> None:

@@ -10,7 +10,7 @@ from aiohttp import web
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
 
-from backup_scheduler.contract.methods import REPORT
+from backup_scheduler.contract.methods import GET_RUN, REPORT
 from backup_scheduler.jobs.names import REPORT_UPDATE
 from backup_scheduler.policies.http import HttpPolicy
 from backup_scheduler.runs.reports import RunReport
@@ -45,6 +45,12 @@ def taken(reply: Reply) -> bool:
     description: dict[str, Any] = reply["description"]
     assert set(description) == {"run_id", "outcome", "taken"}
     return bool(description["taken"])
+
+
+async def state(call: Caller, handle: Run) -> tuple[Any, Any, Any]:
+    """Return outcome, what the run waits for, and its progress, as get_run tells them."""
+    run = (await asyncio.to_thread(call, GET_RUN, handle.id))["description"]
+    return run["outcome"], run["waits_for"], run["progress"]
 
 
 async def details(handle: Run) -> str:
@@ -169,13 +175,17 @@ async def test_progress_is_shown_and_taken_now_and_then_only(
     async with worker_with(temporal, {"nightly": reporting(target, completes_within=6)}) as runs:
         handle = await runs.start(a_request())
         await answered(handle)
+        assert await state(call, handle) == ("running", "a report", None)
         assert taken(await report(call, handle.id, "running", "copying", 1000, 1 << 20, progress=12.5))
         shown = await details(handle)
+        told = {"step": "copying", "percent": 12.5, "files_done": 1000, "bytes_done": 1 << 20}
+        assert await state(call, handle) == ("running", "a report", told)
         before = len((await handle.fetch_history()).events)
         replies = [await report(call, handle.id, "running", progress=number) for number in range(5)]
         assert not any(taken(reply) for reply in replies)
         assert len((await handle.fetch_history()).events) == before
         error, _ = await failure(handle)
+        assert await state(call, handle) == ("failed", None, None)
     assert shown == "**running**: copying (12.5 %, 1,000 files, 1,048,576 bytes)"
     assert error.message.endswith("within 6 s of its answer; at last: copying (12.5 %, 1,000 files, 1,048,576 bytes)")
 
