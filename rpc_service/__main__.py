@@ -1,4 +1,4 @@
-"""`python -m rpc_service`: the service alone, configured from the environment."""
+"""`backup-scheduler-rpc` or `python -m rpc_service`: the service alone, configured from the environment."""
 
 import os
 import sys

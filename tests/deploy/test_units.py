@@ -63,7 +63,7 @@ def test_the_unit_is_hardened(unit: str, here: Path) -> None:
 def test_the_units_start_what_the_documentation_says_and_give_it_the_time_that_it_may_take() -> None:
     for unit in UNITS:
         [command] = values(unit, "ExecStart")
-        assert command.split("/.venv/bin/python ")[1] in (ROOT / "docs/operations.md").read_text()
+        assert f"`{command.removeprefix('/opt/backup-scheduler/')}`" in (ROOT / "docs/operations.md").read_text()
     [worker], [rpc] = values("backup-worker.service", "TimeoutStopSec"), values("backup-rpc.service", "TimeoutStopSec")
     grace = Settings.model_fields["shutdown_grace"].default
     assert int(worker) > (grace + STOP_TIME).total_seconds()

@@ -27,7 +27,7 @@ from tests.support.doors import Door as HeldDoor
 from tests.support.rpc_processes import rpc_process
 
 STARTS = {
-    "python -m rpc_service": [sys.executable, "-m", "rpc_service"],
+    "backup-scheduler-rpc": [str(Path(sys.executable).with_name("backup-scheduler-rpc"))],
     "nameko run": ["nameko", "run", "rpc_service.service"],
 }
 
@@ -170,7 +170,7 @@ WRONG = {
 
 
 @pytest.mark.programs
-@pytest.mark.parametrize("start", [STARTS["nameko run"], STARTS["python -m rpc_service"]], ids=["nameko", "python"])
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
 def test_wrong_settings_end_it_with_one_sentence_and_code_2(start: list[str]) -> None:
     started = [
         subprocess.Popen(
