@@ -1,4 +1,4 @@
-"""The worker: makes the backups that Temporal asks for. Start: `python -m worker`."""
+"""The worker: makes the backups that Temporal asks for. Start: `backup-scheduler-worker` or `python -m worker`."""
 
 import asyncio
 import contextlib
@@ -44,6 +44,7 @@ from backup_scheduler.temporal.identity import WorkerIdentity
 from backup_scheduler.temporal.namespace import check_access
 from backup_scheduler.temporal.preparation import prepare
 from backup_scheduler.temporal.system_schedule import look_at_system_schedule
+from backup_scheduler.temporal.task_queues import HEARTBEATS_EVERY
 from workflows.all_jobs import LookAfterJobsWorkflow
 from workflows.backup import BackupWorkflow
 from workflows.engines import ENGINES
@@ -146,13 +147,14 @@ def _runtime(settings: Settings) -> Runtime:
     try:
         bound = _numeric(address) if address else None
         return Runtime(
+            worker_heartbeat_interval=HEARTBEATS_EVERY,
             telemetry=TelemetryConfig(
                 logging=LoggingConfig(
                     filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
                     forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
                 ),
                 metrics=PrometheusConfig(bind_address=bound) if bound else None,
-            )
+            ),
         )
     except (RuntimeError, ValueError, OSError) as error:
         raise ConfigurationError(f"{PREFIX}METRICS_ADDRESS: {address!r} cannot be used: {error}") from None
@@ -269,9 +271,14 @@ def main() -> int:
     return 0
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run the worker as the one thing that its process does, and end the process."""
     code = main()
     logging.shutdown()
     # The client's threads can crash the interpreter at its end, which would spoil the exit code
     # (docs/temporal-facts.md#the-client-can-crash-at-exit).
     os._exit(code)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,7 +1,7 @@
 """A check-up of all that jobs need in Temporal: what is found there, and what to do."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -23,7 +23,7 @@ from backup_scheduler.temporal.identity import WorkerIdentity
 from backup_scheduler.temporal.namespace import missing_search_attributes
 from backup_scheduler.temporal.schedule_engine import is_on_new_engine
 from backup_scheduler.temporal.stored_jobs import describe_schedule
-from backup_scheduler.temporal.task_queues import pollers_of
+from backup_scheduler.temporal.task_queues import HEARTBEATS_EVERY, heartbeats_of, pollers_of
 
 _ANSWERS_WITHIN: Final = 3.0
 """Seconds for one check, less than the caller waits."""
@@ -126,14 +126,15 @@ async def _search_attributes(client: Client) -> list[Finding]:
 
 async def _workers(client: Client, settings: Settings, now: datetime) -> list[Finding]:
     pollers = await pollers_of(client, settings.task_queue)
-    return [*alive_and_alike(pollers, settings, now), *clocks(pollers, now)]
+    beats = await heartbeats_of(client, settings.task_queue)
+    return [*alive_and_alike(pollers, settings, now), *clocks(pollers, beats, now)]
 
 
 def alive_and_alike(pollers: Sequence[PollerInfo], settings: Settings, now: datetime) -> list[Finding]:
     """Look at the workers that poll the task queue."""
-    alive = {each.identity for each in pollers if _polled(each) > now - _POLLS_LAST - _CLOCKS_DIFFER}
+    alive = _alive(pollers, now)
     if not alive:
-        todo = "start a worker with the same TEMPORAL_* and SCHEDULER_TASK_QUEUE: python -m worker"
+        todo = "start a worker with the same TEMPORAL_* and SCHEDULER_TASK_QUEUE: backup-scheduler-worker"
         return [Finding("workers", State.FAULT, f"none polls the task queue {settings.task_queue!r}", todo)]
     known = [worker for identity in sorted(alive) if (worker := WorkerIdentity.read(identity))]
     findings = [
@@ -187,16 +188,35 @@ async def _engine(client: Client) -> list[Finding]:
     return [Finding("schedule engine", State.FAULT, "the newer one, which loses runs of jobs with a duration", todo)]
 
 
-def clocks(pollers: Sequence[PollerInfo], now: datetime) -> list[Finding]:
-    """Compare this machine's clock with Temporal's, which stamps the polls of workers."""
+def clocks(pollers: Sequence[PollerInfo], beats: Mapping[str, datetime], now: datetime) -> list[Finding]:
+    """Compare this machine's clock with Temporal's, which stamps the polls of workers, and with those of the workers.
+
+    `beats` are the times of the workers' heartbeats by their own clocks. Those of an older release come more seldom.
+    """
     if not pollers:
         return []
     last = max(map(_polled, pollers))
-    ahead, behind = now - last - _POLLS_LAST, last - now
-    if max(ahead, behind) <= _CLOCKS_DIFFER:
-        return [Finding("clocks", State.OK, "this service's and Temporal's agree, as far as polls show it")]
-    found = f"this service's clock is at least {_span(max(ahead, behind))} {'ahead' if ahead > behind else 'behind'}"
+    differing = [_differing("Temporal", now - last - _POLLS_LAST, last - now)]
+    for identity in sorted(_alive(pollers, now) & beats.keys()):
+        worker = WorkerIdentity.read(identity)
+        if worker and worker.version == __version__:
+            late = now - beats[identity] - HEARTBEATS_EVERY
+            differing.append(_differing(f"the worker {worker.process}", late, beats[identity] - now))
+    found = "; ".join(filter(None, differing))
+    if not found:
+        return [Finding("clocks", State.OK, "this service's, Temporal's and the workers' agree, as far as they show")]
     return [Finding("clocks", State.WARNING, found, "let a time service keep the clocks of all machines")]
+
+
+def _differing(whose: str, behind: timedelta, ahead: timedelta) -> str | None:
+    by = max(behind, ahead)
+    if by <= _CLOCKS_DIFFER:
+        return None
+    return f"that of {whose} is at least {_span(by)} {'ahead of' if ahead > behind else 'behind'} this service's"
+
+
+def _alive(pollers: Sequence[PollerInfo], now: datetime) -> set[str]:
+    return {each.identity for each in pollers if _polled(each) > now - _POLLS_LAST - _CLOCKS_DIFFER}
 
 
 def _polled(poller: PollerInfo) -> datetime:

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from backup_scheduler import __version__
 from backup_scheduler.contract.methods import CHECK
 from backup_scheduler.temporal.identity import WorkerIdentity
+from backup_scheduler.temporal.task_queues import heartbeats_of
 from lab.parts.waiting import eventually_async
 from rpc_service.gateway import checkup
 from rpc_service.gateway.checkup import CheckUp
@@ -66,7 +67,8 @@ async def test_a_namespace_that_nothing_was_made_in_says_what_is_missing(tempora
 
     await eventually_async(is_known)
     assert "--retention 90d" in checks["namespace"]["todo"]
-    for check, text in (("search attributes", "--name BackupTerms"), ("workers", "python -m worker"), ("passes", "")):
+    todo = {"search attributes": "--name BackupTerms", "workers": "backup-scheduler-worker", "passes": ""}
+    for check, text in todo.items():
         assert checks[check]["state"] == "fault"
         assert text in checks[check]["todo"]
 
@@ -96,10 +98,31 @@ def test_workers_are_to_be_alive_and_alike(pollers: list[PollerInfo], check: str
     assert bool(findings[-1].todo) == (state != "ok")
 
 
-@pytest.mark.parametrize(("ago", "text"), [(60, "agree"), (-30, "30 s behind"), (600, "ahead")])
+@pytest.mark.parametrize(
+    ("ago", "text"),
+    [(60, "agree"), (-30, "Temporal is at least 30 s ahead of this"), (600, "Temporal is at least 8 min behind this")],
+)
 def test_a_clock_that_differs_from_temporals_is_noticed(ago: float, text: str) -> None:
-    [finding] = checkup.clocks([poller(worker(), ago)], NOW)
+    [finding] = checkup.clocks([poller(worker(), ago)], {}, NOW)
     assert text in finding.found
+
+
+@pytest.mark.parametrize(
+    ("ago", "text"),
+    [(9, "agree"), (-30, "worker 1@one is at least 30 s ahead of this"), (40, "1@one is at least 30 s behind this")],
+)
+def test_a_workers_clock_that_differs_is_noticed(ago: float, text: str) -> None:
+    pollers = [poller(worker()), poller("older release"), poller(worker("2@two"), 300)]
+    beats = {each.identity: NOW - timedelta(seconds=ago if each is pollers[0] else 3600) for each in pollers}
+    [finding] = checkup.clocks(pollers, beats, NOW)
+    assert text in finding.found
+    assert "; " not in finding.found
+
+
+async def test_the_workers_of_a_task_queue_tell_their_time(temporal: Client) -> None:
+    beats = await heartbeats_of(temporal, SETTINGS.task_queue)
+    assert [WorkerIdentity.read(each) is not None for each in beats] == [True]
+    assert abs(datetime.now(UTC) - next(iter(beats.values()))) < timedelta(seconds=30)
 
 
 def test_a_worker_is_known_by_its_identity() -> None:
