@@ -1,7 +1,9 @@
 """Calls of the RPC service, over the broker that is given, set or running here."""
 
+import getpass
 import json
 import os
+import socket
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -62,10 +64,19 @@ def connected(uri: str, timeout: float = TIMEOUT) -> Iterator[Service]:
         from nameko.standalone.rpc import ClusterRpcProxy
 
         try:
-            with ClusterRpcProxy({"AMQP_URI": uri}, timeout=timeout) as cluster:
+            with ClusterRpcProxy({"AMQP_URI": uri}, context_data={"caller": _caller()}, timeout=timeout) as cluster:
                 yield Service(cluster[SERVICE])
         except OSError as error:
             raise CallFailed(f"the broker cannot be reached: {error.strerror or error}") from None
+
+
+def _caller() -> str:
+    """Return who calls; the scheduler keeps it beside each change and each run."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # one that the machine has no name for
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()} (backupctl)"
 
 
 def broker(given: str | None, environ: Mapping[str, str] = os.environ, folder: Path = Path()) -> str:

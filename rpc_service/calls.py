@@ -13,6 +13,7 @@ from typing import Any, Final, Self, TypeVar
 import structlog
 from nameko.constants import AMQP_URI_CONFIG_KEY
 from nameko.extensions import DependencyProvider
+from nameko.standalone.rpc import StandaloneProxyBase
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from backup_scheduler import logs, masking
@@ -20,6 +21,7 @@ from backup_scheduler.contract.arguments import Arguments
 from backup_scheduler.contract.errors import ConfigurationError, SchedulerError
 from backup_scheduler.contract.replies import Reply, fail, success
 from backup_scheduler.jobs.description import Description
+from backup_scheduler.jobs.notes import By
 from backup_scheduler.jobs.to_schedule import short_request_id
 from backup_scheduler.runs.asked import Why
 from backup_scheduler.settings import Settings, checked_amqp_uri, load_settings
@@ -39,8 +41,14 @@ _NAMEKO_RUN_BROKER = "pyamqp://guest:guest@localhost"
 _CALLER: Final = "caller"
 """Key of nameko's context data with which a caller may name itself."""
 
-_LONGEST_CALLER: Final = 100
-"""Characters."""
+_REASON: Final = "reason"
+"""Key of nameko's context data with which a caller may say why it calls, also where a method has no argument for it."""
+
+_SCRIPT: Final = f"{StandaloneProxyBase.ServiceContainer.service_name}."
+"""How the call id of every caller begins that is no nameko service."""
+
+_LONGEST: Final = 100
+"""Characters of each: Temporal takes notes of 1,000 bytes with a resume."""
 
 A = TypeVar("A", bound=Arguments)
 
@@ -59,8 +67,8 @@ class Call:
         self._amqp_request_id: str = worker_ctx.data.get(AMQP_REQUEST_ID, self._call_id)
         self.redelivered: bool = worker_ctx.data[REDELIVERED]
         """Whether the broker has delivered the request before: it may have been carried out, but not answered."""
-        self.caller = _caller(worker_ctx)
-        """Who called, for people."""
+        self.by = By(_caller(worker_ctx), _given(worker_ctx, _REASON))
+        """Who called and why, for people."""
         self._log_fields: dict[str, Any] = {}
 
     def request_id(self, arguments: Arguments) -> str:
@@ -73,7 +81,8 @@ class Call:
 
     def why(self, arguments: Arguments, reason: str | None) -> Why:
         """Return what Temporal keeps of the call beside a run that it asks for."""
-        return Why(reason=reason, caller=self.caller, call=short_request_id(self.request_id(arguments)))
+        by = self.by.because(reason)
+        return Why(reason=by.reason, caller=by.caller, call=short_request_id(self.request_id(arguments)))
 
     def answer(
         self,
@@ -117,11 +126,18 @@ class Call:
 
 def _caller(worker_ctx: Any) -> str | None:
     """Return `caller` of the context data, else the method that called, such as `shop.nightly`, from its call id."""
-    given = worker_ctx.data.get(_CALLER)
-    if isinstance(given, str) and given:
-        return clean(given, _LONGEST_CALLER)
+    if given := _given(worker_ctx, _CALLER):
+        return given
     above = worker_ctx.immediate_parent_call_id
-    return clean(above.rpartition(".")[0] or above, _LONGEST_CALLER) if above else None
+    if not above or above.startswith(_SCRIPT):
+        return None
+    return clean(above.rpartition(".")[0] or above, _LONGEST)
+
+
+def _given(worker_ctx: Any, key: str) -> str | None:
+    """Return a text of the context data; None if there is none."""
+    given = worker_ctx.data.get(key)
+    return clean(given, _LONGEST) or None if isinstance(given, str) else None
 
 
 class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type information

@@ -1,4 +1,4 @@
-"""The nameko service `scheduler`: start it with `python -m rpc_service` or `nameko run rpc_service.service`.
+"""The nameko service `scheduler`: start it with `backup-scheduler-rpc` or `nameko run rpc_service.service`.
 
 The methods take all arguments and check them themselves: nameko raises at a caller whose call does not fit a signature.
 The arguments are those of the model in each method, by position or by name.
@@ -32,7 +32,7 @@ class SchedulerService:
             BackupJob,
             args,
             kwargs,
-            lambda jobs, job: jobs.add(job, self.call.request_id(job), redelivered=self.call.redelivered),
+            lambda jobs, job: jobs.add(job, self.call.request_id(job), self.call.by, redelivered=self.call.redelivered),
         )
 
     @rpc
@@ -42,7 +42,9 @@ class SchedulerService:
             BackupJob,
             args,
             kwargs,
-            lambda jobs, job: jobs.modify(job, self.call.request_id(job), redelivered=self.call.redelivered),
+            lambda jobs, job: jobs.modify(
+                job, self.call.request_id(job), self.call.by, redelivered=self.call.redelivered
+            ),
         )
 
     @rpc
@@ -53,14 +55,14 @@ class SchedulerService:
             args,
             kwargs,
             lambda jobs, how: jobs.pause(
-                how.scheduler_id, how, self.call.request_id(how), redelivered=self.call.redelivered
+                how.scheduler_id, how, self.call.request_id(how), self.call.by, redelivered=self.call.redelivered
             ),
         )
 
     @rpc
     def resume_job(self, /, *args: Any, **kwargs: Any) -> Reply:
         """Start runs of a paused job again: (scheduler_id)."""
-        return self.call.answer(JobId, args, kwargs, lambda jobs, job: jobs.resume(job.scheduler_id))
+        return self.call.answer(JobId, args, kwargs, lambda jobs, job: jobs.resume(job.scheduler_id, self.call.by))
 
     @rpc
     def remove_job(self, /, *args: Any, **kwargs: Any) -> Reply:
@@ -70,7 +72,7 @@ class SchedulerService:
             args,
             kwargs,
             lambda jobs, job: jobs.remove(
-                job.scheduler_id, self.call.request_id(job), redelivered=self.call.redelivered
+                job.scheduler_id, self.call.request_id(job), self.call.by, redelivered=self.call.redelivered
             ),
         )
 
@@ -109,9 +111,7 @@ class SchedulerService:
     @rpc
     def cancel_run(self, /, *args: Any, **kwargs: Any) -> Reply:
         """End a run without its backup: (run_id, reason=None)."""
-        return self.call.answer(
-            CancelRun, args, kwargs, lambda jobs, wanted: jobs.runs.cancel(wanted, self.call.caller)
-        )
+        return self.call.answer(CancelRun, args, kwargs, lambda jobs, wanted: jobs.runs.cancel(wanted, self.call.by))
 
     @rpc
     def check_scheduler(self, /, *args: Any, **kwargs: Any) -> Reply:
@@ -138,7 +138,9 @@ class SchedulerService:
             PauseJobs,
             args,
             kwargs,
-            lambda jobs, asked: jobs.pause_all(asked, self.call.request_id(asked), redelivered=self.call.redelivered),
+            lambda jobs, asked: jobs.pause_all(
+                asked, self.call.request_id(asked), self.call.by, redelivered=self.call.redelivered
+            ),
         )
 
     @rpc
@@ -148,7 +150,9 @@ class SchedulerService:
             ResumeJobs,
             args,
             kwargs,
-            lambda jobs, asked: jobs.resume_all(asked, self.call.request_id(asked), redelivered=self.call.redelivered),
+            lambda jobs, asked: jobs.resume_all(
+                asked, self.call.request_id(asked), self.call.by, redelivered=self.call.redelivered
+            ),
         )
 
     @rpc

@@ -1,17 +1,37 @@
-"""The note that a pause or resume leaves at a schedule, for people and for the lists of jobs."""
+"""The notes that changes leave at a schedule, for people and for the lists of jobs."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Self
 
 _TIME: Final = "%Y-%m-%d %H:%M:%S UTC"
 _TIME_PATTERN: Final = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
 _NOTE: Final = re.compile(
-    rf"(?P<what>paused|resumed) by (?P<by>.+?) at (?P<at>{_TIME_PATTERN})"
+    rf"(?P<what>paused|resumed) by (?P<by>.+?)(?: for (?P<caller>.+?))? at (?P<at>{_TIME_PATTERN})"
     rf"(?: until (?P<until>{_TIME_PATTERN}))?(?: \[(?P<id>[0-9a-f]+)\])?(?:: (?P<reason>.+))?",
     re.DOTALL,
 )
+
+
+@dataclass(frozen=True)
+class By:
+    """Who asked for a change, and why, as far as the call tells it."""
+
+    caller: str | None = None
+    reason: str | None = None
+
+    def because(self, reason: str | None) -> Self:
+        """Return the same with the reason that a method's own argument gives, if it gives one."""
+        return replace(self, reason=reason or self.reason)
+
+    def terms(self, at: datetime) -> str:
+        """Write who gave a job its terms; `at` is when."""
+        reason = f": {self.reason}" if self.reason else ""
+        return f"terms from {self.caller or 'a caller without a name'} at {_written(at)}{reason}"
+
+
+UNKNOWN: Final = By()
 
 
 @dataclass(frozen=True)
@@ -20,20 +40,28 @@ class SwitchNote:
 
     paused: bool
     by: str
-    """The method that did it."""
+    """The method that did it, or the end of a pause."""
     at: datetime
     reason: str | None = None
     until: datetime | None = None
     """The end of a pause."""
     id: str | None = None
     """The short id of the request, by which the end of a pause knows the jobs; None for a switch that needs none."""
+    caller: str | None = None
+    """Who called the method."""
+
+    @property
+    def whom(self) -> str:
+        """Who did it, for people: the method, and who called it."""
+        return f"{self.by} for {self.caller}" if self.caller else self.by
 
     def text(self) -> str:
         """Write the note; `read` reads it, to the second."""
         until = f" until {_written(self.until)}" if self.until else ""
         known_by = f" [{self.id}]" if self.id else ""
         reason = f": {self.reason}" if self.reason else ""
-        return f"{'paused' if self.paused else 'resumed'} by {self.by} at {_written(self.at)}{until}{known_by}{reason}"
+        what = "paused" if self.paused else "resumed"
+        return f"{what} by {self.whom} at {_written(self.at)}{until}{known_by}{reason}"
 
     @classmethod
     def read(cls, text: str) -> Self | None:
@@ -45,7 +73,8 @@ class SwitchNote:
             at, until = _moment(match["at"]), match["until"] and _moment(match["until"])
         except ValueError:  # such as a 31st of February
             return None
-        return cls(match["what"] == "paused", match["by"], at, match["reason"], until or None, match["id"])
+        switched = match["what"] == "paused", match["by"], at
+        return cls(*switched, match["reason"], until or None, match["id"], match["caller"])
 
 
 def _written(moment: datetime) -> str:

@@ -118,6 +118,6 @@ class JobOverview:
         return {
             "paused_since": shown(note.at, zone),
             "paused_until": note.until and shown(note.until, zone),
-            "paused_by": note.by,
+            "paused_by": note.whom,
             "paused_why": note.reason,
         }

@@ -80,12 +80,13 @@ class Alignment:
 
 
 def schedule_for(
-    alignment: Alignment, task_queue: str, request_id: str = "", changed_by: Sequence[str] = ()
+    alignment: Alignment, task_queue: str, request_id: str = "", changed_by: Sequence[str] = (), given: str = ""
 ) -> Schedule:
     """Make the schedule of a job.
 
     `request_id` names the request that asks for it. `changed_by` are the short ids of earlier requests, which an
-    update has to keep.
+    update has to keep. `given` says who gave the terms (By.terms); people see it in the schedule's note, and in the
+    details of each run.
     """
     request = alignment.request
     action = ScheduleActionStartWorkflow(
@@ -96,7 +97,7 @@ def schedule_for(
         execution_timeout=request.window + request.catch_up_window + LONGEST_RUN,
         typed_search_attributes=search_attributes(request),
         static_summary=_summary(request),
-        static_details=_details(request),
+        static_details=_details(request, given),
     )
     if request_id or changed_by:
         action.headers = {CHANGED_BY: changes(changed_by, request_id)}
@@ -110,7 +111,7 @@ def schedule_for(
             jitter=request.window,
         ),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ALL, catchup_window=request.catch_up_window),
-        state=ScheduleState(note=_summary(request)),
+        state=ScheduleState(note="; ".join(filter(None, [_summary(request), given]))),
     )
 
 
@@ -201,7 +202,7 @@ def _code(text: str) -> str:
     return f"{fence}{blank}{text}{blank}{fence}"
 
 
-def _details(request: BackupRequest) -> str:
+def _details(request: BackupRequest, given: str) -> str:
     days = "day" if request.days == 1 else f"{request.days} days"
     window = f", at a random moment of the {request.duration} h from then" if request.duration else ""
     return "\n".join(
@@ -210,6 +211,7 @@ def _details(request: BackupRequest) -> str:
             f"* scheduler_id: {request.scheduler_id}",
             f"* runs every {days} at {request.start_time} {request.timezone}{window}, from {request.anchor} on",
             f"* a missed run is made up for within {request.misfire_grace_time} s",
+            *([f"* {given}"] if given else []),
             f"* to run it now: {_code(trigger_command(request.scheduler_id))}",
             "* to change it: the RPC service `scheduler`",
         ]

@@ -28,7 +28,7 @@ from backup_scheduler.contract.errors import BrokenJob
 from backup_scheduler.jobs.from_schedule import CANNOT_GO_ON, ScheduledJob, job_of_memo, moments
 from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.jobs.names import schedule_id
-from backup_scheduler.jobs.notes import SwitchNote
+from backup_scheduler.jobs.notes import By, SwitchNote
 from backup_scheduler.jobs.to_schedule import CHANGED_BY, MADE_BY, changes, short_request_id
 from backup_scheduler.temporal.queries import equals
 from backup_scheduler.temporal.schedule_engine import SCHEDULER_WORKFLOW, describe_workflow
@@ -53,17 +53,22 @@ async def describe_schedule(client: Client, schedule_id: str) -> DescribeSchedul
 
 async def read_job(client: Client, schedule_id: str) -> ScheduledJob | None:
     """Read the job of a schedule; None if the schedule is not a job. Raises BrokenJob and RPCError."""
-    try:
-        description = await describe_schedule(client, schedule_id)
-    except RPCError as error:
-        if error.status != RPCStatusCode.FAILED_PRECONDITION:
-            raise
-        # The schedule's workflow fails, so that it answers nothing (docs/temporal-facts.md#a-cancel-ends-a-schedule).
-        made_for = job_of_memo(schedule_id, (await describe_workflow(client, schedule_id)).workflow_execution_info.memo)
-        if made_for is None:
-            return None
-        raise BrokenJob(made_for, CANNOT_GO_ON) from error
-    return ScheduledJob.read(schedule_id, description)
+    while True:
+        try:
+            return ScheduledJob.read(schedule_id, await describe_schedule(client, schedule_id))
+        except RPCError as error:
+            if error.status != RPCStatusCode.FAILED_PRECONDITION:
+                raise
+            workflow = await describe_workflow(client, schedule_id)
+            if workflow.pending_workflow_task.attempt > 1:
+                # The schedule's workflow fails, so that it answers nothing
+                # (docs/temporal-facts.md#a-cancel-ends-a-schedule).
+                made_for = job_of_memo(schedule_id, workflow.workflow_execution_info.memo)
+                if made_for is None:
+                    return None
+                raise BrokenJob(made_for, CANNOT_GO_ON) from error
+            # Else it was deleted before its first task, while it was described: the next description is of what is
+            # there since (docs/temporal-facts.md#a-delete-can-come-between).
 
 
 def schedules_query(workflow_id: str) -> str:
@@ -183,12 +188,13 @@ class StoredJob:
         """Unpause the schedule."""
         await self._handle.unpause(note=note)
 
-    async def delete(self, request_id: str) -> None:
-        """Delete the schedule; `was_deleted_by` finds the request later."""
+    async def delete(self, request_id: str, by: By) -> None:
+        """Delete the schedule; `was_deleted_by` finds the request later, and people who asked for it."""
+        whom = [each for each in (by.caller and f"for {by.caller}", by.reason) if each]
         request = DeleteScheduleRequest(
             namespace=self._client.namespace,
             schedule_id=self.schedule_id,
-            identity=f"{self._client.identity} {short_request_id(request_id)}",
+            identity=" ".join([self._client.identity, *whom, short_request_id(request_id)]),
         )
         await self._client.workflow_service.delete_schedule(request, retry=True)
 

@@ -12,7 +12,7 @@ from backup_scheduler.contract.methods import PAUSE_ALL, RESUME_ALL
 from backup_scheduler.contract.moments import shown
 from backup_scheduler.jobs.description import Description
 from backup_scheduler.jobs.from_schedule import ScheduledJob
-from backup_scheduler.jobs.notes import SwitchNote
+from backup_scheduler.jobs.notes import By, SwitchNote
 from backup_scheduler.jobs.overview import JobOverview
 from backup_scheduler.jobs.pauses import PauseJobs, ResumeJobs, ResumeRequest
 from backup_scheduler.jobs.to_schedule import short_request_id
@@ -57,11 +57,11 @@ class Bulk:
         self._client = client
 
     async def pause(
-        self, asked: PauseJobs, until: datetime | None, request_id: str, *, redelivered: bool
+        self, asked: PauseJobs, until: datetime | None, request_id: str, by: By, *, redelivered: bool
     ) -> Description:
         """Pause the jobs that are not paused; `until` lies ahead."""
         now = self._clock()
-        note = SwitchNote(True, PAUSE_ALL, now, asked.reason, until, short_request_id(request_id))
+        note = SwitchNote(True, PAUSE_ALL, now, by.reason, until, short_request_id(request_id), by.caller)
         jobs = await self._wanted(asked)
         receipt = _Receipt(jobs)
         to_change = [job for job in receipt.sound if not job.paused or _has_id(job.note, note.id)]
@@ -87,9 +87,10 @@ class Bulk:
             timer = None
         return receipt.describe() | {"dry_run": False, "timer": timer}
 
-    async def resume(self, asked: ResumeJobs, request_id: str, *, redelivered: bool) -> Description:
+    async def resume(self, asked: ResumeJobs, request_id: str, by: By, *, redelivered: bool) -> Description:
         """Resume the jobs that pause_jobs paused."""
-        note = SwitchNote(False, RESUME_ALL, self._clock(), id=short_request_id(request_id))
+        resumed_by = short_request_id(request_id)
+        note = SwitchNote(False, RESUME_ALL, self._clock(), by.reason, id=resumed_by, caller=by.caller)
         receipt = _Receipt(await self._wanted(asked))
 
         async def change(stored: StoredJob) -> None:

@@ -23,7 +23,7 @@ from backup_scheduler.contract.methods import PAUSE, RESUME
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES, is_reserved
-from backup_scheduler.jobs.notes import SwitchNote
+from backup_scheduler.jobs.notes import By, SwitchNote
 from backup_scheduler.jobs.pauses import ResumeRequest
 from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.to_schedule import (
@@ -130,7 +130,7 @@ class Changes:
         return alignment
 
     async def create(
-        self, stored: StoredJob, alignment: Alignment, request_id: str, *, redelivered: bool
+        self, stored: StoredJob, alignment: Alignment, request_id: str, by: By, *, redelivered: bool
     ) -> ScheduledJob | None:
         """Create the schedule of a job, and confirm it.
 
@@ -140,7 +140,7 @@ class Changes:
         """
         made_before = redelivered and await stored.was_made_by(request_id)
         while True:
-            made_now = not made_before and await self._create_unless_taken(stored, alignment, request_id)
+            made_now = not made_before and await self._create_unless_taken(stored, alignment, request_id, by)
             try:
                 current = await found(stored)
             except BrokenJob:
@@ -156,8 +156,9 @@ class Changes:
             raise JobExists(stored.scheduler_id)
         return current
 
-    async def _create_unless_taken(self, stored: StoredJob, alignment: Alignment, request_id: str) -> bool:
-        schedule = schedule_for(alignment, self._settings.task_queue, request_id)
+    async def _create_unless_taken(self, stored: StoredJob, alignment: Alignment, request_id: str, by: By) -> bool:
+        given = by.terms(self._clock())
+        schedule = schedule_for(alignment, self._settings.task_queue, request_id, given=given)
         memo, attributes = memo_for(alignment.request, request_id), schedule_attributes(alignment.request)
         try:
             await self._with_attributes(lambda: stored.create(schedule, memo, attributes))
@@ -190,7 +191,9 @@ class Changes:
                 names, self._client.namespace, for_want_of_a_right=is_refusal(refusal)
             ) from refusal
 
-    async def update(self, stored: StoredJob, job: BackupJob, request_id: str, *, is_retry: bool) -> ScheduledJob:
+    async def update(
+        self, stored: StoredJob, job: BackupJob, request_id: str, by: By, *, is_retry: bool
+    ) -> ScheduledJob:
         """Give the schedule of a job new terms, and repeat that until Temporal has them; a paused job stays paused.
 
         A retry does not repeat a change that this request made before. If the terms came into force after their first
@@ -207,7 +210,9 @@ class Changes:
                     return current
                 now = current.in_force_since
             alignment = self.align(now, job)
-            schedule = schedule_for(alignment, self._settings.task_queue, request_id, current.changed_by)
+            schedule = schedule_for(
+                alignment, self._settings.task_queue, request_id, current.changed_by, by.terms(self._clock())
+            )
             attributes = schedule_attributes(alignment.request)
             await self._with_attributes(partial(stored.replace, current, schedule, attributes))
             current = await found(stored)
@@ -217,14 +222,15 @@ class Changes:
                 raise JobNotFound(stored.scheduler_id)
 
     async def pause(
-        self, stored: StoredJob, reason: str | None, until: datetime | None, request_id: str, *, is_retry: bool
+        self, stored: StoredJob, by: By, until: datetime | None, request_id: str, *, is_retry: bool
     ) -> ScheduledJob:
         """Pause a job with a reason and an end, also one that is paused, and repeat that until Temporal has it.
 
         A retry does not do again what this request did before. Raises JobNotFound and BrokenJob.
         """
         seen = await intact(stored)
-        note = SwitchNote(True, PAUSE, self._clock(), reason, until, short_request_id(request_id) if until else None)
+        pause_id = short_request_id(request_id) if until else None
+        note = SwitchNote(True, PAUSE, self._clock(), by.reason, until, pause_id, by.caller)
         if until is not None and note.id is not None:  # first: no job may be left paused without its end
             request = ResumeRequest(pause_id=note.id, until=until, scheduler_id=stored.scheduler_id)
             await start_timer(self._client, request, self._settings.task_queue, note)
@@ -238,7 +244,7 @@ class Changes:
         if note is not None and note.by == PAUSE and note.id not in (None, but):
             await cancel_timer(self._client, note.id or "")
 
-    async def switch(self, stored: StoredJob, *, paused: bool) -> ScheduledJob:
+    async def switch(self, stored: StoredJob, by: By, *, paused: bool) -> ScheduledJob:
         """Pause or unpause a job, and repeat that until Temporal shows it.
 
         Raises JobNotFound, and BrokenJob, which a job whose policies or argument alone were edited is found to be only
@@ -250,7 +256,8 @@ class Changes:
         seen: ListedJob | ScheduledJob = await stored.look(self._clock()) or await intact(stored)
         before = seen
         while True:
-            note = SwitchNote(paused, PAUSE if paused else RESUME, self._clock()).text()
+            method = PAUSE if paused else RESUME
+            note = SwitchNote(paused, method, self._clock(), by.reason, caller=by.caller).text()
             if seen.paused == paused:
                 note = seen.note
             await (stored.pause(note) if paused else stored.unpause(note))

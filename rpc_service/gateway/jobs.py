@@ -12,6 +12,7 @@ from backup_scheduler.jobs.description import Description, describe_broken_job, 
 from backup_scheduler.jobs.filters import ListJobs
 from backup_scheduler.jobs.from_schedule import ScheduledJob, without_workers
 from backup_scheduler.jobs.listed import ListedJob
+from backup_scheduler.jobs.notes import UNKNOWN, By
 from backup_scheduler.jobs.pauses import PauseJob, PauseJobs, ResumeJobs
 from backup_scheduler.jobs.terms import BackupJob, Preview
 from backup_scheduler.jobs.windows import next_windows
@@ -70,7 +71,7 @@ class ScheduleGateway:
         self.runs.use(client)
         self._bulk.use(client)
 
-    async def add(self, job: BackupJob, request_id: str, *, redelivered: bool = False) -> Description:
+    async def add(self, job: BackupJob, request_id: str, by: By = UNKNOWN, *, redelivered: bool = False) -> Description:
         """Make a job.
 
         A redelivered request finds its own job; if that was removed since, the description has no next run.
@@ -80,44 +81,54 @@ class ScheduleGateway:
         refuse_reserved(job.scheduler_id)
         async with self._changes.alone(job.scheduler_id) as stored:
             alignment = self._changes.align(self._clock(), job)
-            current = await self._changes.create(stored, alignment, request_id, redelivered=redelivered)
+            current = await self._changes.create(stored, alignment, request_id, by, redelivered=redelivered)
             if current is None:
                 return describe_job(alignment.request, self._settings.zone, next_run=None)
             if current.came_too_late and current.request.job() == job:
-                current = await self._changes.update(stored, job, request_id, is_retry=True)
+                current = await self._changes.update(stored, job, request_id, by, is_retry=True)
             return self._describe(current)
 
-    async def modify(self, job: BackupJob, request_id: str, *, redelivered: bool = False) -> Description:
+    async def modify(
+        self, job: BackupJob, request_id: str, by: By = UNKNOWN, *, redelivered: bool = False
+    ) -> Description:
         """Replace the terms of a job and align it anew; a paused job stays paused.
 
         A redelivered request finds its own change. The description shows the current job: another process may have
         changed it since. Raises InvalidArguments, JobNotFound, and BrokenJob if the terms cannot be read.
         """
         async with self._changes.alone(job.scheduler_id) as stored:
-            return self._describe(await self._changes.update(stored, job, request_id, is_retry=redelivered))
+            return self._describe(await self._changes.update(stored, job, request_id, by, is_retry=redelivered))
 
     async def pause(
-        self, scheduler_id: str, how: PauseJob | None = None, request_id: str = "", *, redelivered: bool = False
+        self,
+        scheduler_id: str,
+        how: PauseJob | None = None,
+        request_id: str = "",
+        by: By = UNKNOWN,
+        *,
+        redelivered: bool = False,
     ) -> Description:
         """Start no more runs; runs under way go on.
 
         A reason or an end replaces those that a paused job has. Raises InvalidArguments, JobNotFound and BrokenJob.
         """
-        reason, until = (how.reason, self._ahead(how.until)) if how else (None, None)
+        by, until = (by.because(how.reason), self._ahead(how.until)) if how else (by, None)
         async with self._changes.alone(scheduler_id) as stored:
-            if reason is None and until is None:
-                return self._describe(await self._changes.switch(stored, paused=True))
-            return self._describe(await self._changes.pause(stored, reason, until, request_id, is_retry=redelivered))
+            if by.reason is None and until is None:
+                return self._describe(await self._changes.switch(stored, by, paused=True))
+            return self._describe(await self._changes.pause(stored, by, until, request_id, is_retry=redelivered))
 
-    async def resume(self, scheduler_id: str) -> Description:
+    async def resume(self, scheduler_id: str, by: By = UNKNOWN) -> Description:
         """Start runs again; runs that came due during the pause are not made up for.
 
         Raises JobNotFound and BrokenJob.
         """
         async with self._changes.alone(scheduler_id) as stored:
-            return self._describe(await self._changes.switch(stored, paused=False))
+            return self._describe(await self._changes.switch(stored, by, paused=False))
 
-    async def remove(self, scheduler_id: str, request_id: str, *, redelivered: bool = False) -> Description:
+    async def remove(
+        self, scheduler_id: str, request_id: str, by: By = UNKNOWN, *, redelivered: bool = False
+    ) -> Description:
         """Delete the schedule of a job; a backup under way goes on to its end.
 
         A redelivered request may have deleted it before: then there are no terms to describe, and a job that was added
@@ -133,7 +144,7 @@ class ScheduleGateway:
                     description = describe_broken_job(scheduler_id)
                 if redelivered and await stored.was_deleted_by(request_id):
                     raise JobNotFound(scheduler_id, removed_before=True)
-                await stored.delete(request_id)
+                await stored.delete(request_id, by)
                 if current is not None:
                     await self._changes.cancel_timer_of(current)
                 return description
@@ -191,14 +202,18 @@ class ScheduleGateway:
         jobs = [job.describe(self._settings.zone, now) for job in page.jobs]
         return {"jobs": jobs, "count": page.count, "next": page.next}
 
-    async def pause_all(self, asked: PauseJobs, request_id: str, *, redelivered: bool = False) -> Description:
+    async def pause_all(
+        self, asked: PauseJobs, request_id: str, by: By = UNKNOWN, *, redelivered: bool = False
+    ) -> Description:
         """Pause all jobs that fit; return a receipt. Raises InvalidArguments and ListTimeout."""
         until = self._ahead(asked.until)
-        return await self._bulk.pause(asked, until, request_id, redelivered=redelivered)
+        return await self._bulk.pause(asked, until, request_id, by.because(asked.reason), redelivered=redelivered)
 
-    async def resume_all(self, asked: ResumeJobs, request_id: str, *, redelivered: bool = False) -> Description:
+    async def resume_all(
+        self, asked: ResumeJobs, request_id: str, by: By = UNKNOWN, *, redelivered: bool = False
+    ) -> Description:
         """Resume all jobs that fit and were paused by `pause_all`; return a receipt. Raises ListTimeout."""
-        return await self._bulk.resume(asked, request_id, redelivered=redelivered)
+        return await self._bulk.resume(asked, request_id, by, redelivered=redelivered)
 
     def _ahead(self, until: datetime | None) -> datetime | None:
         """Return the end of a pause in UTC. Raises InvalidArguments if it does not lie ahead."""

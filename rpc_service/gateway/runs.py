@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -12,9 +13,11 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from backup_scheduler.contract.errors import BrokenJob, InvalidArguments, JobNotFound, RunNotFound, RunNotRunning
+from backup_scheduler.contract.methods import CANCEL_RUN
 from backup_scheduler.contract.moments import in_utc
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.names import bounded, named_run, run_id
+from backup_scheduler.jobs.notes import UNKNOWN, By
 from backup_scheduler.jobs.recent_runs import CANCELLED, RUNNING
 from backup_scheduler.runs import description
 from backup_scheduler.runs.arguments import CancelRun, JobRuns, RunId, RunJob
@@ -36,6 +39,9 @@ _STARTS_WITHIN: Final = timedelta(seconds=30)
 
 _LISTS_LAG: Final = timedelta(seconds=10)
 """Runs that started this lately are looked up in the schedule, too."""
+
+_EVENTS_SINCE_A_REPORT: Final = 20
+"""A report leaves five."""
 
 ITS_TIME: Final = "its time in the window"
 """What a run waits for whose nominal time has come, and not yet its own time."""
@@ -193,7 +199,7 @@ class Runs:
             return run, {}
         raise RunNotFound(run_id)
 
-    async def cancel(self, wanted: CancelRun, caller: str | None) -> RunDescription:
+    async def cancel(self, wanted: CancelRun, by: By = UNKNOWN) -> RunDescription:
         """Ask a run to end without its backup; it ends once its backup has stopped.
 
         One that was cancelled before stays so. Raises RunNotFound, and RunNotRunning for a run that has ended or waits.
@@ -207,9 +213,8 @@ class Runs:
                 return await self._described(run)
             if outcome != RUNNING:
                 raise RunNotRunning(wanted.run_id, f"has ended ({outcome}): there is nothing to cancel")
-            await stored.cancel_run(
-                self._client, run.workflow_execution_info.execution, wanted.reason or "cancel_run", caller or ""
-            )
+            why = by.because(wanted.reason).reason or CANCEL_RUN
+            await stored.cancel_run(self._client, run.workflow_execution_info.execution, why, by.caller or "")
             cancelled = await stored.describe_run(self._client, wanted.run_id)
             return await self._described(cancelled or run)
 
@@ -223,8 +228,12 @@ class Runs:
         if info.status == description.OPEN:
             is_cancelling = run.workflow_extended_info.cancel_requested
             now = description.state_now(run.pending_activities, is_cancelling=is_cancelling)
+            if not run.pending_activities:
+                events = await stored.last_events(self._client, info.execution, _EVENTS_SINCE_A_REPORT)
+                told = description.state_by_reports(events)
+                now = replace(now, waits_for=told.waits_for, progress=told.progress)
         else:
-            now = description.state_at_end(await stored.last_event(self._client, info.execution))
+            now = description.state_at_end(await stored.last_events(self._client, info.execution, 1))
         return description.describe_run(info, self._zone, now, asked)
 
     def _waiting(self, job: ScheduledJob, run: WaitingRun, waits_for: str | None = None) -> RunDescription:

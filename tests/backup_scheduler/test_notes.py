@@ -1,4 +1,4 @@
-"""The note that a pause or resume leaves is read back as it was written, and no other note is taken for one."""
+"""Notes say who did what; that of a pause or resume is read back as it was written, and no other is taken for one."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backup_scheduler.jobs.notes import SwitchNote
+from backup_scheduler.jobs.notes import By, SwitchNote
 
 AT = datetime(2026, 11, 28, 13, 0, 5, tzinfo=UTC)
 moments = st.datetimes(datetime(2026, 1, 1), datetime(2035, 12, 31), timezones=st.just(UTC)).map(
@@ -18,10 +18,20 @@ reasons = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, ma
 def test_a_note_says_by_what_when_why_and_until_when() -> None:
     assert SwitchNote(True, "a", AT).text() == "paused by a at 2026-11-28 13:00:05 UTC"
     assert SwitchNote(False, "b", AT).text() == "resumed by b at 2026-11-28 13:00:05 UTC"
-    whole = SwitchNote(True, "a", AT, "repair: disks", AT.replace(hour=18), "3f2a")
+    whole = SwitchNote(True, "a", AT, "repair: disks", AT.replace(hour=18), "3f2a", "shop.nightly")
     assert whole.text() == (
-        "paused by a at 2026-11-28 13:00:05 UTC until 2026-11-28 18:00:05 UTC [3f2a]: repair: disks"
+        "paused by a for shop.nightly at 2026-11-28 13:00:05 UTC until 2026-11-28 18:00:05 UTC [3f2a]: repair: disks"
     )
+
+
+def test_who_gave_the_terms_is_said_with_the_reason() -> None:
+    assert By("shop.nightly", "move").terms(AT) == "terms from shop.nightly at 2026-11-28 13:00:05 UTC: move"
+    assert By().terms(AT) == "terms from a caller without a name at 2026-11-28 13:00:05 UTC"
+
+
+def test_a_reason_that_a_method_takes_comes_before_that_of_the_context() -> None:
+    assert By("a", "context").because("argument") == By("a", "argument")
+    assert By("a", "context").because(None) == By("a", "context")
 
 
 @given(
@@ -31,11 +41,18 @@ def test_a_note_says_by_what_when_why_and_until_when() -> None:
     st.none() | reasons,
     st.none() | moments,
     st.none() | st.text("0123456789abcdef", min_size=1, max_size=16),
+    st.none() | reasons,
 )
 def test_a_note_is_read_as_it_was_written(
-    paused: bool, by: str, at: datetime, reason: str | None, until: datetime | None, known_by: str | None
+    paused: bool,
+    by: str,
+    at: datetime,
+    reason: str | None,
+    until: datetime | None,
+    known_by: str | None,
+    caller: str | None,
 ) -> None:
-    note = SwitchNote(paused, by, at, reason, until, known_by)
+    note = SwitchNote(paused, by, at, reason, until, known_by, caller)
     assert SwitchNote.read(note.text()) == note
 
 

@@ -72,6 +72,7 @@ SHOWN = {
     'BackupOutcome="failed"': "{failed}",
     'BackupOutcome IN ("missed"': "{missed}",
     "workflow list": "{completed}",
+    "workflow show --detailed": "WorkflowExecutionStarted.*identity",
     "workflow metadata": "completed.* answered 202",
     "workflow describe": "COMPLETED",
     "cluster health": "SERVING",

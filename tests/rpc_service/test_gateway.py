@@ -1,6 +1,7 @@
 """Requests of the RPC methods to Temporal that no caller sees: clocks, lost calls, changes that race."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,8 +17,15 @@ from temporalio.service import RPCError, RPCStatusCode
 from backup_scheduler.contract.errors import SchedulerError, TemporalOverloaded, TemporalTimeout, TemporalUnavailable
 from backup_scheduler.jobs.description import Description
 from backup_scheduler.jobs.from_schedule import ScheduledJob
+from backup_scheduler.jobs.notes import UNKNOWN
 from backup_scheduler.jobs.request import BackupRequest
-from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes
+from backup_scheduler.jobs.to_schedule import (
+    Alignment,
+    memo_for,
+    schedule_attributes,
+    schedule_for,
+    search_attributes,
+)
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from devstack.running import StackInfo
 from lab.parts.clients import client_of
@@ -65,6 +73,30 @@ async def test_new_terms_leave_out_the_window_that_is_open_already(temporal: Cli
 def daily(scheduler_id: str, first_run: datetime) -> Alignment:
     job = a_job(scheduler_id).model_copy(update={"days": 1, "duration": 20})
     return Alignment(BackupRequest.of(job, "UTC", first_run.date()), first_run)
+
+
+async def test_a_job_that_is_removed_while_it_is_described_is_not_called_broken(
+    temporal: Client, scheduler_id: str
+) -> None:
+    async def look(stored: StoredJob) -> ScheduledJob | None:
+        with suppress(TimeoutError):  # a server may answer such a description after its own time-out only
+            async with asyncio.timeout(2):
+                return await stored.read()
+        return None
+
+    async def made_and_removed(number: int) -> None:
+        stored = StoredJob(temporal, f"{scheduler_id}-{number}")
+        alignment = daily(stored.scheduler_id, datetime.now(UTC) + timedelta(hours=1))
+        memo, attributes = memo_for(alignment.request, "call"), schedule_attributes(alignment.request)
+        await stored.create(schedule_for(alignment, "nobody's"), memo, attributes)
+        found = await asyncio.gather(
+            *(look(stored) for _ in range(3)), stored.delete("gone", UNKNOWN), return_exceptions=True
+        )
+        faults = [each for each in found if isinstance(each, BaseException)]
+        assert all(isinstance(each, RPCError) and each.status == RPCStatusCode.NOT_FOUND for each in faults), faults
+
+    for number in range(10):
+        await made_and_removed(number)
 
 
 async def test_a_job_that_is_removed_before_its_add_is_answered_was_made(temporal: Client, scheduler_id: str) -> None:

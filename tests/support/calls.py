@@ -41,9 +41,9 @@ Caller = Callable[..., Reply]
 
 
 @contextmanager
-def calling(amqp_uri: str, **config: Any) -> Iterator[Caller]:
+def calling(amqp_uri: str, context_data: dict[str, Any] | None = None, **config: Any) -> Iterator[Caller]:
     """Call methods of the service `scheduler` as any nameko client does; `config` is more of nameko's configuration."""
-    with ClusterRpcProxy({"AMQP_URI": amqp_uri, **config}, timeout=60) as cluster:
+    with ClusterRpcProxy({"AMQP_URI": amqp_uri, **config}, context_data=context_data, timeout=60) as cluster:
         yield lambda method, *args, **kwargs: getattr(cluster.scheduler, method)(*args, **kwargs)
 
 
