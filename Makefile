@@ -16,7 +16,7 @@ ON_A_CLUSTER := tests/test_end_to_end.py tests/test_runs_under_way.py tests/rpc_
 	tests/deploy/test_client_certificates.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check style types quick-tests demo compose-test cluster test test-lab test-restic test-cluster drills soak bench bench-cluster judge mutants lint format up lock clean
+.PHONY: help setup check style types quick-tests demo compose-test cluster test test-lab test-web-ui test-restic test-cluster drills soak bench bench-cluster judge mutants lint format up lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,11 +30,15 @@ check: setup ## lint, and run the tests that start no program, replay and archit
 demo: setup ## run the main job end to end with backupctl: add a job, run it, restore its snapshot, change and remove it
 	@$(PYTHON_IN_VENV) -m devstack demo
 
-test: setup ## run all tests but those of test-lab, in three processes (ARGS= passes options to pytest; -n 0: in one)
-	@$(PYTHON_IN_VENV) -m pytest -n 3 -m "not lab" $(ARGS)
+test: setup ## run all tests but those of test-lab and test-web-ui, in three processes (ARGS= passes options to pytest; -n 0: in one)
+	@$(PYTHON_IN_VENV) -m pytest -n 3 -m "not lab and not web_ui" $(ARGS)
 
 test-lab: setup ## run a short soak and two tiny benchmarks
 	@$(PYTHON_IN_VENV) -m pytest -n 0 -m lab tests/lab $(ARGS)
+
+test-web-ui: ## look at jobs and runs in Temporal's Web UI with a browser, Debian's Chromium (ARGS= as above)
+	@devstack/setup.sh browser
+	@$(PYTHON_IN_VENV) -m pytest -n 0 -m web_ui $(ARGS) tests/web_ui
 
 test-restic: setup ## run the tests of the restic engine with newer releases of restic, built from source (ARGS= as above)
 	@tests/restic/test.sh $(ARGS)
@@ -71,7 +75,8 @@ bench-cluster: ## measure on a cluster, beside the bare SDK, in about half an ho
 	@devstack/setup.sh cluster
 	@$(PYTHON_IN_VENV) -m lab.bench --cluster --most-jobs 10000 $(ARGS)
 
-judge: setup ## plant faults in copies of the project, and see that a test or the soak catches each (ARGS= picks them)
+judge: ## plant faults in copies of the project, and see that a test or the soak catches each (ARGS= picks them)
+	@devstack/setup.sh browser
 	@$(PYTHON_IN_VENV) -m lab.judge $(ARGS)
 
 mutants: setup ## change one node of the middle or of an engine at a time, and see that a test of its module notices (ARGS= as for judge)

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
+from temporalio.exceptions import FailureError
 
 MASK = "***"
 
@@ -167,10 +168,14 @@ class _MaskedFormatter(logging.Formatter):
 
 
 class MaskedFailures(DefaultFailureConverter):
-    """Masks the texts of failures, which the history keeps and the Web UI shows."""
+    """Masks the texts of failures, which the history keeps and the Web UI shows.
+
+    A failure that is meant as one has no stack trace: it would tell nothing of what happened, and hide the cause in the
+    Web UI (docs/temporal-facts.md#stack-traces-come-first).
+    """
 
     def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
         """Convert an exception, its causes included."""
         super().to_failure(exception, payload_converter, failure)
         failure.message = masked(failure.message)
-        failure.stack_trace = masked(failure.stack_trace)
+        failure.stack_trace = "" if isinstance(exception, FailureError) else masked(failure.stack_trace)

@@ -135,8 +135,7 @@ def _run(ctl: Ctl, stack: StackInfo) -> dict[str, Any]:
     ctl("run", _JOB, "--reason", "a demonstration")
     ctl("runs", _JOB)
     [run] = ctl.found("runs", _JOB)
-    link = f"{stack.web_ui}/namespaces/{stack.temporal_namespace}/workflows/{run['run_id']}"
-    _console.print(f"Web UI of the run: {link}")
+    _console.print(f"Web UI of the run: {stack.run_page(run['run_id'])}")
     return {**run, "asked": asked}
 
 

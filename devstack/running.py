@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 from pydantic import BaseModel
 
@@ -40,6 +41,10 @@ class Addresses(BaseModel):
     tctl: str | None = None
     """Path of tctl, where the stack has it."""
     web_ui: str
+
+    def run_page(self, run_id: str) -> str:
+        """Return the address of a run in the Web UI: of its last execution, if it was started again under its id."""
+        return f"{self.web_ui}/namespaces/{self.temporal_namespace}/workflows/{quote(run_id, safe='')}"
 
     def environ(self) -> dict[str, str]:
         """Return the variables with which a process of this project, or `temporal`, uses the stack and no other."""

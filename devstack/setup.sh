@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the project needs and the machine lacks: Debian packages, and the locked Python packages into .venv.
 # PYTHON names the interpreter for .venv; default: the newest of 3.13, 3.12 and 3.11 on this machine.
-# With the argument `cluster` it installs what a cluster needs, too.
+# With the argument `cluster` it installs what a cluster needs, too, with `browser` what tests of the Web UI need.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -42,6 +42,10 @@ if [ "${1:-}" = cluster ]; then
     [ -x /usr/sbin/haproxy ] || packages+=(haproxy)
     [ -x /usr/sbin/ip ] || packages+=(iproute2) # makes networks of machines
     compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || packages+=(libfaketime) # a worker's wrong clock
+fi
+
+if [ "${1:-}" = browser ]; then
+    [ -x /usr/bin/chromium ] || packages+=(chromium)
 fi
 
 if ! suits .venv/bin/python; then

@@ -58,6 +58,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InFewPr
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--cluster", action="store_true", help="on a cluster, not the development server")
     parser.addoption("--tctl", action="store_true", help="also the tests of tctl, on the development server")
+    parser.addoption("--screenshots", type=Path, help="folder for pictures of the Web UI that tests/web_ui makes")
     parser.addoption("--no-programs", action="store_true", help="only the tests that start no program: make check")
     parser.addoption("--only-programs", action="store_true", help="only the others: make mutants")
 

@@ -94,7 +94,7 @@ class BackupWorkflow:
             report = BackupReport(outcome=Outcome.MISSED, message=sentence)
         else:
             try:
-                report = await _back_up(request, due, latest_start, self._reports)
+                report = await _back_up(request, due, latest_start, self._reports, memo)
             except asyncio.CancelledError:  # while the run waited for a report; an activity raises a FailureError
                 _show_cancelled(memo)
                 raise
@@ -112,7 +112,7 @@ class BackupWorkflow:
         )
         if memo:
             workflow.upsert_memo(memo.ended(result).entries())
-        _publish(result)
+        _publish(result, memo)
         if failure is not None:
             raise ApplicationError(result.message, result, type=BACKUP_FAILED, non_retryable=True) from failure
         if result.outcome is Outcome.MISSED and missed_fails:
@@ -211,7 +211,7 @@ def _previous_backup() -> PreviousBackup | None:
 
 
 async def _back_up(
-    request: BackupRequest, scheduled: datetime, latest_start: datetime, reports: Reports
+    request: BackupRequest, scheduled: datetime, latest_start: datetime, reports: Reports, memo: RunMemo | None
 ) -> BackupReport:
     choice = await workflow.execute_local_activity_method(
         PolicyLookup.choose_policy,
@@ -219,7 +219,7 @@ async def _back_up(
         start_to_close_timeout=timedelta(seconds=10),
         retry_policy=LOOKUP_RETRIES,
     )
-    workflow.set_current_details(f"**running**: {choice.type} backup of policy `{request.policy_name}`")
+    workflow.set_current_details(sentences.running(choice.type, request.policy_name, memo))
     task = BackupTask(request=request, occurrence=_occurrence(), previous=_previous_backup())
     backup = Backup(task, choice, scheduled + request.window, latest_start, reports)
     return await ENGINES[choice.type].make(backup)
@@ -248,10 +248,10 @@ def _show_cancelled(memo: RunMemo | None) -> None:
         workflow.upsert_memo(memo.cancelled(sentence).entries())
 
 
-def _publish(result: BackupResult) -> None:
+def _publish(result: BackupResult, memo: RunMemo | None) -> None:
     """Show a result: in the Web UI, in the log, as a metric and as a search attribute."""
     info = workflow.info()
-    workflow.set_current_details(sentences.summary(result))
+    workflow.set_current_details(sentences.summary(result, memo))
     workflow.logger.info(
         "run ended",
         extra={

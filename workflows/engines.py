@@ -105,6 +105,7 @@ class Engine:
             schedule_to_close_timeout=schedule_to_close,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=self.retries,
+            summary=backup.task.request.summary,
             # The default would close the run while the backup goes on, and the job's next run could begin beside it
             # (docs/temporal-facts.md#cancelled-runs-close-early).
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -175,6 +176,7 @@ async def _poll(engine: Engine, backup: Backup, begun: BegunBackup) -> BackupRep
         schedule_to_close_timeout=limit + _SPARE,
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=engine.retries,
+        summary=sentences.POLLS,
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )
 
@@ -198,7 +200,7 @@ async def _wait_for_report(engine: Engine, backup: Backup) -> BackupReport:
     workflow.set_current_details(f"**running**: {reports.last_words or f'{begun.message}, the backup goes on there'}")
     with suppress(TimeoutError):
         await workflow.wait_condition(
-            lambda: reports.final is not None, timeout=limit, timeout_summary="until the backup service has to report"
+            lambda: reports.final is not None, timeout=limit, timeout_summary=sentences.AWAITS_REPORT
         )
     if reports.final is None:
         raise ApplicationError(sentences.never_reported(limit, reports.last_words), type="NeverReported")

@@ -9,7 +9,10 @@ from temporalio.exceptions import TimeoutError as TimedOut
 
 with workflow.unsafe.imports_passed_through():
     from backup_scheduler.jobs import names
+    from backup_scheduler.runs.asked import StartedBy
+    from backup_scheduler.runs.memo import RunMemo
     from backup_scheduler.runs.results import BackupResult
+    from backup_scheduler.texts import clean
 
 
 NO_TERMS: Final = (
@@ -21,6 +24,12 @@ NO_TERMS: Final = (
 
 POLL: Final = "http_poll"
 """The activity that waits for the end of a backup which a service has begun."""
+
+POLLS: Final = "Asks the service until the backup has ended"
+"""Summary of that activity."""
+
+AWAITS_REPORT: Final = "Until the service has to have reported the end"
+"""Summary of the timer of a run whose service reports."""
 
 
 def missed(scheduler_id: str, late: timedelta) -> str:
@@ -67,7 +76,13 @@ def never_reported(limit: timedelta, last_words: str) -> str:
     return f"never reported: the backup service reported no end within {limit.total_seconds():g} s of its answer{last}"
 
 
-def summary(result: BackupResult) -> str:
+def running(engine: str, policy_name: str, memo: RunMemo | None) -> str:
+    """Return what a run does, as Markdown for people who open it in the Web UI, and where it tells how far it is."""
+    lines = [f"**running**: {engine} backup of policy `{policy_name}`", "", *_started_by(memo)]
+    return "\n".join([*lines, "- how far it is: tab Pending Activities"])
+
+
+def summary(result: BackupResult, memo: RunMemo | None = None) -> str:
     """Return the result as Markdown for people who open the run in the Web UI."""
     answer = result.answer.status if result.answer else None
     facts = {
@@ -81,4 +96,13 @@ def summary(result: BackupResult) -> str:
     lines = [f"**{result.outcome}**: {result.message}", ""]
     lines += [f"- {name}: {value}" for name, value in facts.items() if value]
     lines += [f"- warning: {warning}" for warning in result.warnings]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_started_by(memo)])
+
+
+def _started_by(memo: RunMemo | None) -> list[str]:
+    """Return a line on a run that somebody asked for."""
+    if memo is None or memo.started_by is StartedBy.SCHEDULE:
+        return []
+    caller = f" ({memo.caller})" if memo.caller else ""
+    reason = f": {memo.reason}" if memo.reason else ""
+    return [f"- started by {clean(f'{memo.started_by}{caller}{reason}')}"]

@@ -35,6 +35,19 @@ class BackupRequest(BackupJob):
         return BackupJob(**self.model_dump(include=set(BackupJob.model_fields)))
 
     @property
+    def summary(self) -> str:
+        """What a run of the job does, in one line for people.
+
+        Temporal takes 400 bytes (docs/temporal-facts.md#summaries-have-400-bytes); two names of up to 200 characters of
+        4 bytes each could be longer.
+        """
+        return f"Backup {_short(self.policy_name)} for {_short(self.scheduler_id)}"
+
+    @property
     def zone(self) -> ZoneInfo:
         """The zone of start_time. Raises ZoneInfoNotFoundError if this machine does not know it."""
         return ZoneInfo(self.timezone)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:39]}…"

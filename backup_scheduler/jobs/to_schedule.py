@@ -96,7 +96,7 @@ def schedule_for(
         task_queue=task_queue,
         execution_timeout=request.window + request.catch_up_window + LONGEST_RUN,
         typed_search_attributes=search_attributes(request),
-        static_summary=_summary(request),
+        static_summary=request.summary,
         static_details=_details(request, given),
     )
     if request_id or changed_by:
@@ -111,7 +111,7 @@ def schedule_for(
             jitter=request.window,
         ),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ALL, catchup_window=request.catch_up_window),
-        state=ScheduleState(note="; ".join(filter(None, [_summary(request), given]))),
+        state=ScheduleState(note="; ".join(filter(None, [request.summary, given]))),
     )
 
 
@@ -181,16 +181,6 @@ def search_attributes(request: BackupRequest) -> TypedSearchAttributes:
             SearchAttributePair(POLICY_NAME, bounded(request.policy_name)),
         ]
     )
-
-
-def _short(text: str) -> str:
-    # The server takes 400 bytes of summary (docs/temporal-facts.md#summaries-have-400-bytes); two names of up to 200
-    # characters of 4 bytes each could be longer.
-    return text if len(text) <= 40 else f"{text[:39]}…"
-
-
-def _summary(request: BackupRequest) -> str:
-    return f"Backup {_short(request.policy_name)} for {_short(request.scheduler_id)}"
 
 
 def _code(text: str) -> str:

@@ -114,8 +114,9 @@ def test_failures_are_masked_with_their_causes() -> None:
         converter.to_failure(error, DefaultPayloadConverter(), failure)
     assert failure.message == "at http://***@h/ with ***"
     assert failure.cause.message == "*** inside"
-    assert "s3cret-word" not in failure.stack_trace + failure.cause.stack_trace
-    assert failure.stack_trace
+    assert "s3cret-word" not in failure.cause.stack_trace
+    assert failure.cause.stack_trace, "of a bug"
+    assert not failure.stack_trace
 
 
 def test_a_masked_stream_is_a_stream() -> None:

@@ -97,6 +97,11 @@ def test_both_interface_pages_have_the_same_sections() -> None:
     assert levels(ENGLISH) == levels(CHINESE) != []
 
 
+def test_every_picture_is_shown() -> None:
+    pictures = {path.name for path in (ROOT / "docs/images").iterdir()}
+    assert pictures == {link.rpartition("/")[2] for page in PAGES for link in links(page) if "images/" in link}
+
+
 def test_the_index_lists_every_page() -> None:
     listed = {link.removeprefix("../") for link in links("docs/README.md")}
     assert {page.removeprefix("docs/") for page in PAGES} - {"README.md"} <= listed

@@ -1,5 +1,6 @@
 """Runs of BackupWorkflow: their starts in tests, and their events, failures and results."""
 
+import json
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -39,6 +40,15 @@ def scheduled(moment: datetime) -> dict[str, Any]:
 
 async def events(handle: WorkflowHandle[Any, Any]) -> Counter[str]:
     return Counter([EventType.Name(event.event_type) async for event in handle.fetch_history_events()])
+
+
+async def summaries(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """Return the summaries of activities and timers, which the Web UI shows beside them."""
+    return [
+        json.loads(event.user_metadata.summary.data)
+        async for event in handle.fetch_history_events()
+        if event.user_metadata.HasField("summary") and event.event_id > 1
+    ]
 
 
 async def failure(

@@ -49,7 +49,9 @@ async def test_an_http_run_tells_its_result_everywhere_a_person_looks(temporal: 
         assert result.answer.body == {"id": 7}
         assert result.scheduled_time <= result.started_at <= result.finished_at
         assert await outcome_shown(handle) == "completed"
-        assert await details_shown(handle) == "**completed**: 127.0.0.1 answered 200\n\n- answer: HTTP status 200"
+        assert await details_shown(handle) == (
+            "**completed**: 127.0.0.1 answered 200\n\n- answer: HTTP status 200\n- started by trigger"
+        )
         counted = await events(handle)
         assert target.received[0].headers["Idempotency-Key"] == f"{handle.id}~{handle.first_execution_run_id}"
     assert counted["EVENT_TYPE_WORKFLOW_TASK_COMPLETED"] == 2
@@ -85,7 +87,7 @@ async def test_a_target_that_refuses_fails_the_run_with_a_result_in_its_details(
         assert error.message == result.message == "127.0.0.1 answered 404 Not Found"
         assert (result.outcome, result.scheduler_id, result.policy_name) == (Outcome.FAILED, "job-1", "nightly")
         assert await outcome_shown(handle) == "failed"
-        assert await details_shown(handle) == "**failed**: 127.0.0.1 answered 404 Not Found\n"
+        assert await details_shown(handle) == "**failed**: 127.0.0.1 answered 404 Not Found\n\n- started by trigger"
     assert len(target.received) == 1
 
 

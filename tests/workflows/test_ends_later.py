@@ -24,7 +24,7 @@ from lab.parts.waiting import eventually_async
 from tests.support.backup_requests import a_request
 from tests.support.policy_files import write_policies
 from tests.support.workers import Runs, WorkerProcess, worker_with
-from tests.support.workflow_runs import events, failure
+from tests.support.workflow_runs import events, failure, summaries
 
 ACCEPTED = answering(202, headers={"Location": "/jobs/7"})
 
@@ -70,8 +70,10 @@ async def test_a_run_is_completed_only_when_the_service_says_that_its_backup_has
         free.set()
         result = await handle.result()
         assert (
-            await details(handle) == "**completed**: 127.0.0.1 says 'ok'\n\n- size: 9 bytes\n- answer: HTTP status 200"
+            await details(handle)
+            == "**completed**: 127.0.0.1 says 'ok'\n\n- size: 9 bytes\n- answer: HTTP status 200\n- started by trigger"
         )
+        assert await summaries(handle) == ["Backup nightly for job-1", "Asks the service until the backup has ended"]
     assert (result.outcome, result.bytes_processed) == (Outcome.COMPLETED, 9)
     assert result.answer is not None
     assert result.answer.body == {"state": "ok", "size": 9}

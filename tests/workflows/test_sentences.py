@@ -9,9 +9,11 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 from temporalio.exceptions import TimeoutError as TimedOut
 
 from activities.restic.backup import TIME_TO_STOP
+from backup_scheduler.runs.asked import Asked, StartedBy
+from backup_scheduler.runs.memo import RunMemo
 from backup_scheduler.runs.results import BackupResult, HttpAnswer, Outcome
 from workflows import all_jobs, backup, engines, make_repository
-from workflows.sentences import missed, reason, summary
+from workflows.sentences import missed, reason, running, summary
 
 MOMENT = datetime(2026, 1, 1, 2, tzinfo=UTC)
 
@@ -131,6 +133,27 @@ def test_a_summary_leaves_out_what_is_not_known_and_not_what_is_zero() -> None:
     assert summary(zero) == ("**completed**: saved\n\n- files: 0\n- size: 0 bytes\n- added to the repository: 0 bytes")
     asked = a_result(answer=HttpAnswer(status=202))
     assert summary(asked) == "**completed**: saved\n\n- answer: HTTP status 202"
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        (Asked(by=StartedBy.SCHEDULE), ""),
+        (Asked(by=StartedBy.RUN_JOB), "- started by run_job"),
+        (Asked(by=StartedBy.RUN_JOB, caller="shop", reason="an\nupgrade"), "- started by run_job (shop): an upgrade"),
+        (Asked(by=StartedBy.TRIGGER, caller="temporal-cli:me"), "- started by trigger (temporal-cli:me)"),
+    ],
+)
+def test_a_run_that_somebody_asked_for_says_so_while_it_goes_on_and_at_its_end(asked: Asked, line: str) -> None:
+    memo = RunMemo.of("job-1", asked)
+    assert summary(a_result(), memo) == f"**completed**: saved\n{line and chr(10)}{line}"
+    where = "- how far it is: tab Pending Activities"
+    assert running("restic", "nightly", memo).splitlines() == [
+        "**running**: restic backup of policy `nightly`",
+        "",
+        *([line] if line else []),
+        where,
+    ]
 
 
 def test_a_run_waits_for_the_last_backup_and_not_for_a_run_that_was_missed() -> None:

@@ -1,6 +1,6 @@
 """The planted faults, a file for each group of judges."""
 
-from lab.judge.faults import bench, calls, counting, later, lists, mutants, outages, promises, runs, soak
+from lab.judge.faults import bench, calls, counting, later, lists, mutants, outages, promises, runs, soak, web_ui
 from lab.judge.planted import Planted
 
 PLANTED: tuple[Planted, ...] = (
@@ -14,4 +14,5 @@ PLANTED: tuple[Planted, ...] = (
     *promises.PLANTED,
     *runs.PLANTED,
     *soak.PLANTED,
+    *web_ui.PLANTED,
 )
