@@ -51,6 +51,9 @@ _MISSED_FAILS: Final = "missed-runs-fail"
 _TELLS_LISTS: Final = "tells-lists"
 """Patch: older runs had no memo, and did not know who asked for them."""
 
+_SAYS_WHY_CANCELLED: Final = "says-why-it-was-cancelled"
+"""Patch: older runs that were cancelled before a worker took them up did not say why."""
+
 _SCHEDULED: Final = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 _SCHEDULE: Final = SearchAttributeKey.for_keyword("TemporalScheduledById")
 
@@ -85,6 +88,9 @@ class BackupWorkflow:
         memo = RunMemo.of(request.scheduler_id, asked) if asked else None
         if memo and memo.started_by is not StartedBy.SCHEDULE:
             workflow.upsert_memo(memo.entries())
+        if workflow.cancellation_reason() is not None and workflow.patched(_SAYS_WHY_CANCELLED):
+            _show_cancelled(memo)
+            raise asyncio.CancelledError
         # A run that somebody asks for is not late, whatever occurrence it makes up for.
         due = max(scheduled, asked.at) if asked and asked.at else scheduled
         latest_start, missed_fails = await _latest_start(request, due, started)
@@ -146,9 +152,11 @@ async def _asked(request: BackupRequest, scheduled: datetime, started: datetime)
             start_to_close_timeout=timedelta(seconds=10),
             retry_policy=PREVIOUS_RUN_RETRIES,
         )
-    except FailureError as error:
+    except (FailureError, asyncio.CancelledError) as error:
         if is_cancelled_exception(error):
-            raise
+            if not workflow.patched(_SAYS_WHY_CANCELLED):
+                raise
+            return await _asked(request, scheduled, started)  # a run is cancelled once
         workflow.logger.warning("who asked for the run is not known", exc_info=error)
         return Asked(by=StartedBy.SCHEDULE)
 

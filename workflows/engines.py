@@ -57,6 +57,9 @@ _SPARE: Final = timedelta(seconds=30)
 _ASKS_ANEW: Final = "ask-anew-for-a-worker"
 """Patch: older runs failed when no worker had taken their backup."""
 
+_HEEDS_CANCELLATION: Final = "heeds-cancellation-at-the-answer"
+"""Patch: older runs that were cancelled as the answer came waited for the end of the backup all the same."""
+
 
 @dataclass(frozen=True)
 class Backup:
@@ -148,14 +151,19 @@ async def _execute_until_taken(engine: Engine, backup: Backup) -> BackupReport:
 async def _execute_until_ended(engine: Engine, backup: Backup) -> BackupReport:
     """Execute the activity until a worker takes it; if its answer is not the end, wait for the end.
 
-    No patch: the history of an older run has a choice without `completion`, which is "answer".
+    No patch for that: the history of an older run has a choice without `completion`, which is "answer".
     """
     if backup.choice.completion == "answer":
         return await _execute_until_taken(engine, backup)
     if backup.choice.completion == "report":
         return await _wait_for_report(engine, backup)
     begun = await _begin(engine, backup)
-    return begun if begun.ended else await _poll(engine, backup, begun)
+    if begun.ended:
+        return begun
+    # A request that is answered before it learns of the cancellation ends as if there were none.
+    if workflow.cancellation_reason() is not None and workflow.patched(_HEEDS_CANCELLATION):
+        raise asyncio.CancelledError
+    return await _poll(engine, backup, begun)
 
 
 async def _begin(engine: Engine, backup: Backup) -> BegunBackup:

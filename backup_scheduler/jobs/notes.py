@@ -27,8 +27,7 @@ class By:
 
     def terms(self, at: datetime) -> str:
         """Write who gave a job its terms; `at` is when."""
-        reason = f": {self.reason}" if self.reason else ""
-        return f"terms from {self.caller or 'a caller without a name'} at {_written(at)}{reason}"
+        return f"terms from {self.caller or 'a caller without a name'} at {_written(at)}{_because(self.reason)}"
 
 
 UNKNOWN: Final = By()
@@ -59,9 +58,8 @@ class SwitchNote:
         """Write the note; `read` reads it, to the second."""
         until = f" until {_written(self.until)}" if self.until else ""
         known_by = f" [{self.id}]" if self.id else ""
-        reason = f": {self.reason}" if self.reason else ""
         what = "paused" if self.paused else "resumed"
-        return f"{what} by {self.whom} at {_written(self.at)}{until}{known_by}{reason}"
+        return f"{what} by {self.whom} at {_written(self.at)}{until}{known_by}{_because(self.reason)}"
 
     @classmethod
     def read(cls, text: str) -> Self | None:
@@ -75,6 +73,10 @@ class SwitchNote:
             return None
         switched = match["what"] == "paused", match["by"], at
         return cls(*switched, match["reason"], until or None, match["id"], match["caller"])
+
+
+def _because(reason: str | None) -> str:
+    return f": {reason}" if reason else ""
 
 
 def _written(moment: datetime) -> str:

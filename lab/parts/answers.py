@@ -1,11 +1,11 @@
 """The judge of answers: the answer that a call must get for a job in a known state, and the state after it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
-from backup_scheduler.contract.methods import ADD, GET, MODIFY, PAUSE, REMOVE, RESUME
+from backup_scheduler.contract.methods import ADD, GET, MODIFY, PAUSE, PAUSE_ALL, REMOVE, RESUME, RESUME_ALL
 
 Reply = dict[str, Any]
 
@@ -56,6 +56,8 @@ class JobState:
 
     terms: Terms
     paused: bool = False
+    together: bool = False
+    """Whether pause_jobs paused it, so that resume_jobs resumes it."""
 
     def fault_of(self, scheduler_id: str, description: Any, *, removed: bool) -> str | None:
         """Return what is not true in a description of this job; a job that was removed has no next run."""
@@ -94,18 +96,23 @@ State = JobState | None
 
 
 def correct_answer(method: str, terms: Terms | None, state: State) -> tuple[int, State]:
-    """Return the code that a call must get for a job in this state, and the state after the call."""
+    """Return the code that a call must get for a job in this state, and the state after the call.
+
+    pause_jobs and resume_jobs are about one of their jobs here; their receipts name no code.
+    """
     if method == ADD:
         return (409, state) if state else (200, JobState(_required(method, terms)))
     if state is None:
         return 404, None
     if method == MODIFY:
-        return 200, JobState(_required(method, terms), state.paused)
-    if method in SWITCHES:
-        return 200, JobState(state.terms, paused=method == PAUSE)
+        return 200, replace(state, terms=_required(method, terms))
+    if method in (PAUSE, PAUSE_ALL):
+        return 200, state if state.paused else JobState(state.terms, paused=True, together=method == PAUSE_ALL)
+    if method == RESUME or (method == RESUME_ALL and state.together):
+        return 200, JobState(state.terms)
     if method == REMOVE:
         return 200, None
-    if method == GET:
+    if method in (GET, RESUME_ALL):
         return 200, state
     raise ValueError(f"{method} is not about one job")
 

@@ -17,6 +17,7 @@ from temporalio.api.enums.v1 import ScheduleOverlapPolicy
 from temporalio.api.schedule.v1 import Schedule
 from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
 
+from backup_scheduler.contract.methods import PAUSE_ALL
 from lab.parts.answers import JobState, Terms
 
 _SHORTEST_CATCH_UP: Final = timedelta(seconds=10)
@@ -70,7 +71,9 @@ def stored_job(scheduler_id: str, described: DescribeScheduleResponse) -> Stored
     }
     if faults := [f"{name} {found[name]}, not {value}" for name, value in wanted.items() if found[name] != value]:
         raise UnfitSchedule(f"{scheduler_id}: {'; '.join(faults)}")
-    return StoredJob(JobState(terms, described.schedule.state.paused), first, zone, action.task_queue.name)
+    state = described.schedule.state
+    together = state.paused and state.notes.startswith(f"paused by {PAUSE_ALL} ")
+    return StoredJob(JobState(terms, state.paused, together), first, zone, action.task_queue.name)
 
 
 def _wanted(scheduler_id: str, terms: Terms, zone: str, first: datetime, day: date) -> dict[str, Any]:

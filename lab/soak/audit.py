@@ -23,7 +23,7 @@ _TAKEN_UP = 60
 
 
 def runs_tally(runs: Iterable[Run], wanted: Mapping[str, Wanted], outages: Spans) -> Tally:
-    """Every run that is certain is there, none is there twice, there are no others, and each made a backup.
+    """Every run that is certain is there, none is there twice, there are no others, and each ended as it has to.
 
     `runs` are all runs of the schedules of which `wanted` are the runs by workflow id. `outages` are those of Temporal.
     """
@@ -36,8 +36,8 @@ def runs_tally(runs: Iterable[Run], wanted: Mapping[str, Wanted], outages: Spans
     for run in sorted(found, key=lambda run: run.start):
         if (each := wanted.get(run.workflow_id)) is None or each.schedule != run.schedule:
             tally.doubled.append(f"{run.key} is a run of {run.schedule} that nobody asked for")
-        if run.fault:
-            tally.wrong.append(run.fault)
+        if fault := run.fault(each.end if each else None):
+            tally.wrong.append(fault)
     for id_, number in sorted(there.items()):
         if number > 1:
             of_server = started_twice_by_server([run for run in found if run.workflow_id == id_], outages)
@@ -155,11 +155,14 @@ def repeated(requests: Iterable[Request]) -> int:
 def snapshots_tally(runs: Iterable[Run], snapshots: Sequence[Snapshot]) -> Tally:
     """Every run of a restic job left exactly one snapshot, which names its job; there are no others.
 
-    `runs` are those of restic jobs.
+    `runs` are those of restic jobs. One that was cancelled may have made its snapshot before.
     """
-    schedules = {run.key: run.schedule for run in runs}
+    ended = list(runs)
+    schedules = {run.key: run.schedule for run in ended}
+    certain = {run.key for run in ended if not run.is_cancelled}
     found = Counter(snapshot.run for snapshot in snapshots)
-    tally = Tally(certain=len(schedules), lost=sorted(schedules.keys() - found.keys()))
+    tally = Tally(certain=len(certain), open=len(ended) - len(certain), lost=sorted(certain - found.keys()))
+    tally.open_found = len((schedules.keys() - certain) & found.keys())
     tally.doubled += [f"{key} has {number} snapshots" for key, number in sorted(found.items()) if number > 1]
     for snapshot in snapshots:
         if snapshot.run not in schedules:

@@ -8,6 +8,7 @@ from lab.parts.answers import Reply
 from lab.parts.schedules import StoredJob, UnfitSchedule
 from lab.soak.figures import Tally
 from lab.soak.job import Job, any_of
+from lab.soak.looks import as_job
 
 Found = Mapping[str, StoredJob | UnfitSchedule]
 """What is stored under the id of a job."""
@@ -61,20 +62,20 @@ def schedules_nobody_asked_for(listed: Iterable[str], known: set[str]) -> list[s
     return [f"{schedule} is a schedule that nobody asked for" for schedule in listed if schedule not in known]
 
 
-def list_faults(reply: Reply | None, jobs: Iterable[Job], found: Found) -> list[str]:
-    """Compare the answer of get_jobs with the jobs that are there, in full and in order."""
+def list_faults(method: str, reply: Reply | None, jobs: Iterable[Job], found: Found) -> list[str]:
+    """Compare the jobs that get_jobs or list_jobs answered, in order, with those that are there."""
     if reply is None or reply["code"] != 200:
-        return [f"get_jobs was answered {reply}"]
+        return [f"{method} was answered {reply}"]
     described: list[Any] = reply["description"]
     ids = [each.get("job_id") if isinstance(each, dict) else None for each in described]
     if ids != sorted(found):
-        return [f"get_jobs does not list the jobs that are there: {ids}, not {sorted(found)}"]
+        return [f"{method} does not list the jobs that are there: {ids}, not {sorted(found)}"]
     known = {job.scheduler_id: job for job in jobs}
     faults = [
-        (scheduler_id, known[scheduler_id].fault_of(stored.state, description))
+        (scheduler_id, known[scheduler_id].fault_of(stored.state, as_job(description)))
         for (scheduler_id, stored), description in zip(
             sorted(found.items(), key=lambda item: item[0]), described, strict=True
         )
         if isinstance(stored, StoredJob)
     ]
-    return [f"get_jobs, {scheduler_id}: {fault}" for scheduler_id, fault in faults if fault]
+    return [f"{method}, {scheduler_id}: {fault}" for scheduler_id, fault in faults if fault]

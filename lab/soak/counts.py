@@ -2,14 +2,26 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Final
 
-from backup_scheduler.contract.methods import GET, GET_ALL
+from backup_scheduler.contract.methods import (
+    CHECK,
+    GET,
+    GET_ALL,
+    GET_RUN,
+    GET_RUNS,
+    LIST,
+    METHODS,
+    PREVIEW,
+)
 from lab.soak.faults import Kind
 from lab.soak.figures import CallFigures, PartFigures
 from lab.soak.outages import Outage
 from lab.soak.rpc import CallLog
 from lab.soak.sites import Site, part_of
 from lab.soak.timed import TimedSchedule
+
+_READING: Final = (GET, GET_ALL, GET_RUN, GET_RUNS, LIST, PREVIEW, CHECK)
 
 
 def part_figures(
@@ -45,8 +57,9 @@ def call_figures(log: CallLog) -> CallFigures:
     """Count the calls of all callers."""
     return CallFigures(
         made=log.by_method.total(),
-        changing=sum(number for method, number in log.by_method.items() if method not in (GET, GET_ALL)),
+        changing=sum(number for method, number in log.by_method.items() if method not in _READING),
         answered={str(code): number for code, number in log.answered.items()},
+        by_method={method: (log.by_method[method], log.succeeded[method]) for method in METHODS},
         unanswered=dict(log.unanswered),
         longest={str(code): seconds for code, seconds in log.longest.items()},
         untrue=log.faults,

@@ -59,9 +59,11 @@ class CallFigures(BaseModel):
 
     made: int = 0
     changing: int = 0
-    """All calls but get_job and get_jobs."""
+    """Calls of the methods that change jobs or runs."""
     answered: dict[str, int] = Field(default_factory=dict)
     """By code."""
+    by_method: dict[str, tuple[int, int]] = Field(default_factory=dict)
+    """Calls made, and those of them that were answered 200, for each method of the service."""
     unanswered: dict[str, int] = Field(default_factory=dict)
     """By the exception that the client raised."""
     longest: dict[str, float] = Field(default_factory=dict)
@@ -158,6 +160,7 @@ class Figures(BaseModel):
         done = {
             "calls answered 200": self.calls.answered.get("200", 0),
             "calls that nothing disturbed": self.calls.undisturbed,
+            **{f"{method}, answered 200": number for method, (_, number) in self.calls.by_method.items()},
             **{f"{name}, certain": tally.certain for name, tally in self.tallies.items()},
             "snapshots restored": self.snapshots_restored,
             "requests to the backup target": self.backup_requests,

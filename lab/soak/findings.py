@@ -4,16 +4,19 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from temporalio.client import Client
 
-from backup_scheduler.contract.methods import GET_ALL
+from backup_scheduler.contract.methods import GET_ALL, LIST
 from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
+from lab.parts.answers import Reply
 from lab.parts.schedules import StoredJob, UnfitSchedule
 from lab.parts.stored_states import read_job
 from lab.soak import audit, audit_jobs
 from lab.soak.figures import Tally
 from lab.soak.job import Job
+from lab.soak.looks import Ends
 from lab.soak.repository import Repository, sampled
 from lab.soak.rpc import Rpc
 from lab.soak.runs import Run, Wanted, read_runs, wanted_due, wanted_triggered, wrong_histories
@@ -24,6 +27,8 @@ _PAUSE = 1.0
 
 _AT_ONCE = 10
 """Questions to Temporal in flight."""
+
+_PAGE = 50
 
 _MOST_RESTORED = 24
 """Snapshots that are restored at most, at half a second each; more are a sample."""
@@ -44,6 +49,8 @@ class Evidence:
     jobs: list[Job]
     restic_jobs: list[Job]
     """Those of the jobs that make backups with restic."""
+    ends: Ends
+    """What was done to end runs; a run that is under way may be ended yet."""
     outages: list[tuple[float, float]]
     """Beginnings and ends (of the epoch) of the outages in which Temporal was killed, or its nodes split."""
     splits: list[tuple[float, float]]
@@ -73,9 +80,10 @@ class Findings:
 async def audited(evidence: Evidence) -> Findings:
     """Wait for the runs that are under way and compare everything."""
     client, repository = evidence.client, evidence.repository
-    due, triggered = wanted_due(evidence.timed), wanted_triggered(evidence.jobs)
+    due, triggered = wanted_due(evidence.timed), wanted_triggered(evidence.jobs, {})
+    runs = await settled_runs(lambda: read_runs(client), {**due, **triggered}, evidence.patience)
+    triggered = wanted_triggered(evidence.jobs, evidence.ends)
     wanted = {**due, **triggered}
-    runs = await settled_runs(lambda: read_runs(client), wanted, evidence.patience)
     of_timed, of_jobs = ({each.scheduler_id for each in known} for known in (evidence.timed, evidence.jobs))
     of_restic = {job.scheduler_id for job in evidence.restic_jobs}
     by_restic = [run for run in runs if run.schedule in of_restic]
@@ -84,7 +92,7 @@ async def audited(evidence: Evidence) -> Findings:
     snapshots = await repository.snapshots()
     chosen = sampled(snapshots, _MOST_RESTORED)
     removals = {job.scheduler_id: job.removals for job in evidence.jobs}
-    reply = await evidence.rpc.call(GET_ALL, {})
+    listed = await _listed(evidence.rpc)
     await evidence.rpc.close()
     broken = await repository.check()
     return Findings(
@@ -105,7 +113,7 @@ async def audited(evidence: Evidence) -> Findings:
             *audit_jobs.schedules_nobody_asked_for(
                 [entry.id async for entry in await client.list_schedules()], of_timed | of_jobs | {SYSTEM_SCHEDULE}
             ),
-            *audit_jobs.list_faults(reply, evidence.jobs, stored),
+            *(fault for name, reply in listed for fault in audit_jobs.list_faults(name, reply, evidence.jobs, stored)),
             *([broken] if broken else []),
             *await repository.differences(chosen),
         ],
@@ -120,6 +128,22 @@ async def settled_runs(
     while audit.unsettled(runs := await read(), wanted) and time.monotonic() <= deadline:
         await asyncio.sleep(pause)
     return runs
+
+
+async def _listed(rpc: Rpc) -> list[tuple[str, Reply | None]]:
+    """Return the answer of get_jobs, and one like it that is put together of the pages of list_jobs."""
+    described: list[Any] = []
+    place = None
+    while True:
+        page = await rpc.call(LIST, {"limit": _PAGE, "after": place})
+        if page is None or page["code"] != 200:
+            break
+        described += page["description"]["jobs"]
+        place = page["description"]["next"]
+        if place is None:
+            page = {"code": 200, "description": sorted(described, key=lambda job: str(job["job_id"]))}
+            break
+    return [(GET_ALL, await rpc.call(GET_ALL, {})), (LIST, page)]
 
 
 async def _stored(client: Client, jobs: list[Job]) -> dict[str, StoredJob | UnfitSchedule]:

@@ -5,9 +5,13 @@ A call without a definite answer leaves two states possible. A later answer, or 
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
 
-from backup_scheduler.contract.methods import ADD, GET, REMOVE
+from backup_scheduler.contract.methods import ADD, GET, PAUSE_ALL, REMOVE
 from lab.parts.answers import INDEFINITE, JobState, Reply, State, Terms, correct_answer
+
+_RECEIPT: Final = ("changed", "already", "left", "failed")
+"""Where a receipt names jobs (docs/api.md#pause_jobs)."""
 
 
 def run_id(scheduler_id: str, moment: datetime) -> str:
@@ -34,6 +38,8 @@ class Trigger:
     """There was no schedule. Neither confirmed nor refused: no answer came, so the run may be there or not."""
     shown: bool = False
     """A description has shown the run, under way or waiting, so later changes of the job cannot undo the trigger."""
+    by: str = "trigger"
+    """`started_by` of its run."""
 
 
 @dataclass
@@ -94,6 +100,31 @@ class Job:
                 trigger.terms |= self._possible_terms()
         return fault
 
+    def judge_receipt(self, method: str, reply: Reply | None, *, calm: bool) -> str | None:
+        """Narrow the possible states down by the answer to pause_jobs or resume_jobs; return what is not true about it.
+
+        The job fits the filter. `calm`: it was not changed, and nothing was killed, for so long that the index has it
+        as it is. Else it may have been passed over, or have been changed by a first delivery of the request.
+        """
+        self.past |= self.possible
+        code, receipt = (reply["code"], reply["description"]) if reply else (None, {})
+        changes = {state: correct_answer(method, None, state)[1] for state in self.possible}
+        named = [name for name in _RECEIPT if code == 200 and self.scheduler_id in receipt[name]]
+        if code in INDEFINITE or named == ["failed"]:
+            self.retired |= reply is None
+            self.possible |= {*changes.values()}
+            return None
+        if code != 200 or len(named) > 1:
+            return self._retire(f"{code} ({receipt}) where the job was {any_of(self.possible)}")
+        fitting = {state for state in self.possible if named == _place(method, state, changes[state])}
+        if named == ["changed"] or calm:
+            if not fitting:
+                return self._retire(f"{named} in the receipt where the job was {any_of(self.possible)}")
+            self.possible = {changes[state] for state in fitting}
+        else:
+            self.possible |= {*changes.values()}
+        return None
+
     def shows_the_past(self, method: str, reply: Reply | None) -> bool:
         """Whether an answer shows a state that the job had before and has no more.
 
@@ -152,6 +183,15 @@ class Job:
     def _retire(self, fault: str) -> str:
         self.retired = True  # one fault is reported once
         return fault
+
+
+def _place(method: str, before: State, after: State) -> list[str]:
+    """Return the places in a receipt that have a job with these states before and after the call."""
+    if before is None:
+        return []
+    if before != after:
+        return ["changed"]
+    return ["already" if before.paused == (method == PAUSE_ALL) else "left"]
 
 
 def _any_fits(job: Job, states: set[State], reply: Reply, removed: bool) -> bool:

@@ -59,7 +59,7 @@ class Repository:
         self._contents: list[tuple[float, str]] = []
         """Digests of the changing file's contents, each with the moment (of the epoch) at which it began."""
 
-    def make(self) -> None:
+    def make(self, other_policies: str = "") -> None:
         """Write the policy file and something to back up; restic makes the repository itself on first use."""
         self._source.mkdir(parents=True)
         self._password.touch(mode=0o600)
@@ -74,7 +74,7 @@ class Repository:
             "cache_dir": str(self._folder / "cache"),
         }
         lines = [f"{name} = {json.dumps(value)}" for name, value in terms.items()]  # these are TOML as well as JSON
-        self.policies.write_text("\n".join([f"[policies.{POLICY}]", *lines, ""]))
+        self.policies.write_text("\n".join([f"[policies.{POLICY}]", *lines, other_policies]))
 
     def change(self) -> None:
         """Change a file, so that the next backup has something to do."""

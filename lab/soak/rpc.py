@@ -31,6 +31,8 @@ class CallLog:
     unanswered: Counter[str] = field(default_factory=Counter)
     """By the exception that the client raised."""
     by_method: Counter[str] = field(default_factory=Counter)
+    succeeded: Counter[str] = field(default_factory=Counter)
+    """Calls that were answered 200, by method."""
     longest: dict[int, float] = field(default_factory=dict)
     """Seconds until the slowest answer, by code; waiting for a killed part included."""
     spans: list[tuple[float, float]] = field(default_factory=list)
@@ -64,6 +66,7 @@ class CallLog:
         else:
             code = reply["code"]
             self.answered[code] += 1
+            self.succeeded[method] += code == 200
             self.longest[code] = max(self.longest.get(code, 0), seconds)
         self.write(began=began, seconds=round(seconds, 3), method=method, **arguments, reply=reply, error=error)
 

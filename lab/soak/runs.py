@@ -13,11 +13,12 @@ from temporalio.common import SearchAttributeKey
 
 from lab.parts.answers import Terms
 from lab.soak.job import Job, Trigger
+from lab.soak.looks import CANCELLED, GOOD, End, Ends
 from lab.soak.target import Form
 from lab.soak.timed import TERMS, TimedSchedule
 
 BACKUP: Final = "BackupWorkflow"
-_OTHERS: Final = ("LookAfterJobsWorkflow", "MakeRepositoryWorkflow")
+_OTHERS: Final = ("LookAfterJobsWorkflow", "MakeRepositoryWorkflow", "ResumeJobsWorkflow")
 """Workflows of the system's own that a soak may see."""
 
 _AT_ONCE = 10
@@ -77,10 +78,15 @@ class Run:
         return f"{self.workflow_id}~{self.run_id}"
 
     @property
-    def fault(self) -> str | None:
-        """Reason why it made no backup; None if it made one."""
-        good = ("completed", "completed with warnings")
-        if self.status == WorkflowExecutionStatus.COMPLETED.name and self.outcome in good:
+    def is_cancelled(self) -> bool:
+        """Whether it was cancelled, and ended for that."""
+        return self.status == WorkflowExecutionStatus.CANCELED.name
+
+    def fault(self, end: End | None = None) -> str | None:
+        """Return how it did not end as it has to: with a backup, unless `end` was done to it."""
+        has_outcome = self.status == WorkflowExecutionStatus.COMPLETED.name
+        outcome = CANCELLED if self.is_cancelled else self.outcome if has_outcome else None
+        if outcome in (end.outcomes if end else GOOD):
             return None
         return f"{self.workflow_id} {self.run_id}: {self.status}, {self.outcome}"
 
@@ -107,6 +113,8 @@ class Wanted:
     """Else it may be there or not."""
     forms: frozenset[Form]
     """Fields that a backup service may be sent for it."""
+    end: End | None = None
+    """What was done to end it."""
 
 
 def wanted_due(timed: Iterable[TimedSchedule]) -> dict[str, Wanted]:
@@ -120,11 +128,12 @@ def wanted_due(timed: Iterable[TimedSchedule]) -> dict[str, Wanted]:
     }
 
 
-def wanted_triggered(jobs: Iterable[Job]) -> dict[str, Wanted]:
+def wanted_triggered(jobs: Iterable[Job], ends: Ends) -> dict[str, Wanted]:
     """Return the runs that were triggered, by workflow id: certain are those whose trigger Temporal took."""
 
     def wanted(job: Job, trigger: Trigger) -> Wanted:
-        return Wanted(job.scheduler_id, trigger.confirmed, frozenset(map(form_of, trigger.terms)))
+        forms = frozenset(map(form_of, trigger.terms))
+        return Wanted(job.scheduler_id, trigger.confirmed, forms, ends.get(trigger.run))
 
     return {each.run: wanted(job, each) for job in jobs for each in job.triggers if not each.refused}
 

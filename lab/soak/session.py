@@ -27,21 +27,21 @@ from lab.soak.figures import Figures, OutageFigures, PartFigures
 from lab.soak.findings import Evidence, Findings, audited
 from lab.soak.job import Job
 from lab.soak.killer import Killer, Prober
+from lab.soak.later import Later
 from lab.soak.processes import Processes
 from lab.soak.repository import POLICY, Repository
 from lab.soak.rpc import CallLog, Rpc
 from lab.soak.sites import Site
 from lab.soak.slow_restic import SlowRestic
-from lab.soak.target import Target, backup_target
+from lab.soak.target import Target, backup_target, later_policy
 from lab.soak.timed import TimedSchedules
-from lab.soak.trigger import Triggers
+from lab.soak.together import TogetherCaller
+from lab.soak.trigger import Triggers, by_turns
 from lab.soak.twins import Twins
 
 _TASK_QUEUE = "soak"
 _INTERVALS = [4, 5, 6, 7, 8, 10]
 """Seconds; together about one run per second."""
-_RESTIC_PAUSE = 6
-"""Seconds between two triggers of restic jobs; a backup of theirs takes about half of that."""
 _PROBER_TIMEOUT = 3
 _LAST_CALL = 120
 """Seconds for calls that are under way at the end; a killed part may have to come back first."""
@@ -93,8 +93,8 @@ class Soak:
         """Run it; nothing is left running afterwards. Raises StackError when the stack does not come up."""
         site = self._plan.site
         repository = Repository(self._state_dir / "restic")
-        repository.make()
         async with backup_target(self._random("target"), self._plan.slowness, site.host) as target:
+            repository.make(later_policy(target.url))
             restic = SlowRestic(self._state_dir / "restic")
             for folder in site.broker_folders:
                 _configure_broker(self._state_dir / "stack" / folder)
@@ -123,11 +123,16 @@ class Soak:
         prober = Prober(Rpc(info.amqp_uri, self._log, _PROBER_TIMEOUT), "soak-steady-probe")
         chosen = (step for step in self._plan.steps(self._random("killer")) if self._plan.only in str(step))
         killer = Killer(processes, chosen, prober, target, slow, self._say)
-        steady = self._caller("steady", "steady", info, triggers, bool, bool)
-        callers = [
-            self._caller(str(number), f"caller-{number}", info, triggers, killer.disturbed, killer.split)
-            for number in range(1, self._plan.callers + 1)
-        ]
+        rpc, judged = Rpc(info.amqp_uri, self._log), (self._log, killer.disturbed, killer.split)
+        later = Later(self._random("later"), rpc, *judged, target)
+
+        def caller(name: str, kind: type[Caller] = Caller) -> Caller:
+            its_rpc = Rpc(info.amqp_uri, self._log)
+            return kind(name, self._random(f"caller-{name}"), its_rpc, *judged, triggers, later.ends)
+
+        steady = caller("steady")
+        callers = [caller(str(number)) for number in range(1, self._plan.callers + 1)]
+        callers.append(caller("together", TogetherCaller))
         probed = await self._steady_job(steady, "soak-steady-probe", "soak")
         restic = [await self._steady_job(steady, f"soak-steady-restic-{number}", POLICY) for number in (1, 2)]
         await timed.start(_INTERVALS)
@@ -138,8 +143,9 @@ class Soak:
         over = asyncio.Event()
         working = [
             *(asyncio.create_task(caller.work(over, self._plan.pause)) for caller in callers),
-            asyncio.create_task(_run_by_turns(restic, triggers, repository, over)),
+            asyncio.create_task(by_turns(restic, triggers, repository.change, later.cancel_some, over)),
         ]
+        ending = asyncio.create_task(later.work())
         probing = asyncio.create_task(prober.work(over, lambda began, reply: self._judge(probed, killer, began, reply)))
         killing = asyncio.create_task(killer.work(self._stop, self._plan.every, self._plan.faults))
         await self._until_end(killing, working)
@@ -156,7 +162,6 @@ class Soak:
             raise StackError(f"The stack ended, there is nothing to audit. {' '.join(self._complaints)}")
         jobs = [job for caller in (steady, *callers) for job in caller.jobs]
         await timed.end()
-        rpc = Rpc(info.amqp_uri, self._log)
         killed = [
             (outage.at, outage.end)
             for outage in killer.outages
@@ -164,7 +169,7 @@ class Soak:
         ]
         evidence = Evidence(
             client=client,
-            rpc=rpc,
+            rpc=Rpc(info.amqp_uri, self._log),
             target=target,
             repository=repository,
             task_queue=_TASK_QUEUE,
@@ -172,22 +177,16 @@ class Soak:
             timed=timed.all,
             jobs=jobs,
             restic_jobs=restic,
+            ends=later.ends,
             outages=killed,
             splits=[(outage.at, outage.calm) for outage in killer.outages if outage.step.splits],
         )
         parts = part_figures(self._plan.site, killer.outages, processes.restarts(), self._log, evidence.timed)
-        return self._figures(seconds, interrupted, killer, parts, evidence, await audited(evidence))
-
-    def _caller(
-        self,
-        name: str,
-        actor: str,
-        info: StackInfo,
-        triggers: Triggers,
-        disturbed: Callable[[float], bool],
-        split: Callable[[float], bool],
-    ) -> Caller:
-        return Caller(name, self._random(actor), Rpc(info.amqp_uri, self._log), self._log, triggers, disturbed, split)
+        findings = await audited(evidence)
+        if ending.done():
+            self._complaints.append(f"the soak itself failed: {ending.exception()!r}")
+        ending.cancel()
+        return self._figures(seconds, interrupted, killer, parts, evidence, findings)
 
     def _figures(
         self,
@@ -255,16 +254,6 @@ class Soak:
 
     def _say(self, sentence: str) -> None:
         self._console.print(f"{time.strftime('%H:%M:%S')} {sentence}", markup=False)
-
-
-async def _run_by_turns(jobs: list[Job], triggers: Triggers, repository: Repository, stop: asyncio.Event) -> None:
-    number = 0
-    while not stop.is_set():
-        repository.change()
-        await triggers.run(jobs[number % len(jobs)], may_wait=True)
-        number += 1
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _RESTIC_PAUSE)
 
 
 def _configure_broker(folder: Path) -> None:

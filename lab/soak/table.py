@@ -13,6 +13,7 @@ def show(figures: Figures, console: Console) -> None:
     """Print the figures."""
     console.print(_parts(figures))
     console.print(_calls(figures))
+    console.print(_methods(figures))
     console.print(_tallies(figures))
     console.print(
         f"{figures.backup_requests} requests reached the backup target, {figures.repeated_requests} of them repeated a "
@@ -63,6 +64,13 @@ def _calls(figures: Figures) -> Table:
     table.add_row("of which without a result", str(calls.undisturbed_without_result), "")
     table.add_row("answer of the past", str(calls.past), "")
     table.add_row("answer not true", str(len(calls.untrue)), "")
+    return table
+
+
+def _methods(figures: Figures) -> Table:
+    table = Table("method", "calls", "answered 200")
+    for method, numbers in figures.calls.by_method.items():
+        table.add_row(method, *map(str, numbers))
     return table
 
 

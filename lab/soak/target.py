@@ -18,6 +18,9 @@ from lab.parts.backup_service import backup_service
 Form = tuple[tuple[str, str], ...]
 """The fields of a request, ordered by name."""
 
+LATER: Final = "soak-later"
+"""Policy of backups that end later than the answer, when the service reports it."""
+
 PLACE: Final = "POST /backup"
 """Method and path of a request for a backup."""
 
@@ -34,7 +37,7 @@ class Request:
     place: str = PLACE
     """Method and path."""
     succeeded: bool = False
-    """It was answered well, so the backup was made."""
+    """It was answered well, so the backup was made, or has begun."""
 
 
 @dataclass
@@ -48,6 +51,8 @@ class Target:
     requests: list[Request] = field(default_factory=list)
     arrivals: list[tuple[float, float]] = field(default_factory=list)
     """Moments at which requests arrived, each with the nominal time of its run; both of the epoch."""
+    begun: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    """The keys of backups that have begun and end later, again for each request that begins one."""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer one request for a backup."""
@@ -59,6 +64,9 @@ class Target:
         due = datetime.fromisoformat(match["due"]).timestamp() if match else 0.0
         self.arrivals.append((arrived, due))
         mood = self.random.random()
+        if mood >= 0.05 and ("policy_name", LATER) in received.form:
+            received.succeeded = True
+            self.begun.put_nowait(received.key)
         await asyncio.sleep(2 * self.slowness if mood > 0.95 else mood * self.slowness)
         if mood < 0.02 and request.transport is not None:
             request.transport.abort()
@@ -67,6 +75,11 @@ class Target:
         else:
             received.succeeded = True
         return web.json_response({"accepted": True})
+
+
+def later_policy(url: str) -> str:
+    """Return the policy LATER, as it is written in a policy file."""
+    return f'[policies.{LATER}]\ntype = "http"\nurl = "{url}"\ncompletion = "report"\ncompletes_within = 3600\n'
 
 
 @asynccontextmanager

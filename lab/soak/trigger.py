@@ -3,7 +3,8 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,6 +22,9 @@ BETWEEN: Final = 1.1
 
 _PATIENCE = 2.0
 """Seconds in which a trigger has to show in the description, for the job to be used at once."""
+
+_BY_TURNS = 6
+"""Seconds between two triggers of jobs that run by turns; a backup with restic takes about half of that."""
 
 _PAUSE = 0.2
 _LONGEST_OUTAGE = 300
@@ -96,6 +100,31 @@ class Triggers:
                     if isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND:
                         return None
                 await asyncio.sleep(_PAUSE)
+
+
+async def by_turns(
+    jobs: Sequence[Job],
+    triggers: Triggers,
+    before: Callable[[], None],
+    after: Callable[[str], Awaitable[None]],
+    stop: asyncio.Event,
+) -> None:
+    """Ask for runs of the jobs by turns, until `stop` is set.
+
+    `before` is called before each trigger, `after` with each run that a description has shown.
+    """
+    number = 0
+    while not stop.is_set():
+        before()
+        job = jobs[number % len(jobs)]
+        asked = len(job.triggers)
+        await triggers.run(job, may_wait=True)
+        for trigger in job.triggers[asked:]:
+            if trigger.shown:
+                await after(trigger.run)
+        number += 1
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _BY_TURNS)
 
 
 def note_shown(triggers: list[Trigger], described: DescribeScheduleResponse, *, may_wait: bool) -> None:

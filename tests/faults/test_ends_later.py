@@ -10,6 +10,8 @@ from pathlib import Path
 from aiohttp import web
 from temporalio.client import Client
 
+from backup_scheduler.jobs.names import REPORT_UPDATE
+from backup_scheduler.runs.reports import RunReport
 from backup_scheduler.runs.results import Outcome
 from lab.parts.backup_service import backup_service
 from lab.parts.waiting import eventually_async
@@ -31,8 +33,15 @@ class Jobs:
         self.looks: Counter[str] = Counter()
         self.ended = False
         self.restarted = False
+        self.asked_in_vain = 0
+        """Requests that the service does not answer."""
+        self.over = asyncio.Event()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/silent":
+            self.asked_in_vain += 1
+            await self.over.wait()
+            return web.Response(status=202)
         if request.method == "POST":
             key = request.headers["Idempotency-Key"]
             self.posts[key] += 1
@@ -50,6 +59,9 @@ class Jobs:
 
         await eventually_async(looked)
 
+    async def is_asked_in_vain(self) -> bool:
+        return self.asked_in_vain > 0
+
 
 async def test_backups_that_go_on_while_worker_and_service_are_killed_are_asked_for_once(
     servers: Servers, temporal: Client, tmp_path: Path
@@ -58,7 +70,8 @@ async def test_backups_that_go_on_while_worker_and_service_are_killed_are_asked_
     async with backup_service(jobs.answer) as service:
         states = {"state": "/state", "done": ["ok"], "failed": ["bad"], "poll_every": 1}
         policy = {"type": "http", "url": f"{service.url}/start", "completion": "poll", **states}
-        file = write_policies(tmp_path / "policies.toml", {"nightly": policy})
+        silent = {"type": "http", "url": f"{service.url}/silent", "completion": "report"}
+        file = write_policies(tmp_path / "policies.toml", {"nightly": policy, "silent": silent})
         with ExitStack() as stack:
 
             def start() -> WorkerProcess:
@@ -67,10 +80,14 @@ async def test_backups_that_go_on_while_worker_and_service_are_killed_are_asked_
             first = start()
             await first.ready()
             handles = [await Runs(temporal, queue).start(a_request(scheduler_id=f"later-{n}")) for n in range(RUNS)]
+            reported = await Runs(temporal, queue).start(a_request(policy_name="silent"))
+            await eventually_async(jobs.is_asked_in_vain)
             await jobs.all_looked_at(1)
             first.kill()
             killed = datetime.now(UTC)
             await start().ready()
+            # The report comes while Temporal still waits for the dead worker of its request.
+            await reported.execute_update(REPORT_UPDATE, RunReport(run_id=reported.id, outcome="completed"))
             await jobs.all_looked_at(1)
             looked = datetime.now(UTC)
             jobs.restarted = True
@@ -78,6 +95,9 @@ async def test_backups_that_go_on_while_worker_and_service_are_killed_are_asked_
             jobs.ended = True
             async with asyncio.timeout(60):
                 results = await asyncio.gather(*(handle.result() for handle in handles))
+                assert (await reported.result()).outcome is Outcome.COMPLETED
+        jobs.over.set()
+    assert jobs.asked_in_vain == 1, "the service is not asked again for a backup that it has reported"
     assert [(result.outcome, result.message) for result in results] == [
         (Outcome.COMPLETED, "127.0.0.1 says 'ok'")
     ] * RUNS

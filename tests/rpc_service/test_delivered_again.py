@@ -4,13 +4,19 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from temporalio.client import Client, ScheduleHandle
+from temporalio.client import Client, ScheduleHandle, WorkflowFailureError
 
 from backup_scheduler.contract.errors import JobExists, JobNotFound
+from backup_scheduler.contract.methods import RUN
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for, search_attributes
+from backup_scheduler.runs.arguments import CancelRun, RunJob
+from backup_scheduler.runs.asked import Why
 from backup_scheduler.temporal.stored_jobs import StoredJob
+from lab.parts.backup_service import BackupService
 from rpc_service.gateway.jobs import ScheduleGateway
-from tests.support.gateway_jobs import a_job
+from tests.support.gateway_jobs import SETTINGS, a_job
+from tests.support.workers import worker_with
+from tests.support.workflow_runs import events
 
 
 async def test_the_request_that_made_a_job_may_come_again_and_another_may_not(
@@ -102,3 +108,24 @@ async def test_the_same_change_asked_for_anew_is_made_though_its_call_has_the_sa
     for policy_name in ("earlier", "later", "earlier", "later", "earlier"):
         changed = await gateway.modify(a_job(scheduler_id, policy_name=policy_name), policy_name)
         assert changed["kwargs"]["policy_name"] == policy_name
+
+
+async def test_a_cancel_that_comes_again_is_made_once_and_keeps_its_reason(
+    temporal: Client, target: BackupService, scheduler_id: str
+) -> None:
+    settings = SETTINGS.model_copy(update={"task_queue": f"queue-{scheduler_id}"})
+    gateway = ScheduleGateway(temporal, settings)
+    await gateway.add(a_job(scheduler_id), "one")
+    run = await gateway.runs.start(RunJob(scheduler_id=scheduler_id), Why(reason="test"), redelivered=False)
+    cancel = CancelRun(run_id=run["run_id"], reason="disk is full")
+    for _ in range(3):
+        assert (await gateway.runs.cancel(cancel))["outcome"] == "running", "no worker is there to end it"
+    handle = temporal.get_workflow_handle(run["run_id"])
+    assert (await events(handle))["EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED"] == 1
+    async with worker_with(temporal, {"documents": target.policy()}, task_queue=settings.task_queue):
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    again = await gateway.runs.cancel(cancel)
+    assert (again["outcome"], again["message"]) == ("cancelled", "no backup was made: disk is full")
+    assert (again["started_by"], again["reason"]) == (RUN, "test")
+    assert target.received == []

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 from nameko.exceptions import RpcTimeout
 from nameko.standalone.rpc import ClusterRpcProxy
 
-from backup_scheduler.contract.methods import ADD, REMOVE
+from backup_scheduler.contract.methods import ADD, CANCEL_RUN, REMOVE
 from lab.parts.answers import Reply, Terms
 from lab.parts.waiting import eventually
 
@@ -111,6 +111,31 @@ class RpcClient(AbstractContextManager["RpcClient"]):
         self._connection, broken = ExitStack(), self._connection
         with suppress(OperationalError, AmqpConnectionError, OSError):
             broken.close()
+
+
+def end_run(client: RpcClient, method: str, run: str) -> None:
+    """Cancel a run, or report its end once it waits for that."""
+    if method == CANCEL_RUN:
+        client.change(method, run)
+        return
+    while (call := client(method, run, "completed")).code != 200:
+        assert call.code in (503, 504) or "does not wait for a report" in call.sentence, call
+
+
+def switch_together(client: RpcClient, method: str, scheduler_id: str, *more: str) -> None:
+    """Pause or resume a job as one of many, again until lists have it as it is; the receipt has to say so."""
+    busy = False
+    while True:
+        made = len(client.calls)
+        client.change(method, {"prefix": scheduler_id}, *more)
+        busy |= len(client.calls) > made + 1
+        reply = client.calls[-1].reply
+        assert reply is not None
+        receipt = reply["description"]
+        assert receipt["left"] == []
+        if receipt["changed"] == [scheduler_id] or (busy and receipt["already"]):
+            return
+        busy |= bool(receipt["failed"])
 
 
 class Crowd:

@@ -50,6 +50,7 @@ FOLDER = Path(__file__).parent / "histories"
 SCHEDULED = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
 Run = WorkflowHandle[Any, Any]
+Kind = Callable[[Runs, BackupService], Awaitable[Run]]
 
 
 async def record(name: str, handle: Run) -> None:
@@ -172,6 +173,16 @@ async def cancelled_with_a_reason(runs: Runs, target: BackupService) -> Run:
     return handle
 
 
+async def cancelled_before_it_began(runs: Runs, target: BackupService) -> Run:
+    """No worker is there when the run is cancelled."""
+    handle = await triggered(Runs(runs.client, "later"), "cancelled-before-it-began")
+    await handle.cancel()
+    async with worker_with(runs.client, {"nightly": target.policy()}, task_queue="later"):
+        with contextlib.suppress(WorkflowFailureError):
+            await handle.result()
+    return handle
+
+
 async def triggered(runs: Runs, name: str) -> Run:
     request = a_request(scheduler_id=name)
     alignment = Alignment(request, datetime(2026, 1, 1, 2, tzinfo=UTC))
@@ -184,6 +195,18 @@ async def polled(runs: Runs, target: BackupService) -> Run:
     """The service answers before its backup has ended."""
     target.answers = [answering(202, headers={"Location": "/jobs/7"}), answering(202), answering(200)]
     return await runs.start(a_request(policy_name="polled"), id="backup-polled")
+
+
+async def cancelled_at_the_answer(runs: Runs, target: BackupService) -> Run:
+    """The request is answered before it learns that the run is cancelled."""
+
+    async def cancel(_: web.Request) -> web.StreamResponse:
+        await handle.cancel()
+        return web.Response(status=202, headers={"Location": "/jobs/7"})
+
+    target.answers = [cancel, answering(200)]
+    handle = await runs.start(a_request(policy_name="polled"), id="backup-cancelled-at-the-answer")
+    return handle  # the service cancels it
 
 
 async def reported(runs: Runs, target: BackupService) -> Run:
@@ -236,16 +259,14 @@ async def not_resumed(runs: Runs, _: BackupService) -> Run:
     return handle
 
 
-KINDS: list[Callable[[Runs, BackupService], Awaitable[Run]]] = [
+KINDS: list[Kind] = [
     *(http, restic, failed, not_configured, missed, missed_behind_another, cancelled, waited, asked_anew),
-    *(asked_for, cancelled_with_a_reason, polled, reported),
+    *(asked_for, cancelled_with_a_reason, cancelled_before_it_began, polled, cancelled_at_the_answer, reported),
     *(pass_over_all_jobs, resumed, not_resumed),
 ]
 
 
-async def record_all(
-    client: Client, folder: Path, kinds: list[Callable[[Runs, BackupService], Awaitable[Run]]]
-) -> None:
+async def record_all(client: Client, folder: Path, kinds: list[Kind]) -> None:
     async with (
         backup_service() as target,
         worker_with(
@@ -253,8 +274,7 @@ async def record_all(
             {
                 "nightly": target.policy(),
                 "files": Restic(folder).policy(),
-                "polled": target.policy(completion="poll"),
-                "reported": target.policy(completion="report"),
+                **{f"{how}ed": target.policy(completion=how) for how in ("poll", "report")},
             },
         ) as runs,
     ):
@@ -270,8 +290,7 @@ async def main() -> None:
             data_converter=pydantic_data_converter,
             search_attributes=list(names.SEARCH_ATTRIBUTES),
         ) as environment:
-            wanted = sys.argv[1:]
-            kinds = [kind for kind in KINDS if not wanted or kind.__name__ in wanted]
+            kinds = [kind for kind in KINDS if len(sys.argv) == 1 or kind.__name__ in sys.argv[1:]]
             await record_all(environment.client, Path(folder), kinds)
     broken = (FOLDER / "http.json").read_text().replace('"http_backup"', '"another_backup"')
     (FOLDER / "broken.json").write_text(broken)

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import uuid
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,18 +10,14 @@ from aiohttp import web
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
-from temporalio.testing import WorkflowEnvironment
 
-from backup_scheduler.jobs.names import OUTCOME, REPORT_UPDATE
-from backup_scheduler.policies.file import read
+from backup_scheduler.jobs.names import OUTCOME
 from backup_scheduler.policies.http import HttpPolicy
-from backup_scheduler.runs.reports import RunReport
 from backup_scheduler.runs.results import Outcome
 from lab.parts.backup_service import Answer, BackupService, answering
 from lab.parts.waiting import eventually_async
 from tests.support.backup_requests import a_request
-from tests.support.policy_files import write_policies
-from tests.support.workers import Runs, WorkerProcess, worker_with
+from tests.support.workers import worker_with
 from tests.support.workflow_runs import events, failure, summaries
 
 ACCEPTED = answering(202, headers={"Location": "/jobs/7"})
@@ -154,6 +148,23 @@ async def test_a_run_that_is_cancelled_before_the_answer_ends_its_request_and_wa
     await asyncio.wait_for(gone.wait(), 20)
 
 
+async def test_a_run_that_is_cancelled_as_the_answer_comes_does_not_wait_for_the_end(
+    temporal: Client, target: BackupService
+) -> None:
+    async def cancelled_then_accepted(request: web.Request) -> web.StreamResponse:
+        await handle.cancel()
+        return await ACCEPTED(request)
+
+    target.answers = [cancelled_then_accepted, says(state="copying")]
+    async with worker_with(temporal, {"nightly": later(target)}) as runs:
+        handle = await runs.start(a_request())
+        with pytest.raises(WorkflowFailureError) as caught:
+            await asyncio.wait_for(handle.result(), 20)
+        assert isinstance(caught.value.cause, CancelledError)
+        assert await details(handle) == "**cancelled**: no backup was made"
+    assert Counter(request.method for request in target.received) == {"POST": 1}
+
+
 async def test_a_worker_that_stops_hands_the_wait_to_another_which_does_not_ask_for_the_backup_again(
     temporal: Client, target: BackupService
 ) -> None:
@@ -188,33 +199,3 @@ async def test_the_history_of_a_run_has_no_secret_of_its_status_url(temporal: Cl
     written = b"".join(event.SerializeToString() for event in history.events)
     assert b'"id":"7"' in written
     assert b"sesame" not in written
-
-
-async def test_a_report_that_comes_while_the_worker_of_the_request_is_dead_ends_the_run_without_another_request(
-    temporal: Client, temporal_server: WorkflowEnvironment, target: BackupService, tmp_path: Path
-) -> None:
-    never = asyncio.Event()
-
-    async def hang(_: web.Request) -> web.StreamResponse:
-        await never.wait()
-        return web.Response(status=202)
-
-    target.answers = [hang]
-    queue, terms = f"queue-{uuid.uuid4()}", {"type": "http", "url": f"{target.url}/start", "completion": "report"}
-    file = write_policies(tmp_path / "policies.toml", {"nightly": terms})
-    with WorkerProcess(temporal_server.client.service_client.config.target_host, file, queue) as first:
-        await first.ready()
-        handle = await Runs(temporal, queue).start(a_request())
-
-        async def asked() -> bool:
-            return bool(target.received)
-
-        await eventually_async(asked)
-        first.kill()
-    async with worker_with(temporal, read(file), task_queue=queue):
-        report = RunReport(run_id=handle.id, outcome="completed")
-        await handle.execute_update(REPORT_UPDATE, report)
-        async with asyncio.timeout(60):  # the heartbeat time-out of 30 s, and what a busy machine takes
-            assert (await handle.result()).outcome is Outcome.COMPLETED
-    never.set()
-    assert len(target.received) == 1

@@ -15,8 +15,11 @@ from workflows.resume_jobs import ResumeJobsWorkflow
 HISTORIES = Path(__file__).parent / "histories"
 KINDS = (
     *("http", "restic", "failed", "not_configured", "missed", "cancelled", "waited", "asked_anew"),
-    *("missed_behind_another", "asked_for", "cancelled_with_a_reason", "polled", "reported"),
+    *("missed_behind_another", "asked_for", "cancelled_with_a_reason", "cancelled_before_it_began"),
+    *("polled", "cancelled_at_the_answer", "reported"),
     "no_worker",  # from before a run was asked for anew
+    "cancelled_without_a_word",  # from before a run that was cancelled before it began said why
+    "polled_though_cancelled",  # from before a cancellation was heeded that comes as the answer does
     "missed_completed",  # from before a missed run failed
     *("pass_over_all_jobs", "pass_among_backups"),  # the latter from before passes had a task queue of their own
     *("resumed", "not_resumed"),

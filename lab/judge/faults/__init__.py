@@ -1,6 +1,19 @@
 """The planted faults, a file for each group of judges."""
 
-from lab.judge.faults import bench, calls, counting, later, lists, mutants, outages, promises, runs, soak, web_ui
+from lab.judge.faults import (
+    bench,
+    calls,
+    counting,
+    later,
+    lists,
+    mutants,
+    outages,
+    promises,
+    runs,
+    soak,
+    soak_judges,
+    web_ui,
+)
 from lab.judge.planted import Planted
 
 PLANTED: tuple[Planted, ...] = (
@@ -14,5 +27,6 @@ PLANTED: tuple[Planted, ...] = (
     *promises.PLANTED,
     *runs.PLANTED,
     *soak.PLANTED,
+    *soak_judges.PLANTED,
     *web_ui.PLANTED,
 )

@@ -18,14 +18,14 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "a paused job does not show why",
         "backup_scheduler/jobs/notes.py",
-        'f": {self.reason}" if self.reason else ""',
+        'f": {reason}" if reason else ""',
         '""',
         tests(f"{_JOBS}::test_a_paused_job_shows_paused_by_what_since_when_and_why"),
     ),
     planted(
         "the page of a job does not say what its runs do",
         "backup_scheduler/jobs/to_schedule.py",
-        "state=ScheduleState(note=request.summary)",
+        'state=ScheduleState(note="; ".join(filter(None, [request.summary, given])))',
         "state=ScheduleState()",
         tests(f"{_JOBS}::test_the_page_of_a_job_shows_its_terms"),
     ),

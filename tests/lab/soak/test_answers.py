@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from backup_scheduler.contract.methods import ADD, GET, MODIFY, PAUSE, REMOVE, RESUME
+from backup_scheduler.contract.methods import ADD, GET, MODIFY, PAUSE, PAUSE_ALL, REMOVE, RESUME, RESUME_ALL
 from lab.parts.answers import JobState, Reply, Terms
 from lab.soak.job import Job
 
@@ -162,3 +162,56 @@ def test_a_remove_that_was_delivered_twice_may_answer_404() -> None:
     job = a_job(JobState(OLD))
     assert judge(job, REMOVE, failed(404), disturbed=True) is None
     assert job.possible == {None}
+
+
+def receipt(**named: str) -> Reply:
+    empty: dict[str, Any] = {"changed": [], "already": [], "left": [], "failed": {}}
+    return {"code": 200, "description": empty | {name: [each] for name, each in named.items()}}
+
+
+FREE, BY_HAND, TOGETHER = JobState(OLD), JobState(OLD, paused=True), JobState(OLD, paused=True, together=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "before", "place", "after"),
+    [
+        (PAUSE_ALL, FREE, "changed", TOGETHER),
+        (PAUSE_ALL, BY_HAND, "already", BY_HAND),
+        (PAUSE_ALL, TOGETHER, "already", TOGETHER),
+        (RESUME_ALL, TOGETHER, "changed", FREE),
+        (RESUME_ALL, FREE, "already", FREE),
+        (RESUME_ALL, BY_HAND, "left", BY_HAND),
+    ],
+)
+def test_a_receipt_has_each_job_in_its_place(method: str, before: JobState, place: str, after: JobState) -> None:
+    job = a_job(before)
+    assert job.judge_receipt(method, receipt(**{place: "job"}), calm=True) is None
+    assert job.possible == {after}
+    others = {"changed", "already", "left"} - {place}
+    untrue = [receipt(**{other: "job"}) for other in others] + [receipt(), receipt(changed="job", left="job")]
+    assert all(a_job(before).judge_receipt(method, each, calm=True) for each in untrue)
+
+
+def test_a_receipt_of_a_troubled_time_may_have_passed_a_job_over_but_changes_what_it_says() -> None:
+    for reply in (receipt(), receipt(already="job"), failed(504), receipt(failed="job")):
+        job = a_job(FREE)
+        assert job.judge_receipt(PAUSE_ALL, reply, calm=False) is None
+        assert job.possible == {FREE, TOGETHER}
+        assert job.judge_receipt(RESUME_ALL, receipt(changed="job"), calm=False) is None
+        assert job.possible == {FREE}
+        assert job.judge_receipt(RESUME_ALL, receipt(changed="job"), calm=False)
+
+
+def test_no_answer_to_a_call_for_many_jobs_leaves_each_of_them_alone() -> None:
+    job = a_job(FREE)
+    assert job.judge_receipt(PAUSE_ALL, None, calm=True) is None
+    assert (job.possible, job.retired) == ({FREE, TOGETHER}, True)
+
+
+def test_a_job_that_is_paused_together_stays_so_until_it_is_resumed() -> None:
+    job = a_job(TOGETHER)
+    assert judge(job, PAUSE, described(OLD, None)) is None
+    assert judge(job, MODIFY, described(NEW, None), NEW) is None
+    assert job.possible == {JobState(NEW, paused=True, together=True)}
+    assert judge(job, RESUME, described(NEW, NEW_RUN)) is None
+    assert job.possible == {JobState(NEW)}

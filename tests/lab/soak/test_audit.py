@@ -1,6 +1,6 @@
 """The judges of runs, of requests to the target and of snapshots name every kind of fault."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,10 +10,10 @@ import pytest
 from lab.parts.answers import JobState, Terms
 from lab.soak import audit
 from lab.soak.figures import Tally
-from lab.soak.findings import settled_runs
 from lab.soak.job import Job
+from lab.soak.looks import End
 from lab.soak.repository import Snapshot
-from lab.soak.runs import Run, Wanted, history_fault, wanted_due, wanted_triggered
+from lab.soak.runs import Run, Wanted, wanted_due, wanted_triggered
 from lab.soak.target import Request
 from lab.soak.timed import TimedSchedule
 
@@ -22,6 +22,8 @@ OLD = Terms("nightly", 1, "02:00", 1, 3600, revision=1)
 NEW = Terms("nightly", 2, "03:00", 0, 60, revision=2)
 OLD_FORM = (("policy_name", "nightly"), ("revision", "1"))
 NEW_FORM = (("policy_name", "nightly"), ("revision", "2"))
+STOPPED = End("cancelled", {}, "enough")
+CANCELED: dict[str, Any] = {"status": "CANCELED", "outcome": None}
 A, B, C = (f"backup-job-2026-01-01T12:00:{second:02}Z" for second in (0, 5, 10))
 
 
@@ -65,7 +67,28 @@ def test_runs_are_compared_one_by_one(there: list[Run], faults: tuple[int, int, 
 
 
 def test_a_backup_with_warnings_is_a_backup() -> None:
-    assert run(outcome="completed with warnings").fault is None
+    assert run(outcome="completed with warnings").fault() is None
+
+
+@pytest.mark.parametrize(
+    ("end", "there", "wrong"),
+    [
+        (None, run(A, **CANCELED), 1),
+        (STOPPED, run(A, **CANCELED), 0),
+        (STOPPED, run(A), 1),
+        (STOPPED, run(A, status="FAILED", outcome="failed"), 1),
+        (STOPPED, run(A, status="RUNNING", outcome=None), 1),
+        (replace(STOPPED, may_complete=True), run(A, **CANCELED), 0),
+        (replace(STOPPED, may_complete=True), run(A), 0),
+        (replace(STOPPED, may_complete=True), run(A, status="TERMINATED", outcome=None), 1),
+        (End("completed", {}), run(A), 0),
+        (End("completed", {}), run(A, outcome="completed with warnings"), 1),
+        (End("completed", {}), run(A, **CANCELED), 1),
+    ],
+)
+def test_a_run_ends_as_it_was_made_to(end: End | None, there: Run, wrong: int) -> None:
+    asked = {A: Wanted("job", True, frozenset({OLD_FORM}), end)}
+    assert numbers(audit.runs_tally([there], asked, [])) == (0, 0, wrong)
 
 
 @pytest.mark.parametrize(("there", "found"), [([run(A)], 0), ([run(A), run(B)], 1)])
@@ -121,7 +144,8 @@ def test_a_trigger_is_certain_only_if_temporal_took_it() -> None:
     job = Job("job", {JobState(OLD)})
     took, lost, refused = (job.trigger(FIRST + timedelta(seconds=late)) for late in (0, 5, 10))
     took.confirmed = refused.refused = True
-    found = wanted_triggered([job])
+    found = wanted_triggered([job], {lost.run: STOPPED})
+    assert found[lost.run].end == STOPPED
     assert {id_: each.certain for id_, each in found.items()} == {took.run: True, lost.run: False}
     assert found[took.run].forms == {OLD_FORM}
 
@@ -230,6 +254,16 @@ def test_snapshots_are_compared_run_by_run(snapshots: list[Snapshot], faults: tu
     assert tally.certain == 2
 
 
+@pytest.mark.parametrize(
+    ("snapshots", "open_found", "doubled"),
+    [([], 0, 0), ([snapshot(f"{A}~1")], 1, 0), ([snapshot(f"{A}~1"), snapshot(f"{A}~1")], 1, 1)],
+)
+def test_a_cancelled_run_has_one_snapshot_at_most(snapshots: list[Snapshot], open_found: int, doubled: int) -> None:
+    tally = audit.snapshots_tally([run(A, **CANCELED), run(B)], [*snapshots, snapshot(f"{B}~1")])
+    assert (tally.certain, tally.open, tally.open_found) == (1, 1, open_found)
+    assert numbers(tally) == (0, doubled, 0)
+
+
 def test_the_slowest_run_is_the_one_that_ended_last_after_its_nominal_time() -> None:
     assert audit.slowest([run(A, seconds=2), run(B, start=8, seconds=1), run(C, close=None)]) == 4
 
@@ -240,36 +274,3 @@ def test_the_slowest_run_is_the_one_that_ended_last_after_its_nominal_time() -> 
 )
 def test_open_runs_and_missing_runs_are_waited_for(there: list[Run], number: int) -> None:
     assert len(audit.unsettled(there, wanted(A, maybe=[B]))) == number
-
-
-def reader(*answers: list[Run]) -> Callable[[], Any]:
-    left = list(answers)
-
-    async def read() -> list[Run]:
-        return left.pop(0) if len(left) > 1 else left[0]
-
-    return read
-
-
-async def test_runs_are_read_until_none_is_open_or_missing() -> None:
-    read = reader([], [run(A, status="RUNNING")], [run(A)], [run(A), run(B)])
-    assert await settled_runs(read, wanted(A), patience=60, pause=0) == [run(A)]
-
-
-async def test_runs_that_stay_away_are_waited_for_only_so_long() -> None:
-    assert await settled_runs(reader([run(B)]), wanted(A), patience=0.05, pause=0.01) == [run(B)]
-
-
-@pytest.mark.parametrize(
-    ("status", "event", "differs"),
-    [
-        ("COMPLETED", "COMPLETED", False),
-        ("FAILED", "FAILED", False),
-        ("COMPLETED", "FAILED", True),
-        ("FAILED", "COMPLETED", True),
-        ("COMPLETED", "STARTED", True),
-        ("RUNNING", "STARTED", False),
-    ],
-)
-def test_the_index_is_compared_with_the_history(status: str, event: str, differs: bool) -> None:
-    assert bool(history_fault(run(status=status), f"EVENT_TYPE_WORKFLOW_EXECUTION_{event}")) == differs

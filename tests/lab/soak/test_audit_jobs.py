@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backup_scheduler.contract.methods import GET_ALL
 from lab.parts.answers import JobState, Reply, State, Terms
 from lab.parts.schedules import StoredJob, UnfitSchedule
 from lab.soak.audit_jobs import jobs_tally, list_faults, schedules_nobody_asked_for
@@ -109,4 +110,4 @@ FOUND: Mapping[str, StoredJob | UnfitSchedule] = {"job": stored(), "job-2": stor
 )
 def test_get_jobs_is_compared_with_the_jobs_that_are_there(reply: Reply | None, faults: int) -> None:
     jobs = [a_job(JobState(OLD), scheduler_id=scheduler_id) for scheduler_id in FOUND]
-    assert len(list_faults(reply, jobs, FOUND)) == faults
+    assert len(list_faults(GET_ALL, reply, jobs, FOUND)) == faults
