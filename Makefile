@@ -33,7 +33,7 @@ demo: setup ## run the main job end to end with backupctl: add a job, run it, re
 test: setup ## run all tests but those of test-lab and test-web-ui, in three processes (ARGS= passes options to pytest; -n 0: in one)
 	@$(PYTHON_IN_VENV) -m pytest -n 3 -m "not lab and not web_ui" $(ARGS)
 
-test-lab: setup ## run a short soak and two tiny benchmarks
+test-lab: setup ## run a short soak and tiny benchmarks
 	@$(PYTHON_IN_VENV) -m pytest -n 0 -m lab tests/lab $(ARGS)
 
 test-web-ui: ## look at jobs and runs in Temporal's Web UI with a browser, Debian's Chromium (ARGS= as above)
@@ -68,7 +68,7 @@ drills: ## on a cluster: wrong clocks, an upgrade of Temporal and of this projec
 soak: setup ## kill, freeze and cut off parts of a stack under load for MINUTES (10), then look for what was lost or doubled; SEED repeats one
 	@$(PYTHON_IN_VENV) -m lab.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench: setup ## measure beside the bare SDK and the replaced service, in about twenty minutes (ARGS= picks benchmarks)
+bench: setup ## measure beside the bare SDK and the replaced service, in about half an hour (ARGS= picks benchmarks)
 	@$(PYTHON_IN_VENV) -m lab.bench $(ARGS)
 
 bench-cluster: ## measure on a cluster, beside the bare SDK, in about half an hour (ARGS= picks benchmarks; --most-jobs 30000)

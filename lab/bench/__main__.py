@@ -11,7 +11,7 @@ from types import ModuleType
 
 from rich.console import Console
 
-from lab.bench import backups, burst, calls, charts, crash, document, growth, outage
+from lab.bench import backups, burst, calls, charts, crash, document, growth, lists, one_run, outage
 from lab.bench.cluster import calls as cluster_calls
 from lab.bench.cluster import growth as cluster_growth
 from lab.bench.cluster import load as cluster_load
@@ -25,9 +25,12 @@ BENCHMARKS: dict[str, tuple[ModuleType, float]] = {
     "outage": (outage, 210),
     "backups": (backups, 60),
     "growth": (growth, 150),
+    "run": (one_run, 120),
+    "lists": (lists, 900),
 }
-"""Each with the seconds that its rounds may take at most; all together take about twenty minutes. Calls have all their
-rounds in less: with fewer, a percentile would have too few of them."""
+"""Each with the seconds that its rounds may take at most; all together take about half an hour. Calls have all their
+rounds in less: with fewer, a percentile would have too few of them. Most of the time of lists is that of making 10,000
+jobs and runs."""
 
 ON_A_CLUSTER: dict[str, tuple[ModuleType, float]] = {
     "cluster-calls": (cluster_calls, 600),
@@ -44,6 +47,7 @@ def main() -> int:
     parser.add_argument("--cluster", action="store_true", help="all those on a cluster")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--most-jobs", type=int, default=1_000, help="the most in growth and outage")
+    parser.add_argument("--most-listed", type=int, default=10_000, help="the most jobs, and runs of one, in lists")
     parser.add_argument("--all-rounds", action="store_true", help="however long they take")
     parser.add_argument("--tiny", action="store_true", help="only try whether the benchmarks work")
     parser.add_argument("--results", type=Path, default=FOLDER, help="where figures and charts go")
@@ -59,6 +63,7 @@ def main() -> int:
             longest=math.inf if given.all_rounds else seconds,
             tiny=given.tiny,
             most_jobs=given.most_jobs,
+            most_listed=given.most_listed,
         )
         machine, began = Machine.here(), time.monotonic()
         measured = benchmark.measure(plan)

@@ -36,9 +36,14 @@ class RpcCallers:
 
     def get_jobs(self, service: str) -> tuple[float, int]:
         """List all jobs; return the seconds that it took and how many were listed."""
+        seconds, listed = self.answer(service, GET_ALL)
+        return seconds, len(listed)
+
+    def answer(self, service: str, method: str, **arguments: Any) -> tuple[float, Any]:
+        """Call a method once; return the seconds that it took and the description of its reply."""
         began = time.perf_counter()
-        reply = getattr(self._proxies[0][service], GET_ALL)()
-        return time.perf_counter() - began, len(_checked(reply)["description"])
+        reply = getattr(self._proxies[0][service], method)(**arguments)
+        return time.perf_counter() - began, _checked(reply)["description"]
 
 
 @contextmanager

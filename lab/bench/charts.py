@@ -46,9 +46,11 @@ def bars(title: str, y_title: str, labels: list[str], series: dict[str, list[flo
     return chart
 
 
-def growth(title: str, y_title: str, labels: list[str], series: dict[str, list[float | None]]) -> Any:
+def growth(
+    title: str, y_title: str, labels: list[str], series: dict[str, list[float | None]], x_title: str = "jobs"
+) -> Any:
     """Draw lines over numbers that grow tenfold from label to label, the y axis logarithmic too."""
-    chart = pygal.Line(**_settings(title, y_title, "jobs", series, logarithmic=True))
+    chart = pygal.Line(**_settings(title, y_title, x_title, series, logarithmic=True))
     chart.x_labels = labels
     drawn = [value for values in series.values() for value in values if value]
     steps = [step * 10**power for power in range(-4, 5) for step in (1, 2, 5)]

@@ -109,6 +109,7 @@ class OurBursts:
     runner: asyncio.Runner
     per_second: float = 0.0
     """Jobs that are surely made in a second; none is known before the first ones."""
+    make_one: jobs.Make = jobs.create
 
     def make(self, count: int, spare: float = 3.0) -> Batch:
         """Make jobs that are due soon after the last one is made."""
@@ -131,7 +132,8 @@ class OurBursts:
 
     def _make(self, batch: Batch) -> None:
         began = time.monotonic()
-        self.runner.run(jobs.create_all(self.client, [jobs.alignment(each, batch.due) for each in batch.ids]))
+        alignments = [jobs.alignment(each, batch.due) for each in batch.ids]
+        self.runner.run(jobs.create_all(self.client, alignments, self.make_one))
         self.per_second = min(len(batch.ids) / (time.monotonic() - began) * 0.75, 100.0)
 
     def outcome(self, number: int, batch: Batch, goal: Target) -> Outcome:

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from lab.bench import backups, burst, calls_tables, crash, growth
+from backup_scheduler.contract.methods import LIST
+from lab.bench import backups, burst, calls_tables, crash, growth, lists, questions
 from lab.bench.callers import CALLS, OPERATIONS
 from lab.bench.due_at_once import OURS
 from lab.bench.figures import NOT_SHOWN, Spread, spread_text
@@ -22,6 +23,10 @@ _TIMES_AS_FAST = 3.0
 _SLOWER = 1.2
 _OVER = 1.0
 """Seconds."""
+_ALL_JOBS = 8.0
+"""Seconds, with the most jobs that are measured."""
+_PAGE = 150.0
+"""Milliseconds."""
 
 
 def verdict(figures: Rounds, is_met: Callable[[float], bool]) -> str:
@@ -37,7 +42,7 @@ def verdict(figures: Rounds, is_met: Callable[[float], bool]) -> str:
 
 
 def _row(goal: str, figures: Rounds, is_met: Callable[[float], bool], digits: int = 2) -> list[str]:
-    shown = "; ".join(f"{name} {spread_text(values, digits)}" for name, values in figures.items())
+    shown = "; ".join(f"{name} {spread_text(values, digits)}".strip() for name, values in figures.items())
     return [goal, shown, verdict(figures, is_met)]
 
 
@@ -87,6 +92,35 @@ def of_growth(measured: growth.Measured) -> list[list[str]]:
     return [_row(goal, figures, lambda ratio: ratio <= _SLOWER)]
 
 
+def of_lists(measured: lists.Measured) -> list[list[str]]:
+    """Return the goals of the list of all jobs, and of a page."""
+
+    def of(level: int, question: str) -> list[float]:
+        return [*measured.medians(lists.OURS, level, question).values()]
+
+    levels = measured.levels()
+    most = levels[-1]
+    pages = {
+        f"{question.removeprefix(LIST).strip(', ')} of {level:,}": of(level, question)
+        for question in (*questions.PAGES, questions.OVERDUE)
+        for level in (levels if question == questions.FIRST_PAGE else [most])
+    }
+    return [
+        _row(
+            f"{most:,} jobs by get_jobs in at most {_ALL_JOBS:.0f} s",
+            {"": [milliseconds / 1000 for milliseconds in of(most, questions.ALL)]},
+            lambda seconds: seconds <= _ALL_JOBS,
+            1,
+        ),
+        _row(
+            f"a page of {lists.SIZES.jobs} by list_jobs in at most {_PAGE:.0f} ms, however many jobs there are",
+            pages,
+            lambda milliseconds: milliseconds <= _PAGE,
+            0,
+        ),
+    ]
+
+
 def of_backups(measured: backups.Measured) -> list[list[str]]:
     """Return the goal of a backup by restic."""
     seconds = {data: [*backups.over(measured, data).values()] for data in backups.DATA}
@@ -113,11 +147,12 @@ def tables(folder: Path = FOLDER) -> list[Table]:
     """Make the tables from the results of a folder; a benchmark without a result is left out."""
     calls, bursts = _read(folder, "calls", calls_tables.Measured), _read(folder, "burst", burst.Measured)
     killed, growing = _read(folder, "crash", crash.Measured), _read(folder, "growth", growth.Measured)
-    restic = _read(folder, "backups", backups.Measured)
+    restic, listed = _read(folder, "backups", backups.Measured), _read(folder, "lists", lists.Measured)
     rows = [
         *(of_calls(calls) if calls else []),
         *(of_bursts(bursts, killed) if bursts else []),
         *(of_growth(growing) if growing else []),
+        *(of_lists(listed) if listed else []),
         *(of_backups(restic) if restic else []),
     ]
     goals = Table(name="goals", title="Goals", columns=["goal", "measured", ""], rows=rows, is_words=True)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -62,13 +63,17 @@ async def create(client: Client, where: Alignment) -> None:
     await describe(client, request.scheduler_id)
 
 
-async def create_all(client: Client, alignments: list[Alignment]) -> None:
+Make = Callable[[Client, Alignment], Awaitable[None]]
+"""Makes the schedule of a job."""
+
+
+async def create_all(client: Client, alignments: list[Alignment], make: Make = create) -> None:
     """Make many jobs."""
     places = asyncio.Semaphore(_AT_ONCE)
 
     async def one(where: Alignment) -> None:
         async with places:
-            await create(client, where)
+            await make(client, where)
 
     await asyncio.gather(*map(one, alignments))
 

@@ -17,6 +17,8 @@ class Plan:
     """Only try whether everything works; the figures mean nothing."""
     most_jobs: int = 1_000
     """The largest number of jobs in the benchmarks of growth and of an outage."""
+    most_listed: int = 10_000
+    """The largest number of jobs, and of runs of a job, in the benchmark of lists."""
     began: float = field(default_factory=time.monotonic)
 
     @property

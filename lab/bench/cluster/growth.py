@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
 
+from backup_scheduler.contract.methods import LIST
 from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
 from backup_scheduler.temporal.lists import pages_of_jobs
 from devstack.running import StackInfo
@@ -19,6 +20,7 @@ from lab.bench.cluster import parts
 from lab.bench.cluster.parts import Stored
 from lab.bench.figures import NOT_SHOWN, percentile
 from lab.bench.growth import list_all
+from lab.bench.lists import SIZES
 from lab.bench.plan import Plan
 from lab.bench.results import Table
 from lab.bench.supply import Supply
@@ -41,6 +43,8 @@ class Level(BaseModel):
     add: float
     get: float
     """Latencies by RPC in ms with one caller, medians."""
+    page: float
+    """Latency of the first page of a hundred jobs by list_jobs, in ms with one caller, the median."""
     get_jobs: float | None
     """Seconds; None if the answer was too large for the broker."""
     list_seconds: float
@@ -88,7 +92,7 @@ def _level(runner: asyncio.Runner, client: Client, stack: StackInfo, state: Path
     time.sleep(idle)
     busy = sum(parts.cpu_seconds(stack.pids).values()) - sum(before.values())
     with rpc_callers(stack.amqp_uri, 1, _PATIENCE) as callers:
-        add, get = _latencies(callers)
+        add, get, page = _latencies(callers)
         listed = _get_jobs(callers, new.stop)
     began = time.monotonic()
     runner.run(_lists(client, new.stop))
@@ -98,6 +102,7 @@ def _level(runner: asyncio.Runner, client: Client, stack: StackInfo, state: Path
         made_per_second=round(pace, 1),
         add=add,
         get=get,
+        page=page,
         get_jobs=listed,
         list_seconds=round(list_seconds, 2),
         pass_seconds=round(runner.run(_pass_over_all(client)), 1),
@@ -112,15 +117,17 @@ async def _lists(client: Client, expected: int) -> bool:
     return sum([len(page) async for page in pages_of_jobs(client)]) >= expected
 
 
-def _latencies(callers: RpcCallers) -> tuple[float, float]:
+def _latencies(callers: RpcCallers) -> tuple[float, float, float]:
+    # Before there are changes: a list describes the jobs that were changed within the last seconds.
+    pages = [callers.answer("scheduler", LIST, limit=SIZES.jobs)[0] for _ in range(_CALLS)]
     ids = [f"growth-{uuid.uuid4().hex}" for _ in range(_CALLS)]
     for operation in ("add", "get", "remove"):  # the first calls of a connection are slow
         callers.call("scheduler", operation, "warm-up")
     add, get, _ = (
-        round(percentile(callers.carry_out("scheduler", operation, Supply(ids), 1).latencies, 0.5) * 1000, 1)
-        for operation in ("add", "get", "remove")
+        callers.carry_out("scheduler", operation, Supply(ids), 1).latencies for operation in ("add", "get", "remove")
     )
-    return add, get
+    of_add, of_get, of_page = (round(percentile(each, 0.5) * 1000, 1) for each in (add, get, pages))
+    return of_add, of_get, of_page
 
 
 def _get_jobs(callers: RpcCallers, expected: int) -> float | None:
@@ -160,7 +167,7 @@ def tables(measured: Measured) -> list[Table]:
         calls.append(
             [
                 f"{level.jobs:,}",
-                *(f"{each:.1f}" for each in (level.made_per_second, level.add, level.get)),
+                *(f"{each:.1f}" for each in (level.made_per_second, level.add, level.get, level.page)),
                 get_jobs,
                 *(f"{each:.1f}" for each in (level.list_seconds, level.pass_seconds)),
             ]
@@ -171,7 +178,10 @@ def tables(measured: Measured) -> list[Table]:
         Table(
             name="cluster-growth",
             title="Many jobs on a cluster: jobs made in a second, latencies in ms, seconds of what concerns all jobs",
-            columns=["jobs", "made per second", "add", "get", "all by RPC", "list through the SDK", "pass over all"],
+            columns=[
+                *("jobs", "made per second", "add", "get", "a page of 100 by RPC"),
+                *("all by RPC", "list through the SDK", "pass over all"),
+            ],
             rows=calls,
         ),
         Table(

@@ -6,7 +6,9 @@ _TESTS = "tests/lab/bench"
 _BARE = f"{_TESTS}/test_bare.py"
 _CALLS = f"{_TESTS}/test_calls_tables.py"
 _FIGURES = f"{_TESTS}/test_figures.py"
+_LISTS = f"{_TESTS}/test_lists.py"
 _LOSSES = f"{_TESTS}/test_losses.py"
+_ONE_RUN = f"{_TESTS}/test_one_run.py"
 _PARTS = f"{_TESTS}/test_parts.py"
 _SUPPLY = f"{_TESTS}/test_supply.py"
 _TURNS = f"{_TESTS}/test_turns.py"
@@ -152,6 +154,34 @@ PLANTED: tuple[Planted, ...] = (
         "return seconds if listed == expected else None",
         "return seconds",
         tests(f"{_PARTS}::test_a_list_that_lacks_jobs_is_not_measured"),
+    ),
+    planted(
+        "bench: a page that lacks jobs counts as a fast one",
+        "lab/bench/lists.py",
+        "if len(entries) != question.entries:",
+        "if len(entries) > question.entries:",
+        tests(f"{_LISTS}::test_an_answer_with_another_number_of_entries_is_not_measured"),
+    ),
+    planted(
+        "bench: the goal of pages is that of the fastest kind of them",
+        "lab/bench/goals.py",
+        "for question in (*questions.PAGES, questions.OVERDUE)",
+        "for question in questions.PAGES[1:2]",
+        tests(f"{_LISTS}::test_the_goals_are_those_of_the_most_jobs_and_of_each_kind_of_page"),
+    ),
+    planted(
+        "bench: runs that are listed lack what a run of the worker tells",
+        "lab/bench/many_runs.py",
+        "                memo=model.memo,\n",
+        "",
+        tests(f"{_TESTS}/test_many_runs.py::test_copies_are_listed_and_described_like_runs_of_the_worker"),
+    ),
+    planted(
+        "bench: a run is cheap because it was lost",
+        "lab/bench/one_run.py",
+        "if outcome.lost or outcome.repeated or outcome.started_twice:",
+        "if outcome.repeated or outcome.started_twice:",
+        tests(f"{_ONE_RUN}::test_a_round_with_more_or_fewer_runs_or_backups_is_not_measured"),
     ),
     planted(
         "bench: a backup without files counts as a fast one",

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab.bench import backups, burst, crash, outage
+from lab.bench import backups, burst, crash, lists, one_run, outage
 from lab.bench.calls_tables import EMPTY, OURS, OURS_APART, PEER, SDK, SDK_APART
 from lab.bench.document import PAGES, all_tables, places, with_tables
 from lab.bench.results import FOLDER, Result, Table
@@ -46,7 +46,7 @@ def test_a_tiny_run_on_a_cluster_loses_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.programs
 @pytest.mark.lab
-@pytest.mark.parametrize(("benchmark_name", "lost"), [("calls", None), ("burst", "0")])
+@pytest.mark.parametrize(("benchmark_name", "lost"), [("calls", None), ("burst", "0"), ("lists", None)])
 def test_a_tiny_run_leaves_figures_and_a_chart(benchmark_name: str, lost: str | None, tmp_path: Path) -> None:
     left = tiny_run(benchmark_name, tmp_path)
     if lost is not None:
@@ -55,6 +55,14 @@ def test_a_tiny_run_leaves_figures_and_a_chart(benchmark_name: str, lost: str | 
         assert counted == [lost] * len(burst.SYSTEMS), left["measured"]
         assert our_cpu_time_in_turns_of_the_peer(left["measured"]["outcomes"]) == [0.0] * 3 * (len(burst.SYSTEMS) - 1)
     assert ElementTree.parse(tmp_path / f"{benchmark_name}.svg").getroot().tag.endswith("svg")
+
+
+@pytest.mark.programs
+@pytest.mark.lab
+def test_a_tiny_run_tells_what_a_run_adds_to_a_bare_one(tmp_path: Path) -> None:
+    left = tiny_run("run", tmp_path)
+    events = {row[0]: float(row[1]) for row in left["tables"][0]["rows"]}
+    assert events["ours"] > events["bare workflow"] == 11
 
 
 def our_cpu_time_in_turns_of_the_peer(outcomes: list[dict[str, Any]]) -> list[float]:
@@ -97,6 +105,7 @@ def kept(benchmark_name: str, records: str) -> list[dict[str, Any]]:
         ("crash", "outcomes", crash.SYSTEMS),
         ("outage", "recoveries", outage.SYSTEMS),
         ("backups", "backups", (backups.OURS, backups.ALONE)),
+        ("run", "costs", one_run.SYSTEMS),
         ("calls", "cells", (OURS, SDK, PEER, EMPTY, OURS_APART, SDK_APART, "one call at a time")),
     ],
 )
@@ -124,3 +133,9 @@ def test_what_is_kept_of_growth_was_measured_in_turns() -> None:
     systems = [("ours", "many"), ("ours", "few"), ("peer", "many"), ("peer", "few")]
     for (_, number), of_round in groupby(kept("growth", "samples"), lambda each: (each["jobs"], each["round"])):
         assert [(each["system"], each["installation"]) for each in of_round] == rotated(systems, number)
+
+
+def test_what_is_kept_of_lists_was_measured_in_turns() -> None:
+    for (_, number), of_round in groupby(kept("lists", "samples"), lambda each: (each["level"], each["round"])):
+        order = [system for system, _ in groupby(each["system"] for each in of_round)]
+        assert order == rotated([lists.OURS, lists.SDK], number)
