@@ -40,7 +40,8 @@ def _files(folder: Path) -> Iterator[Path]:
         folders[:] = [name for name in folders if name not in skipped and str(Path(place, name)) not in skipped]
         links = [name for name in folders if Path(place, name).is_symlink()]  # to folders; they are not followed
         for name in [*files, *links]:
-            yield Path(place, name).relative_to(folder)
+            if name not in skipped:  # in a worktree .git is a file
+                yield Path(place, name).relative_to(folder)
 
 
 def _same(one: Path, other: Path) -> bool:

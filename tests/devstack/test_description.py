@@ -78,6 +78,7 @@ def test_a_comparison_finds_what_differs_and_leaves_out_what_changed_meanwhile(t
         (folder / "link").symlink_to("deep")
         (folder / "edited").write_text(f"in {folder}")
     (original / "lost").touch()
+    (original / ".git").touch()  # a file in a worktree of git
     (restored / "surplus").touch()
 
     found = comparison.compare(original, restored, since=float("inf"))

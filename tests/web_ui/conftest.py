@@ -26,7 +26,7 @@ SLOW = "archive"
 
 _RESTIC = f"""#!/bin/sh
 case "$*" in
-backup*{SLOW}*) exec {{restic}} --limit-upload 9000 --pack-size 4 "$@";; # KiB a second
+backup*{SLOW}*) exec {{restic}} --limit-upload 6000 --pack-size 4 "$@";; # KiB a second
 *) exec {{restic}} "$@";;
 esac
 """
