@@ -17,7 +17,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from backup_scheduler.contract.methods import RUN, SERVICE
 from backup_scheduler.jobs.names import BACKUP_WORKFLOW, run_id, schedule_id
-from backup_scheduler.temporal.runs import last_event, runs_of
+from backup_scheduler.temporal.runs import last_events, runs_of
 from lab.bench.callers import RpcCallers
 from lab.parts.waiting import eventually_async
 
@@ -78,9 +78,9 @@ class ManyRuns:
         if not times:
             return
         model = await anext(runs_of(self._client, schedule_id(self.scheduler_id), (_COMPLETED,), 1), None)
-        ended = await last_event(self._client, model.execution) if model else None
-        if model is None or ended is None:
+        if model is None:
             raise RuntimeError(f"{self.scheduler_id} has no run that could be copied")
+        [ended] = await last_events(self._client, model.execution, 1)
         result = ended.workflow_execution_completed_event_attributes.result
         async with Worker(
             self._client,
