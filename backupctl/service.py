@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from backup_scheduler.contract.methods import SERVICE
+from backup_scheduler.texts import redact
 
 _STACK: Final = Path(".state/stack.json")
 """Written by `make up` and `make cluster` while they run."""
@@ -61,13 +62,16 @@ def connected(uri: str, timeout: float = TIMEOUT) -> Iterator[Service]:
     """Connect to the broker. Raises CallFailed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nameko and eventlet warn about themselves
+        from amqp.exceptions import AMQPError
         from nameko.standalone.rpc import ClusterRpcProxy
 
         try:
             with ClusterRpcProxy({"AMQP_URI": uri}, context_data={"caller": _caller()}, timeout=timeout) as cluster:
                 yield Service(cluster[SERVICE])
         except OSError as error:
-            raise CallFailed(f"the broker cannot be reached: {error.strerror or error}") from None
+            raise CallFailed(f"the broker cannot be reached at {redact(uri)}: {error.strerror or error}") from None
+        except AMQPError as error:
+            raise CallFailed(f"the broker at {redact(uri)} refuses: {error.message}") from None
 
 
 def _caller() -> str:

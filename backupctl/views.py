@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from rich.box import SIMPLE
+from rich.cells import cell_len
 from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
@@ -76,13 +77,16 @@ def show_job(job: dict[str, Any], now: str) -> None:
 
 def show_jobs(jobs: Iterable[dict[str, Any]], now: str) -> None:
     """Show a table of jobs, as list_jobs describes them."""
-    table = Table("job", "policy", "window", "next run", "last run", box=SIMPLE, pad_edge=False)
+    jobs = list(jobs)
+    ids = Column("job", overflow="fold", min_width=_longest(job["job_id"] for job in jobs))
+    table = Table(ids, "policy", "window", "next run", "last run", box=SIMPLE, pad_edge=False)
     for job in jobs:
         terms = job["kwargs"]
         comes = relative(job["next_run_time"], now)
         if job["paused"]:
             until = f" until {job['paused_until']}" if job["paused_until"] else ""
             comes = f"paused{until}: {job['paused_why']}" if job["paused_why"] else f"paused{until}"
+            comes = f"{comes} ({job['paused_by']})" if job["paused_by"] else comes
         outcome = job["last_outcome"]
         last = (
             f"[{_style(outcome)}]{escape(outcome)}[/]\n{_texts(relative(job['last_run'], now))[0]}" if outcome else "-"
@@ -90,7 +94,7 @@ def show_jobs(jobs: Iterable[dict[str, Any]], now: str) -> None:
         if job["overdue"]:
             last = f"[red]overdue[/]\n{last}"
         table.add_row(*_texts(job["job_id"], terms["policy_name"] or "-", _window(terms), comes), last)
-    people.print(table)
+    people.print(table, crop=False)
 
 
 def show_receipt(receipt: dict[str, Any], now: str) -> None:
@@ -152,7 +156,8 @@ def show_run(run: dict[str, Any], now: str) -> None:
 
 def show_runs(page: dict[str, Any], now: str) -> None:
     """Show a table of runs, each with what its caller or its end said below its id."""
-    columns = (Column("run", overflow="fold", min_width=36), Column("outcome", max_width=13))
+    longest = _longest(run["run_id"] for run in page["runs"])
+    columns = (Column("run", overflow="fold", min_width=max(36, longest)), Column("outcome", max_width=13))
     table = Table(*columns, Column("started", no_wrap=True), "took", box=SIMPLE, pad_edge=False)
     for run in page["runs"]:
         style = _style(run["outcome"])
@@ -160,14 +165,16 @@ def show_runs(page: dict[str, Any], now: str) -> None:
         id_and_more = "\n".join([escape(run["run_id"]), *said])
         times = _texts((run["started_at"] or "-")[:16], _took(run) or "-")
         table.add_row(id_and_more, f"[{style}]{escape(run['outcome'])}[/]", *times)
-    people.print(table)
+    people.print(table, crop=False)
     if page["next"]:
         people.print(f"There are more: --before '{page['next']}'", markup=False)
 
 
 def running(runs: Iterable[dict[str, Any]], now: str) -> Table:
     """Return a table of what runs at this moment."""
-    table = Table("job", "run", "for", "step", box=SIMPLE, pad_edge=False, title=f"Runs at {now}", title_justify="left")
+    columns = (Column("job", overflow="fold"), Column("run", overflow="fold"), "for", Column("step", overflow="fold"))
+    title = f"Runs at {now}"
+    table = Table(*columns, box=SIMPLE, pad_edge=False, title=title, title_justify="left", min_width=len(title))
     for run in runs:
         began = run["started_at"] and (datetime.fromisoformat(now) - datetime.fromisoformat(run["started_at"]))
         step = _progress(run["progress"]) if run["progress"] else run["waits_for"] and f"waits for {run['waits_for']}"
@@ -201,6 +208,11 @@ def _rows(values: dict[str, Any], style: str = "") -> None:
         if value is not None and value is not False and value != "":
             table.add_row(escape(name), escape(str(value)), style=style if name == "outcome" else "")
     people.print(table)
+
+
+def _longest(ids: Iterable[str]) -> int:
+    """Return the width in which each id stands on one line, so that it can be copied."""
+    return max(map(cell_len, ids), default=0)
 
 
 def _texts(*values: Any) -> list[str]:

@@ -4,7 +4,6 @@ Each check tries for a few seconds, because a new start of Python costs more tha
 """
 
 import asyncio
-import os
 import socket
 import time
 import warnings
@@ -25,8 +24,9 @@ def rpc() -> str | None:
         warnings.simplefilter("ignore")  # nameko and eventlet warn about themselves
         from nameko.standalone.rpc import ClusterRpcProxy
 
-        config: dict[str, object] = {"AMQP_URI": os.environ["AMQP_URI"]}
-        if certificate := load_settings().amqp_certificate:
+        settings = load_settings()
+        config: dict[str, object] = {"AMQP_URI": settings.amqp_uri.get_secret_value()}
+        if certificate := settings.amqp_certificate:
             config["AMQP_SSL"] = {"certfile": str(certificate)}
         with ClusterRpcProxy(config, timeout=3) as cluster:
             cluster[SERVICE].get_job("devstack-health")

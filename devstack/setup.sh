@@ -4,6 +4,8 @@
 # With the argument `cluster` it installs what a cluster needs, too, with `browser` what tests of the Web UI need.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+exec 9<devstack/setup.sh
+flock 9 # `make --jobs` may begin it twice
 
 say() { echo "setup: $*"; }
 give_up() { echo "setup: $*" >&2; exit 1; }

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from temporalio.api.enums.v1 import PendingActivityState, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import PendingActivityState, PendingWorkflowTaskState, WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.workflow.v1 import PendingActivityInfo, WorkflowExecutionInfo
+from temporalio.api.workflow.v1 import PendingActivityInfo, PendingWorkflowTaskInfo, WorkflowExecutionInfo
 
 from backup_scheduler.contract.moments import shown
 from backup_scheduler.jobs import recent_runs
@@ -33,6 +33,8 @@ OUTCOMES: Final = tuple(dict.fromkeys([WAITING, *BY_STATUS.values(), *(each.valu
 
 A_WORKER: Final = "a worker"
 """What a run waits for that no worker has taken up."""
+
+_TAKEN_UP_WITHIN: Final = timedelta(seconds=5)
 
 A_REPORT: Final = "a report"
 """What a run waits for whose backup service tells the end by report_run."""
@@ -133,6 +135,12 @@ def state_now(activities: Sequence[PendingActivityInfo], *, is_cancelling: bool)
         waits_for=A_WORKER if waits else None,
         progress=progress and {key: value for key, value in progress.items() if value is not None},
     )
+
+
+def is_left_to_workers(task: PendingWorkflowTaskInfo, now: datetime) -> bool:
+    """Return whether a run's own next step has waited for a worker for longer than a living one needs."""
+    waits = task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED
+    return waits and now - task.scheduled_time.ToDatetime(UTC) > _TAKEN_UP_WITHIN
 
 
 def state_by_reports(newest_first: Sequence[HistoryEvent]) -> Now:

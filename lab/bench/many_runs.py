@@ -80,7 +80,7 @@ class ManyRuns:
         model = await anext(runs_of(self._client, schedule_id(self.scheduler_id), (_COMPLETED,), 1), None)
         if model is None:
             raise RuntimeError(f"{self.scheduler_id} has no run that could be copied")
-        [ended] = await last_events(self._client, model.execution, 1)
+        ended, *_ = await last_events(self._client, model.execution, 1)
         result = ended.workflow_execution_completed_event_attributes.result
         async with Worker(
             self._client,

@@ -196,23 +196,28 @@ def clocks(pollers: Sequence[PollerInfo], beats: Mapping[str, datetime], now: da
     if not pollers:
         return []
     last = max(map(_polled, pollers))
-    differing = [_differing("Temporal", now - last - _POLLS_LAST, last - now)]
+    differing = [_differing("Temporal", now - last - _POLLS_LAST, last - now, "or no worker is there")]
     for identity in sorted(_alive(pollers, now) & beats.keys()):
         worker = WorkerIdentity.read(identity)
         if worker and worker.version == __version__:
             late = now - beats[identity] - HEARTBEATS_EVERY
-            differing.append(_differing(f"the worker {worker.process}", late, beats[identity] - now))
+            gone = "or it has ended or hangs"
+            differing.append(_differing(f"the worker {worker.process}", late, beats[identity] - now, gone))
     found = "; ".join(filter(None, differing))
     if not found:
         return [Finding("clocks", State.OK, "this service's, Temporal's and the workers' agree, as far as they show")]
-    return [Finding("clocks", State.WARNING, found, "let a time service keep the clocks of all machines")]
+    todo = "see that the workers run, and let a time service keep the clocks of all machines"
+    return [Finding("clocks", State.WARNING, found, todo)]
 
 
-def _differing(whose: str, behind: timedelta, ahead: timedelta) -> str | None:
+def _differing(whose: str, behind: timedelta, ahead: timedelta, gone: str) -> str | None:
+    """Say by how much a clock differs; `gone` is the other reason for which a sign of life is old."""
     by = max(behind, ahead)
     if by <= _CLOCKS_DIFFER:
         return None
-    return f"that of {whose} is at least {_span(by)} {'ahead of' if ahead > behind else 'behind'} this service's"
+    if ahead > behind:
+        return f"that of {whose} is at least {_span(by)} ahead of this service's"
+    return f"that of {whose} is at least {_span(by)} behind this service's, {gone}"
 
 
 def _alive(pollers: Sequence[PollerInfo], now: datetime) -> set[str]:

@@ -103,7 +103,8 @@ class Runs:
             waiting = waiting_runs(job, requests, self._clock())
             if found := next((each for each in waiting if each.run_id == wanted), None):
                 return self._waiting(job, found)
-            mine = [each for each in requests if each.asks_for(at)]
+            is_occurrence = job.nominal(at) == at  # a backfill asks for these alone
+            mine = [r for r in requests if r.asks_for(at) and (is_occurrence or r.asked.by is not StartedBy.BACKFILL)]
             if any(each.taken and self._is_recent(each) for each in mine):
                 await asyncio.sleep(_PAUSE)
             else:  # there was none, or it was dropped; each has an id of its own
@@ -231,7 +232,9 @@ class Runs:
             if not run.pending_activities:
                 events = await stored.last_events(self._client, info.execution, _EVENTS_SINCE_A_REPORT)
                 told = description.state_by_reports(events)
-                now = replace(now, waits_for=told.waits_for, progress=told.progress)
+                left = description.is_left_to_workers(run.pending_workflow_task, self._clock())
+                waits_for = told.waits_for or (description.A_WORKER if left else None)
+                now = replace(now, waits_for=waits_for, progress=told.progress)
         else:
             now = description.state_at_end(await stored.last_events(self._client, info.execution, 1))
         return description.describe_run(info, self._zone, now, asked)

@@ -1,5 +1,6 @@
 """Runs by RPC: asked for, listed, described, cancelled."""
 
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,9 +14,11 @@ from backup_scheduler.jobs.names import run_id
 from backup_scheduler.runs.asked import StartedBy
 from backup_scheduler.runs.description import OUTCOMES
 from lab.parts.backup_service import BackupService
-from lab.parts.waiting import eventually
+from lab.parts.waiting import eventually, eventually_async
+from tests.support.backup_requests import a_request
 from tests.support.calls import Caller, assert_fails, job
 from tests.support.slow_backups import slow
+from tests.support.workers import Runs
 
 KEYS = {
     *("run_id", "job_id", "policy_name", "started_by", "reason", "scheduled_at", "started_at", "closed_at", "outcome"),
@@ -114,6 +117,17 @@ def test_a_run_waits_for_the_one_before_and_is_described_meanwhile(
         assert_fails(call(CANCEL_RUN, third["run_id"]), 409, "waits for another one")
     assert ended(call, third["run_id"])["outcome"] == "completed"
     assert ended(call, second["run_id"])["reason"] == "second"
+
+
+async def test_a_run_that_no_worker_takes_up_waits_for_one(call: Caller, temporal: Client) -> None:
+    left = await Runs(temporal, f"nobody's-{uuid.uuid4()}").start(a_request())
+
+    async def waits() -> bool:
+        return bool(run(call(GET_RUN, left.id))["waits_for"] == "a worker")
+
+    await eventually_async(waits)
+    await left.terminate()
+    assert run(call(GET_RUN, left.id))["waits_for"] is None
 
 
 def test_a_paused_job_runs_when_it_is_asked_to(call: Caller, own: str) -> None:

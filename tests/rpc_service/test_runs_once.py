@@ -8,7 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from temporalio.api.schedule.v1 import SchedulePatch
 from temporalio.api.workflowservice.v1 import PatchScheduleRequest
-from temporalio.client import Client, ScheduleHandle, ScheduleOverlapPolicy, ScheduleUpdate, ScheduleUpdateInput
+from temporalio.client import (
+    Client,
+    ScheduleBackfill,
+    ScheduleHandle,
+    ScheduleOverlapPolicy,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
 
 from backup_scheduler.contract.errors import TemporalTimeout
 from backup_scheduler.jobs.names import run_id
@@ -69,6 +76,20 @@ async def test_many_processes_that_ask_at_once_start_each_run_once(
         assert await started(temporal, scheduler_id, 5) == Counter(dict.fromkeys(names, 1))
         info = (await schedule.describe()).raw_description.info
         assert (info.buffer_size, info.action_count) == (0, 5)
+
+
+async def test_a_backfill_around_a_moment_that_is_no_occurrence_does_not_stand_for_its_run(
+    temporal: Client, target: BackupService, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    async with worker_with(temporal, {"documents": target.policy()}) as worker:
+        gateway = ScheduleGateway(temporal, SETTINGS.model_copy(update={"task_queue": worker.task_queue}))
+        await gateway.add(a_job(scheduler_id), "one")
+        around = ScheduleBackfill(start_at=at(-60), end_at=at(60), overlap=ScheduleOverlapPolicy.BUFFER_ALL)
+        await schedule.backfill(around)
+        wanted = RunJob(scheduler_id=scheduler_id, at=at(0))
+        described = await gateway.runs.start(wanted, Why(), redelivered=False)
+        assert described["run_id"] == run_id(scheduler_id, at(0))
+        assert await started(temporal, scheduler_id, 1) == Counter([described["run_id"]])
 
 
 async def test_a_request_that_temporal_dropped_is_made_again(
