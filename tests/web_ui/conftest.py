@@ -26,7 +26,7 @@ SLOW = "archive"
 
 _RESTIC = f"""#!/bin/sh
 case "$*" in
-backup*{SLOW}*) exec {{restic}} --limit-upload 6000 --pack-size 4 "$@";; # KiB a second
+backup*{SLOW}*) exec {{restic}} --limit-upload 3000 --pack-size 4 "$@";; # KiB a second
 *) exec {{restic}} "$@";;
 esac
 """
@@ -39,14 +39,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def policies(folder: Path, made_repository: Path, backup_endpoint: BackupService) -> Path:
-    """A policy file: `documents` is quick, `archive` takes half a minute, `database` asks the backup service."""
+    """A policy file: `documents` is quick, `archive` takes more than a minute, `database` asks the backup service."""
     restic = Restic(folder)
     shutil.copytree(made_repository, restic.repository)
     for number in range(200):
         (restic.source / f"{number}.txt").write_bytes(os.urandom(20_000))
     archive = folder / SLOW
     archive.mkdir()
-    for number in range(200):
+    for number in range(250):
         (archive / f"{number}.bin").write_bytes(os.urandom(1_000_000))
     return write_policies(
         folder / "policies.toml",

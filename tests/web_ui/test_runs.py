@@ -65,7 +65,7 @@ async def test_a_run_under_way_shows_its_step_and_percent_and_a_cancelled_one_wh
             await ui.reload()
         return len(percents - {0}) > 1
 
-    await eventually_async(rises)
+    await eventually_async(rises, patience=90)
     assert max(percents) < 100
     await ui.picture("web-ui-progress")
     await ui.tab("User Metadata")
