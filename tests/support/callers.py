@@ -136,6 +136,7 @@ def switch_together(client: RpcClient, method: str, scheduler_id: str, *more: st
         if receipt["changed"] == [scheduler_id] or (busy and receipt["already"]):
             return
         busy |= bool(receipt["failed"])
+        time.sleep(0.2)  # the callers shall not load the machine with this
 
 
 class Crowd:
