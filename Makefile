@@ -30,8 +30,8 @@ check: setup ## lint, and run the tests that start no program, replay and archit
 demo: setup ## run the main job end to end with backupctl: add a job, run it, restore its snapshot, change and remove it
 	@$(PYTHON_IN_VENV) -m devstack demo
 
-test: setup ## run all tests but those of test-lab and test-web-ui, in three processes (ARGS= passes options to pytest; -n 0: in one)
-	@$(PYTHON_IN_VENV) -m pytest -n 3 -m "not lab and not web_ui" $(ARGS)
+test: setup ## run all tests but those of test-lab and test-web-ui, in four processes (ARGS= passes options to pytest; -n 0: in one)
+	@$(PYTHON_IN_VENV) -m pytest -n 4 -m "not lab and not web_ui" $(ARGS)
 
 test-lab: setup ## run a short soak and tiny benchmarks
 	@$(PYTHON_IN_VENV) -m pytest -n 0 -m lab tests/lab $(ARGS)

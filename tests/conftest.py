@@ -40,7 +40,7 @@ PROGRAMS = frozenset({"stack", "servers", "temporal_server", "made_repository", 
 
 
 class InFewProcesses(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type information
-    """Keeps the tests of a file together in one process of `pytest -n 3`, and those of tests/faults in two.
+    """Keeps the tests of a file together in one process of `pytest -n 4`, and those of tests/faults in two.
 
     They share servers, which they kill and load enough for a process; in one process they would take as long as all.
     """
