@@ -1,6 +1,6 @@
 """Runs in Temporal: messages of Temporal's API list, describe and cancel them, and ask for new ones."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -62,6 +62,27 @@ async def runs_of(
         if not listed.next_page_token:
             return
         request.next_page_token = listed.next_page_token
+
+
+async def last_started(listed: AsyncIterator[WorkflowExecutionInfo], count: int) -> list[WorkflowExecutionInfo]:
+    """Return the runs that started last, the last one first, of a list that has the last one that ended first.
+
+    Runs of one job can overlap, where a person triggers them so, or where the job was removed and added again. So a run
+    is sure to come next only if it started after the end of all runs that were not read yet.
+    """
+    found: list[WorkflowExecutionInfo] = []
+    async for run in listed:
+        found.append(run)
+        if len(found) > count and run.HasField("close_time"):
+            end = run.close_time.ToNanoseconds()
+            sure = [each for each in found if each.start_time.ToNanoseconds() > end]
+            if len(sure) >= count:
+                return _by_start(sure)[:count]
+    return _by_start(found)[:count]
+
+
+def _by_start(runs: Iterable[WorkflowExecutionInfo]) -> list[WorkflowExecutionInfo]:
+    return sorted(runs, key=lambda run: run.start_time.ToNanoseconds(), reverse=True)
 
 
 async def last_events(client: Client, run: WorkflowExecution, count: int) -> Sequence[HistoryEvent]:

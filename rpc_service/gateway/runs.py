@@ -140,12 +140,8 @@ class Runs:
             return []
         if wanted.outcome:
             conditions.append(description.condition_for(wanted.outcome))
-        found: list[WorkflowExecutionInfo] = []
-        async for run in stored.runs_of(self._client, bounded(wanted.scheduler_id), conditions, wanted.limit):
-            found.append(run)
-            if len(found) == wanted.limit:
-                break
-        return found
+        listed = stored.runs_of(self._client, bounded(wanted.scheduler_id), conditions, wanted.limit + 1)
+        return await stored.last_started(listed, wanted.limit)
 
     async def _job_of(self, scheduler_id: str) -> ScheduledJob | None:
         try:
