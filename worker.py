@@ -40,7 +40,7 @@ from backup_scheduler.jobs.names import SYSTEM_SCHEDULE, housekeeping_queue
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.settings import PREFIX, Settings, load_settings
 from backup_scheduler.temporal.client import configuration, connect, follow, reason
-from backup_scheduler.temporal.identity import WorkerIdentity
+from backup_scheduler.temporal.identity import NONE, WorkerIdentity
 from backup_scheduler.temporal.namespace import check_access
 from backup_scheduler.temporal.preparation import prepare
 from backup_scheduler.temporal.system_schedule import look_at_system_schedule
@@ -121,7 +121,7 @@ async def serve(settings: Settings, policies: Policies) -> None:
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     runtime = _runtime(settings)
     logs.report(settings)
-    identity = str(WorkerIdentity.here(policies.digest, await restic_version()))
+    identity = str(WorkerIdentity.here(policies.digest or NONE, await restic_version()))
     waited = False
     while not stop.is_set():
         try:

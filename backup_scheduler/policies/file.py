@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Final, Self, get_args
 
 from pydantic import BaseModel, Field, SecretStr, TypeAdapter, ValidationError
 
@@ -39,12 +39,16 @@ class ChosenEngine(BaseModel):
     """Time from the answer to the end of such a backup; not used with "answer"."""
 
 
+_FALLBACK: Final = ""
+"""In the place of a name; no policy has it."""
+
+
 class Policies:
     """The policies of a worker."""
 
     def __init__(self, listed: Mapping[str, ListedPolicy] | None = None, fallback: HttpTarget | None = None) -> None:
-        self.digest = _digest(listed or {})
-        """The same for workers with the same policies, whatever the order and the comments of their files."""
+        self.digest = _digest({**(listed or {}), **({_FALLBACK: fallback} if fallback else {})})
+        """The same for workers with the same policies, whatever order and comments their files have; else None."""
         self._listed = dict(listed or {})
         self._fallback = fallback
         for policy in (*self._listed.values(), fallback):
@@ -90,13 +94,13 @@ class Policies:
         )
 
 
-def _digest(listed: Mapping[str, ListedPolicy]) -> str:
+def _digest(policies: Mapping[str, ListedPolicy | HttpTarget]) -> str | None:
     def plain(value: object) -> str:
         return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
-    policies = {name: policy.model_dump() for name, policy in listed.items()}
-    text = json.dumps(policies, sort_keys=True, default=plain)
-    return hashlib.sha256(text.encode()).hexdigest()[:8] if listed else "none"
+    values = {name: policy.model_dump() for name, policy in policies.items()}
+    text = json.dumps(values, sort_keys=True, default=plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:8] if policies else None
 
 
 def read(path: Path) -> dict[str, ListedPolicy]:

@@ -21,7 +21,7 @@ class WorkerIdentity:
     """`pid@host`, as Temporal's SDKs name themselves."""
     version: str
     policies: str
-    """Digest of the policy file, or `none`."""
+    """Digest of the policies, or `none`."""
     restic: str
     """Version of restic, or `none`."""
 

@@ -19,7 +19,7 @@ from backup_scheduler.contract.moments import shown
 from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.client import reason
-from backup_scheduler.temporal.identity import WorkerIdentity
+from backup_scheduler.temporal.identity import NONE, WorkerIdentity
 from backup_scheduler.temporal.namespace import missing_search_attributes
 from backup_scheduler.temporal.schedule_engine import is_on_new_engine
 from backup_scheduler.temporal.stored_jobs import describe_schedule
@@ -151,6 +151,9 @@ def alive_and_alike(pollers: Sequence[PollerInfo], settings: Settings, now: date
     for check, (found, todo) in alike.items():
         state = State.OK if len(found) <= 1 else State.WARNING
         findings.append(Finding(check, state, ", ".join(sorted(found)) or "not known", todo if len(found) > 1 else ""))
+    if alike["policies"][0] == {NONE}:
+        todo = "name the policy file in SCHEDULER_POLICIES, or set SCHEDULER_BACKUP_URL, on all workers"
+        findings.append(Finding("policies", State.FAULT, "no worker has any, so every backup fails", todo))
     return findings
 
 

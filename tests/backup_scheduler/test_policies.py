@@ -257,3 +257,11 @@ def test_what_a_run_of_an_unlisted_policy_tells_to_add_is_read_as_that_policy(na
     header = re.search(r"add (\[.*\]) to its policy file", str(caught.value))
     assert header
     assert set(read(written(tmp_path, f"{header[1]}\n{COMPLETE}"))) == {name}
+
+
+def test_workers_have_the_same_digest_only_with_the_same_policies() -> None:
+    one, other = (HttpTarget(url=SecretStr(f"http://backup-{name}.example.org/")) for name in ("a", "b"))
+    digests = [Policies(fallback=target).digest for target in (one, other, one, None)]
+    assert digests[0] == digests[2]
+    assert len(set(digests)) == 3
+    assert digests[3] is None

@@ -87,6 +87,7 @@ async def test_of_a_temporal_that_is_away_that_alone_is_said() -> None:
         ([poller(worker()), poller(worker("2@two"))], "policies", "ok", "a"),
         ([poller(worker()), poller(worker("2@two", policies="b"))], "policies", "warning", "a, b"),
         ([poller(worker()), poller(worker("2@two", restic="none"))], "restic", "warning", "0.18.1, none"),
+        ([poller(worker(policies="none"))], "policies", "fault", "every backup fails"),
         ([poller(worker(version="0.0.9"))], "release", "warning", "0.0.9"),
         ([poller("1@one")], "workers", "warning", "older release"),
         ([poller(worker(), 200)], "workers", "fault", "none polls"),
@@ -130,8 +131,13 @@ def test_a_workers_clock_that_differs_is_noticed(ago: float, text: str) -> None:
 
 
 async def test_the_workers_of_a_task_queue_tell_their_time(temporal: Client) -> None:
-    beats = await heartbeats_of(temporal, SETTINGS.task_queue)
-    assert beats
+    beats: dict[str, datetime] = {}
+
+    async def are_told() -> bool:  # the first one comes up to one interval after the worker is ready
+        beats.update(await heartbeats_of(temporal, SETTINGS.task_queue))
+        return bool(beats)
+
+    await eventually_async(are_told)
     assert all(WorkerIdentity.read(each) for each in beats)
     assert abs(datetime.now(UTC) - max(beats.values())) < timedelta(seconds=30)
 
