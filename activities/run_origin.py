@@ -46,7 +46,8 @@ class RunOrigin:
         Only the schedule's history tells that, so Temporal is not asked about a run that starts in its window.
         """
         came_due = Asked(by=StartedBy.SCHEDULE)
-        if run.is_due and run.started <= run.nominal + run.request.window + _PROMPT:
+        promptly = min(_PROMPT, run.request.catch_up_window)  # later it is missed, unless somebody asked for it
+        if run.is_due and run.started <= run.nominal + run.request.window + promptly:
             return came_due
         try:
             return await who_asked(activity.client(), run.schedule_id, run.nominal, run.started)

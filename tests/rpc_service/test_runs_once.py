@@ -19,7 +19,9 @@ from temporalio.client import (
 
 from backup_scheduler.contract.errors import TemporalTimeout
 from backup_scheduler.jobs.names import run_id
+from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.timing import phase
+from backup_scheduler.jobs.to_schedule import Alignment, schedule_for
 from backup_scheduler.runs.arguments import RunId, RunJob
 from backup_scheduler.runs.asked import Why
 from backup_scheduler.temporal import runs as stored
@@ -182,7 +184,7 @@ async def test_a_run_that_starts_while_it_is_looked_for_is_found(
     assert (found["run_id"], found["outcome"]) == (begun["run_id"], "completed")
 
 
-async def test_a_trigger_and_a_backfill_by_other_means_are_named_so(
+async def test_a_trigger_by_other_means_is_named_so(
     temporal: Client, target: BackupService, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
     async with worker_with(temporal, {"documents": target.policy()}) as worker:
@@ -192,3 +194,21 @@ async def test_a_trigger_and_a_backfill_by_other_means_are_named_so(
         [triggered] = await started(temporal, scheduler_id, 1)
         described = await gateway.runs.get(RunId(run_id=triggered))
         assert (described["started_by"], described["outcome"]) == ("trigger", "completed")
+
+
+@pytest.mark.parametrize(("ago", "duration"), [(timedelta(minutes=2), 0), (timedelta(days=2), 2)])
+async def test_a_backfill_makes_its_backup_however_long_ago_its_window_was(
+    temporal: Client, target: BackupService, schedule: ScheduleHandle, scheduler_id: str, ago: timedelta, duration: int
+) -> None:
+    opened = datetime.now(UTC).replace(second=0, microsecond=0) - ago
+    terms = a_job(scheduler_id, f"{opened:%H:%M}").model_copy(update={"days": 1, "duration": duration})
+    alignment = Alignment(BackupRequest.of(terms, "UTC", opened.date()), opened - timedelta(days=1))
+    async with worker_with(temporal, {"documents": target.policy()}) as worker:
+        settings = SETTINGS.model_copy(update={"task_queue": worker.task_queue})
+        await temporal.create_schedule(scheduler_id, schedule_for(alignment, worker.task_queue))
+        window = opened - timedelta(seconds=1), opened + timedelta(hours=duration)
+        await schedule.backfill(ScheduleBackfill(*window, overlap=ScheduleOverlapPolicy.BUFFER_ALL))
+        [made] = await started(temporal, scheduler_id, 1)
+        assert made == run_id(scheduler_id, opened)
+        described = await ScheduleGateway(temporal, settings).runs.get(RunId(run_id=made))
+    assert (described["started_by"], described["outcome"]) == ("backfill", "completed"), described
