@@ -6,9 +6,10 @@ import os
 import socket
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from backup_scheduler.contract.methods import SERVICE
 from backup_scheduler.texts import redact
@@ -59,19 +60,38 @@ class Service:
 
 @contextmanager
 def connected(uri: str, timeout: float = TIMEOUT) -> Iterator[Service]:
-    """Connect to the broker. Raises CallFailed."""
+    """Connect to the broker, of several nodes to the first that answers. Raises CallFailed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nameko and eventlet warn about themselves
         from amqp.exceptions import AMQPError
         from nameko.standalone.rpc import ClusterRpcProxy
 
-        try:
-            with ClusterRpcProxy({"AMQP_URI": uri}, context_data={"caller": _caller()}, timeout=timeout) as cluster:
+        with ExitStack() as connection:
+            try:
+                *others, last = uri.split(";")
+                for node in (*others, last):
+                    config = {"AMQP_URI": node, "AMQP_SSL": _tls(node)}
+                    proxy = ClusterRpcProxy(config, context_data={"caller": _caller()}, timeout=timeout)
+                    try:
+                        cluster = connection.enter_context(proxy)
+                        break
+                    except OSError:
+                        if node == last:
+                            raise
                 yield Service(cluster[SERVICE])
-        except OSError as error:
-            raise CallFailed(f"the broker cannot be reached at {redact(uri)}: {error.strerror or error}") from None
-        except AMQPError as error:
-            raise CallFailed(f"the broker at {redact(uri)} refuses: {error.message}") from None
+            except OSError as error:
+                raise CallFailed(f"the broker cannot be reached at {redact(uri)}: {error.strerror or error}") from None
+            except AMQPError as error:
+                raise CallFailed(f"the broker at {redact(uri)} refuses: {error.message}") from None
+
+
+def _tls(node: str) -> dict[str, str] | None:
+    """Return what nameko needs to check the host name of a broker's certificate, and the client's own certificate."""
+    parts = urlsplit(node)
+    if parts.scheme != "amqps":
+        return None
+    own = os.environ.get("SCHEDULER_AMQP_CERTIFICATE")
+    return {"server_hostname": parts.hostname or "", **({"certfile": own} if own else {})}
 
 
 def _caller() -> str:

@@ -58,6 +58,16 @@ def trusted(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCHEDULER_AMQP_CERTIFICATE", str(keys / "rpc-both.pem"))
 
 
+def backupctl(uri: str) -> str:
+    """Return the fault that a command names which asks for a job that is not there."""
+    command = [str(Path(sys.executable).with_name("backupctl")), "get", "nobody"]
+    ended = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "AMQP_URI": uri}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1, ended
+    return ended.stderr
+
+
 @pytest.mark.usefixtures("trusted")
 def test_calls_are_answered_over_tls(servers: Servers, keys: Path, port: int, scheduler_id: str) -> None:
     uri = f"amqps://guest:guest@localhost:{port}/"
@@ -71,6 +81,8 @@ def test_calls_are_answered_over_tls(servers: Servers, keys: Path, port: int, sc
             health, cwd=ROOT, env={**os.environ, "AMQP_URI": uri}, capture_output=True, check=False
         )
         assert checked.returncode == 0, checked.stderr
+        assert "no job has the scheduler_id" in backupctl(f"amqp://127.0.0.1:{unused_port()}/;{uri}")
+        assert "certificate is not valid for '127.0.0.1'" in backupctl(uri.replace("localhost", "127.0.0.1"))
         assert rpc.leave() == 0
     assert "dropped" not in rpc.said
 
