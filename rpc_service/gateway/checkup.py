@@ -149,11 +149,13 @@ def alive_and_alike(pollers: Sequence[PollerInfo], settings: Settings, now: date
         "restic": ({worker.restic for worker in known}, "give all workers the same restic"),
     }
     for check, (found, todo) in alike.items():
-        state = State.OK if len(found) <= 1 else State.WARNING
-        findings.append(Finding(check, state, ", ".join(sorted(found)) or "not known", todo if len(found) > 1 else ""))
-    if alike["policies"][0] == {NONE}:
-        todo = "name the policy file in SCHEDULER_POLICIES, or set SCHEDULER_BACKUP_URL, on all workers"
-        findings.append(Finding("policies", State.FAULT, "no worker has any, so every backup fails", todo))
+        if (check, found) == ("policies", {NONE}):
+            todo = "name the policy file in SCHEDULER_POLICIES, or set SCHEDULER_BACKUP_URL, on all workers"
+            findings.append(Finding(check, State.FAULT, "no worker has any, so every backup fails", todo))
+        elif len(found) > 1:
+            findings.append(Finding(check, State.WARNING, ", ".join(sorted(found)), todo))
+        else:
+            findings.append(Finding(check, State.OK, *(found or {"not known"})))
     return findings
 
 
