@@ -227,9 +227,13 @@ async def _back_up(
         start_to_close_timeout=timedelta(seconds=10),
         retry_policy=LOOKUP_RETRIES,
     )
-    workflow.set_current_details(sentences.running(choice.type, request.policy_name, memo))
+
+    def tell(what: str, *lines: str) -> None:
+        workflow.set_current_details(sentences.running(what, memo, *lines))
+
+    tell(f"{choice.type} backup of policy `{request.policy_name}`", sentences.HOW_FAR)
     task = BackupTask(request=request, occurrence=_occurrence(), previous=_previous_backup())
-    backup = Backup(task, choice, scheduled + request.window, latest_start, reports)
+    backup = Backup(task, choice, scheduled + request.window, latest_start, reports, tell)
     return await ENGINES[choice.type].make(backup)
 
 
@@ -250,8 +254,8 @@ def _raise_if_cancelled(error: FailureError, memo: RunMemo | None) -> None:
 
 
 def _show_cancelled(memo: RunMemo | None) -> None:
-    sentence = sentences.cancelled(workflow.cancellation_reason())
-    workflow.set_current_details(f"**cancelled**: {sentence}")
+    sentence = sentences.no_backup(workflow.cancellation_reason())
+    workflow.set_current_details(sentences.cancelled(sentence, memo))
     if memo:
         workflow.upsert_memo(memo.cancelled(sentence).entries())
 

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from backup_scheduler.texts import clean
     from workflows import sentences
     from workflows.make_repository import MakeRepositoryWorkflow
-    from workflows.reports import Reports
+    from workflows.reports import Reports, Tell
 
 HTTP_RETRIES: Final = RetryPolicy(
     initial_interval=timedelta(seconds=5), backoff_coefficient=2, maximum_interval=timedelta(minutes=2)
@@ -73,6 +73,8 @@ class Backup:
     """The backup must not begin after this moment."""
     reports: Reports
     """What the backup service reports of the run."""
+    tell: Tell
+    """Shows what the run does."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ async def _poll(engine: Engine, backup: Backup, begun: BegunBackup) -> BackupRep
     An activity of its own: however often its attempts are lost, the service is not asked for the backup again.
     """
     limit = backup.choice.completes_within
-    workflow.set_current_details(f"**running**: {begun.message}, the backup goes on there")
+    backup.tell(_goes_on(begun), sentences.HOW_FAR)
     return await workflow.execute_activity_method(
         http.HttpBackup.http_poll,
         PollTask(**dict(backup.task), begun=begun, limit=limit),
@@ -192,7 +194,7 @@ async def _poll(engine: Engine, backup: Backup, begun: BegunBackup) -> BackupRep
 async def _wait_for_report(engine: Engine, backup: Backup) -> BackupReport:
     """Wait until the service reports the end of the backup; it may do so before its answer is read."""
     reports, limit = backup.reports, backup.choice.completes_within
-    reports.expect(limit)
+    reports.expect(limit, backup.tell)
     asking = asyncio.create_task(_begin(engine, backup))
     try:
         await workflow.wait_condition(lambda: asking.done() or reports.final is not None)
@@ -205,7 +207,7 @@ async def _wait_for_report(engine: Engine, backup: Backup) -> BackupReport:
     if reports.final is not None:
         return _reported(reports.final, None if asking.cancelled() or asking.exception() else asking.result())
     begun = asking.result()
-    workflow.set_current_details(f"**running**: {reports.last_words or f'{begun.message}, the backup goes on there'}")
+    backup.tell(reports.last_words or _goes_on(begun))
     with suppress(TimeoutError):
         await workflow.wait_condition(
             lambda: reports.final is not None, timeout=limit, timeout_summary=sentences.AWAITS_REPORT
@@ -213,6 +215,10 @@ async def _wait_for_report(engine: Engine, backup: Backup) -> BackupReport:
     if reports.final is None:
         raise ApplicationError(sentences.never_reported(limit, reports.last_words), type="NeverReported")
     return _reported(reports.final, begun)
+
+
+def _goes_on(begun: BegunBackup) -> str:
+    return f"{begun.message}, the backup goes on there"
 
 
 def _reported(report: RunReport, begun: BegunBackup | None) -> BackupReport:

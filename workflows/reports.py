@@ -1,7 +1,7 @@
 """What the backup service reports of a run, by updates of its workflow."""
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -18,6 +18,13 @@ _SHORTEST_PAUSE: Final = timedelta(seconds=10)
 """Between two reports of progress."""
 
 
+class Tell(Protocol):
+    """Shows people what a run does, in a sentence and in lines below it."""
+
+    def __call__(self, what: str, *lines: str) -> None:
+        """Show it in place of what was shown before."""
+
+
 class Reports:
     """The reports on one run."""
 
@@ -28,10 +35,12 @@ class Reports:
         """The last report of progress, for people."""
         self._pause: timedelta | None = None
         self._next: datetime | None = None
+        self._tell: Tell | None = None
 
-    def expect(self, limit: timedelta) -> None:
-        """Take reports from now on; `limit` is the time that the backup may take."""
+    def expect(self, limit: timedelta, tell: Tell) -> None:
+        """Take reports from now on, and `tell` of progress; `limit` is the time that the backup may take."""
         self._pause = max(_SHORTEST_PAUSE, limit / _PROGRESS_AT_MOST)
+        self._tell = tell
 
     def check(self, report: RunReport) -> None:
         """Raise ApplicationError when a report cannot be taken; it then leaves no trace in the history."""
@@ -49,7 +58,8 @@ class Reports:
             return
         self._next = workflow.now() + (self._pause or _SHORTEST_PAUSE)
         self.last_words = _words(report)
-        workflow.set_current_details(f"**running**: {self.last_words}")
+        if self._tell is not None:
+            self._tell(self.last_words)
 
 
 def _words(report: RunReport) -> str:

@@ -28,6 +28,9 @@ POLL: Final = "http_poll"
 POLLS: Final = "Asks the service until the backup has ended"
 """Summary of that activity."""
 
+HOW_FAR: Final = "- how far it is: tab Pending Activities"
+"""Line on a run whose activity tells that in its heartbeats."""
+
 AWAITS_REPORT: Final = "Until the service has to have reported the end"
 """Summary of the timer of a run whose service reports."""
 
@@ -41,7 +44,7 @@ def missed(scheduler_id: str, late: timedelta) -> str:
     )
 
 
-def cancelled(reason: str | None) -> str:
+def no_backup(reason: str | None) -> str:
     """Return what became of a run that was cancelled; `reason` is what the person said."""
     return f"no backup was made: {reason}" if reason else "no backup was made"
 
@@ -76,10 +79,9 @@ def never_reported(limit: timedelta, last_words: str) -> str:
     return f"never reported: the backup service reported no end within {limit.total_seconds():g} s of its answer{last}"
 
 
-def running(engine: str, policy_name: str, memo: RunMemo | None) -> str:
-    """Return what a run does, as Markdown for people who open it in the Web UI, and where it tells how far it is."""
-    lines = [f"**running**: {engine} backup of policy `{policy_name}`", "", *_started_by(memo)]
-    return "\n".join([*lines, "- how far it is: tab Pending Activities"])
+def running(what: str, memo: RunMemo | None, *lines: str) -> str:
+    """Return what a run does, as Markdown for people who open it in the Web UI; `lines` stand below."""
+    return _details("running", what, [*_started_by(memo), *lines])
 
 
 def summary(result: BackupResult, memo: RunMemo | None = None) -> str:
@@ -93,10 +95,18 @@ def summary(result: BackupResult, memo: RunMemo | None = None) -> str:
         "added to the repository": result.bytes_added is not None and f"{result.bytes_added:,} bytes",
         "answer": answer and f"HTTP status {answer}",
     }
-    lines = [f"**{result.outcome}**: {result.message}", ""]
-    lines += [f"- {name}: {value}" for name, value in facts.items() if value]
+    lines = [f"- {name}: {value}" for name, value in facts.items() if value]
     lines += [f"- warning: {warning}" for warning in result.warnings]
-    return "\n".join([*lines, *_started_by(memo)])
+    return _details(result.outcome, result.message, [*lines, *_started_by(memo)])
+
+
+def cancelled(sentence: str, memo: RunMemo | None) -> str:
+    """Return what became of a cancelled run, as Markdown for people who open it in the Web UI."""
+    return _details("cancelled", sentence, _started_by(memo))
+
+
+def _details(state: str, message: str, lines: list[str]) -> str:
+    return "\n\n".join(filter(None, [f"**{state}**: {message}", "\n".join(lines)]))
 
 
 def _started_by(memo: RunMemo | None) -> list[str]:

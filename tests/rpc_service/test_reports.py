@@ -186,7 +186,7 @@ async def test_progress_is_shown_and_taken_now_and_then_only(
         assert len((await handle.fetch_history()).events) == before
         error, _ = await failure(handle)
         assert await state(call, handle) == ("failed", None, None)
-    assert shown == "**running**: copying (12.5 %, 1,000 files, 1,048,576 bytes)"
+    assert shown == "**running**: copying (12.5 %, 1,000 files, 1,048,576 bytes)\n\n- started by trigger"
     assert error.message.endswith("within 6 s of its answer; at last: copying (12.5 %, 1,000 files, 1,048,576 bytes)")
 
 
@@ -199,7 +199,7 @@ async def test_a_cancelled_run_waits_for_no_report(call: Caller, temporal: Clien
         with pytest.raises(WorkflowFailureError) as caught:
             await handle.result()
         assert isinstance(caught.value.cause, CancelledError)
-        assert await details(handle) == "**cancelled**: no backup was made"
+        assert await details(handle) == "**cancelled**: no backup was made\n\n- started by trigger"
         assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
         assert_fails(await report(call, handle.id, "completed"), 409, "the run has ended")
 

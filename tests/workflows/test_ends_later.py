@@ -59,7 +59,10 @@ async def test_a_run_is_completed_only_when_the_service_says_that_its_backup_has
             return await pending(handle)
 
         assert (await eventually_async(shown)).startswith('{"step":"127.0.0.1 says \'copying\'","percent":40.0,')
-        assert await details(handle) == "**running**: 127.0.0.1 answered 202, the backup goes on there"
+        assert await details(handle) == (
+            "**running**: 127.0.0.1 answered 202, the backup goes on there\n\n"
+            "- started by trigger\n- how far it is: tab Pending Activities"
+        )
         assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
         free.set()
         result = await handle.result()
@@ -143,7 +146,7 @@ async def test_a_run_that_is_cancelled_before_the_answer_ends_its_request_and_wa
         with pytest.raises(WorkflowFailureError) as caught:
             await handle.result()
         assert isinstance(caught.value.cause, CancelledError)
-        assert await details(handle) == "**cancelled**: no backup was made"
+        assert await details(handle) == "**cancelled**: no backup was made\n\n- started by trigger"
         assert (await events(handle))["EVENT_TYPE_ACTIVITY_TASK_CANCELED"] == 1, "it closed after its request had ended"
     await asyncio.wait_for(gone.wait(), 20)
 
@@ -161,7 +164,7 @@ async def test_a_run_that_is_cancelled_as_the_answer_comes_does_not_wait_for_the
         with pytest.raises(WorkflowFailureError) as caught:
             await asyncio.wait_for(handle.result(), 20)
         assert isinstance(caught.value.cause, CancelledError)
-        assert await details(handle) == "**cancelled**: no backup was made"
+        assert await details(handle) == "**cancelled**: no backup was made\n\n- started by trigger"
     assert Counter(request.method for request in target.received) == {"POST": 1}
 
 

@@ -13,7 +13,7 @@ from backup_scheduler.runs.asked import Asked, StartedBy
 from backup_scheduler.runs.memo import RunMemo
 from backup_scheduler.runs.results import BackupResult, HttpAnswer, Outcome
 from workflows import all_jobs, backup, engines, make_repository
-from workflows.sentences import missed, reason, running, summary
+from workflows.sentences import cancelled, missed, reason, running, summary
 
 MOMENT = datetime(2026, 1, 1, 2, tzinfo=UTC)
 
@@ -128,7 +128,7 @@ def test_the_summary_of_a_restic_run_has_snapshot_sizes_and_warnings() -> None:
 
 
 def test_a_summary_leaves_out_what_is_not_known_and_not_what_is_zero() -> None:
-    assert summary(a_result()) == "**completed**: saved\n"
+    assert summary(a_result()) == "**completed**: saved"
     zero = a_result(files=0, bytes_processed=0, bytes_added=0)
     assert summary(zero) == ("**completed**: saved\n\n- files: 0\n- size: 0 bytes\n- added to the repository: 0 bytes")
     asked = a_result(answer=HttpAnswer(status=202))
@@ -146,14 +146,11 @@ def test_a_summary_leaves_out_what_is_not_known_and_not_what_is_zero() -> None:
 )
 def test_a_run_that_somebody_asked_for_says_so_while_it_goes_on_and_at_its_end(asked: Asked, line: str) -> None:
     memo = RunMemo.of("job-1", asked)
-    assert summary(a_result(), memo) == f"**completed**: saved\n{line and chr(10)}{line}"
-    where = "- how far it is: tab Pending Activities"
-    assert running("restic", "nightly", memo).splitlines() == [
-        "**running**: restic backup of policy `nightly`",
-        "",
-        *([line] if line else []),
-        where,
-    ]
+    below = line and f"\n\n{line}"
+    assert summary(a_result(), memo) == f"**completed**: saved{below}"
+    assert running("copying", memo) == f"**running**: copying{below}"
+    assert running("copying", memo, "- and more") == f"**running**: copying{below or chr(10)}\n- and more"
+    assert cancelled("no backup was made", memo) == f"**cancelled**: no backup was made{below}"
 
 
 def test_a_run_waits_for_the_last_backup_and_not_for_a_run_that_was_missed() -> None:

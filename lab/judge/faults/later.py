@@ -48,9 +48,9 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "reports of a service that is faster than its answer are refused",
         "workflows/engines.py",
-        "    reports.expect(limit)\n    asking = asyncio.create_task(_begin(engine, backup))\n",
+        "    reports.expect(limit, backup.tell)\n    asking = asyncio.create_task(_begin(engine, backup))\n",
         "    asking = asyncio.create_task(_begin(engine, backup))\n"
-        "    await workflow.wait_condition(asking.done)\n    reports.expect(limit)\n",
+        "    await workflow.wait_condition(asking.done)\n    reports.expect(limit, backup.tell)\n",
         tests(f"{_REPORTS}::test_reports_that_come_before_the_answer_are_taken"),
     ),
     planted(

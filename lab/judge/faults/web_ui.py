@@ -46,8 +46,8 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "a run does not say who asked for it",
         "workflows/sentences.py",
-        'return "\\n".join([*lines, *_started_by(memo)])',
-        'return "\\n".join(lines)',
+        "result.message, [*lines, *_started_by(memo)])",
+        "result.message, lines)",
         tests(_RUN_THAT_ENDED),
     ),
     planted(
@@ -74,7 +74,7 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "a cancelled run does not say why",
         "workflows/backup.py",
-        '    workflow.set_current_details(f"**cancelled**: {sentence}")\n',
+        "    workflow.set_current_details(sentences.cancelled(sentence, memo))\n",
         "",
         tests(_RUN_UNDER_WAY),
     ),
