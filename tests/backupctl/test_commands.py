@@ -92,7 +92,7 @@ def test_a_pause_may_have_a_reason_and_an_end(ctl: Ctl, own: str) -> None:
 
 
 def test_what_runs_now_is_watched(ctl: Ctl, own: str, backup_endpoint: BackupService) -> None:
-    with slow(backup_endpoint):
+    with slow(backup_endpoint, own):
         [begun] = objects(ctl("run", own, "--no-wait", "--json"))
         eventually(lambda: "waiting for the answer" in " ".join(ctl("watch", "--once").output.split()))
     assert ctl("run", own, "--at", f"{begun['run_id'][-20:]}").exit_code == 0
@@ -127,7 +127,7 @@ def test_run_waits_for_the_end_and_exits_with_its_outcome(
 def test_run_comes_back_at_once_where_nobody_waits_and_cancel_ends_it(
     ctl: Ctl, own: str, backup_endpoint: BackupService
 ) -> None:
-    with slow(backup_endpoint):
+    with slow(backup_endpoint, own):
         [begun] = objects(ctl("run", own, "--no-wait", "--at", "2026-01-03 02:01:00", "--json"))
         assert begun["outcome"] == "running"
         [cancelled] = objects(ctl("cancel", begun["run_id"], "--reason", "disk is full", "--json"))

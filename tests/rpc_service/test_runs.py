@@ -17,7 +17,7 @@ from lab.parts.backup_service import BackupService
 from lab.parts.waiting import eventually, eventually_async
 from tests.support.backup_requests import a_request
 from tests.support.calls import Caller, assert_fails, job
-from tests.support.slow_backups import slow
+from tests.support.slow_backups import requests_for, slow
 from tests.support.workers import Runs
 
 KEYS = {
@@ -61,7 +61,7 @@ def ended(call: Caller, run_id: str) -> dict[str, Any]:
 def test_a_run_is_started_named_and_described_to_its_end(
     call: Caller, own: str, backup_endpoint: BackupService
 ) -> None:
-    with slow(backup_endpoint):
+    with slow(backup_endpoint, own):
         begun = run(call(RUN, own, reason="before the upgrade"))
         assert (begun["job_id"], begun["outcome"], begun["started_by"]) == (own, "running", StartedBy.RUN_JOB)
         going = run(call(GET_RUN, begun["run_id"]))
@@ -79,23 +79,23 @@ def test_a_run_is_started_named_and_described_to_its_end(
 def test_the_same_moment_names_the_same_run_open_or_closed(
     call: Caller, own: str, backup_endpoint: BackupService, temporal: Client
 ) -> None:
-    asked = len(backup_endpoint.received)
+    asked = requests_for(backup_endpoint, own)
     at = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M:%S}Z"
-    with slow(backup_endpoint):
+    with slow(backup_endpoint, own):
         first = run(call(RUN, own, at=at))
         assert first["run_id"] == run_id(own, datetime.fromisoformat(at))
         assert run(call(RUN, own, at=at))["run_id"] == first["run_id"]
     ended(call, first["run_id"])
     again = run(call(RUN, own, at=at))
     assert (again["run_id"], again["outcome"]) == (first["run_id"], "completed")
-    assert len(backup_endpoint.received) == asked + 1
+    assert requests_for(backup_endpoint, own) == asked + 1
 
 
 def test_a_run_waits_for_the_one_before_and_is_described_meanwhile(
     call: Caller, own: str, backup_endpoint: BackupService
 ) -> None:
     day = datetime.now(UTC) - timedelta(days=1)
-    with slow(backup_endpoint):
+    with slow(backup_endpoint, own):
         first = run(call(RUN, own, at=f"{day:%Y-%m-%dT%H:%M}:01Z"))
         second = run(call(RUN, own, at=f"{day:%Y-%m-%dT%H:%M}:02Z", reason="second"))
         third = run(call(RUN, own, at=f"{day:%Y-%m-%dT%H:%M}:03Z"))
@@ -144,7 +144,7 @@ def test_a_run_that_makes_up_for_an_old_night_is_not_missed(call: Caller, own: s
 def test_a_cancelled_run_ends_without_its_backup_and_says_why(
     call: Caller, own: str, backup_endpoint: BackupService
 ) -> None:
-    with slow(backup_endpoint):
+    with slow(backup_endpoint, own):
         begun = run(call(RUN, own))
         eventually(lambda: run(call(GET_RUN, begun["run_id"]))["attempt"] == 1)
         for _ in range(2):

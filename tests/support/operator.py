@@ -27,7 +27,7 @@ from lab.parts.places import ROOT
 from lab.parts.waiting import eventually_async
 from tests.support.calls import Caller, job
 from tests.support.programs import binary
-from tests.support.slow_backups import slow
+from tests.support.slow_backups import requests_for, slow
 from tests.support.workflow_runs import Handle, run_of
 
 QUEUE = "backups"
@@ -127,14 +127,15 @@ async def runs_that_of_the_day(own: Job, command: Callable[[], Awaitable[None]])
 @asynccontextmanager
 async def under_way(own: Job, start: Callable[[], Awaitable[object]] | None = None) -> AsyncIterator[Handle]:
     """Let the first run of a job go on during the block; `start` starts it, by default a trigger."""
-    with slow(own.endpoint):
-        asked = len(own.endpoint.received)
+    with slow(own.endpoint, own.scheduler_id):
+        asked = requests_for(own.endpoint, own.scheduler_id)
         await (start or own.trigger)()
         run = await run_of(own.temporal, own.scheduler_id, 1)
         query = f"WorkflowId = '{run.id}' AND ExecutionStatus = 'Running'"
 
         async def is_under_way() -> bool:
-            return len(own.endpoint.received) > asked and (await own.temporal.count_workflows(query)).count == 1
+            began = requests_for(own.endpoint, own.scheduler_id) > asked
+            return began and (await own.temporal.count_workflows(query)).count == 1
 
         await eventually_async(is_under_way)
         yield run
