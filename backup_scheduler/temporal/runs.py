@@ -1,7 +1,8 @@
 """Runs in Temporal: messages of Temporal's API list, describe and cancel them, and ask for new ones."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from heapq import heappop, heappush
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -23,6 +24,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.jobs.from_schedule import decoded
 from backup_scheduler.jobs.names import BACKUP_WORKFLOW
+from backup_scheduler.temporal.lists import PAGE
 from backup_scheduler.temporal.queries import equals
 
 _SCHEDULE: Final = "TemporalScheduledById"
@@ -49,8 +51,8 @@ async def runs_of(
 ) -> AsyncIterator[WorkflowExecutionInfo]:
     """List the runs of a schedule: those that go on, then the others, the last one that ended first.
 
-    `page` is the number of runs of one answer of Temporal's. The list lags (docs/temporal-facts.md#lists-lag). Raises
-    RPCError.
+    `page` is the number of runs of Temporal's first answer; each further one has twice as many. The list lags
+    (docs/temporal-facts.md#lists-lag). Raises RPCError.
     """
     query = " AND ".join([equals(_SCHEDULE, schedule_id), f"WorkflowType='{BACKUP_WORKFLOW}'", *conditions])
     request = ListWorkflowExecutionsRequest(namespace=client.namespace, query=query, page_size=page)
@@ -62,6 +64,7 @@ async def runs_of(
         if not listed.next_page_token:
             return
         request.next_page_token = listed.next_page_token
+        request.page_size = min(2 * request.page_size, PAGE)
 
 
 async def last_started(listed: AsyncIterator[WorkflowExecutionInfo], count: int) -> list[WorkflowExecutionInfo]:
@@ -70,19 +73,16 @@ async def last_started(listed: AsyncIterator[WorkflowExecutionInfo], count: int)
     Runs of one job can overlap, where a person triggers them so, or where the job was removed and added again. So a run
     is sure to come next only if it started after the end of all runs that were not read yet.
     """
-    found: list[WorkflowExecutionInfo] = []
+    sure: list[WorkflowExecutionInfo] = []
+    read: list[tuple[int, int, WorkflowExecutionInfo]] = []  # a heap, the last one that started on top
     async for run in listed:
-        found.append(run)
-        if len(found) > count and run.HasField("close_time"):
-            end = run.close_time.ToNanoseconds()
-            sure = [each for each in found if each.start_time.ToNanoseconds() > end]
-            if len(sure) >= count:
-                return _by_start(sure)[:count]
-    return _by_start(found)[:count]
-
-
-def _by_start(runs: Iterable[WorkflowExecutionInfo]) -> list[WorkflowExecutionInfo]:
-    return sorted(runs, key=lambda run: run.start_time.ToNanoseconds(), reverse=True)
+        heappush(read, (-run.start_time.ToNanoseconds(), len(sure) + len(read), run))
+        end = run.close_time.ToNanoseconds() if run.HasField("close_time") else None
+        while read and end is not None and -read[0][0] > end:
+            sure.append(heappop(read)[-1])
+        if len(sure) >= count:
+            return sure[:count]
+    return [*sure, *(run for *_, run in sorted(read))][:count]
 
 
 async def last_events(client: Client, run: WorkflowExecution, count: int) -> Sequence[HistoryEvent]:

@@ -1,6 +1,5 @@
 """Many runs of one job that have ended, as lists of runs read them."""
 
-import asyncio
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -26,9 +25,6 @@ _QUEUE = "bench-ended-runs"
 _SCHEDULED = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 _OF_THE_SERVER = ("BuildIds",)
 """Search attributes that only the server writes."""
-_AT_ONCE = 50
-"""Runs that are started at once."""
-_POLLS = 20
 _PATIENCE = 300
 
 
@@ -68,7 +64,7 @@ class ManyRuns:
         await eventually_async(counted, _PATIENCE)
 
     async def copy(self, count: int) -> None:
-        """Start copies of the last run until there are so many runs.
+        """Start copies of the last run until there are so many runs, each after the end of the one before.
 
         A copy ends at once, with the result of the run that it copies, and is listed with the same memo and search
         attributes. Lists of runs and the description of a run show nothing else. Its history is shorter. Raises
@@ -88,15 +84,12 @@ class ManyRuns:
             workflows=[_EndsAtOnce],
             workflow_runner=UnsandboxedWorkflowRunner(),
             max_cached_workflows=0,  # no run has a second task
-            max_concurrent_workflow_task_polls=_POLLS,
         ):
-            await self._start(model, result, times)
+            await self._make(model, result, times)
             await self.all_ended()
 
-    async def _start(self, model: WorkflowExecutionInfo, result: Payloads, times: Sequence[datetime]) -> None:
-        places = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(nominal: datetime) -> None:
+    async def _make(self, model: WorkflowExecutionInfo, result: Payloads, times: Sequence[datetime]) -> None:
+        for nominal in times:
             request = StartWorkflowExecutionRequest(
                 namespace=self._client.namespace,
                 workflow_id=run_id(schedule_id(self.scheduler_id), nominal),
@@ -112,7 +105,5 @@ class ManyRuns:
                 request.search_attributes.indexed_fields.pop(name, None)
             own = TypedSearchAttributes([SearchAttributePair(_SCHEDULED, nominal)])
             encode_search_attributes(own, request.search_attributes)
-            async with places:
-                await self._client.workflow_service.start_workflow_execution(request, retry=True)
-
-        await asyncio.gather(*map(one, times))
+            await self._client.workflow_service.start_workflow_execution(request, retry=True)
+            await self._client.get_workflow_handle(request.workflow_id).result()
