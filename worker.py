@@ -47,6 +47,7 @@ from backup_scheduler.temporal.system_schedule import look_at_system_schedule
 from backup_scheduler.temporal.task_queues import HEARTBEATS_EVERY
 from workflows.all_jobs import LookAfterJobsWorkflow
 from workflows.backup import BackupWorkflow
+from workflows.counters import begin_at_zero
 from workflows.engines import ENGINES
 from workflows.resume_jobs import ResumeJobsWorkflow
 
@@ -127,7 +128,7 @@ async def serve(settings: Settings, policies: Policies) -> None:
         try:
             config = configuration()
             if client := await _unless(stop, connect(config, runtime=runtime, identity=identity)):
-                await _work(client, settings, policies, stop, config)
+                await _work(client, settings, policies, stop, config, runtime)
         except AccessRefused as error:
             log.error("access refused, trying again", reason=str(error), seconds=_PAUSE)
         except ConfigurationError as error:
@@ -184,17 +185,23 @@ async def _keep_system_schedule(worker: Worker, task_queue: str) -> None:
 
 
 async def _work(
-    client: Client, settings: Settings, policies: Policies, stop: asyncio.Event, config: ClientConnectConfig
+    client: Client,
+    settings: Settings,
+    policies: Policies,
+    stop: asyncio.Event,
+    config: ClientConnectConfig,
+    runtime: Runtime,
 ) -> None:
     await check_access(client)
     await prepare(client, settings.task_queue)
+    begin_at_zero(runtime.metric_meter, client.namespace, settings.task_queue)
     workers = [build_worker(client, settings, policies), build_housekeeper(client, settings)]
 
     def use(renewed: Client) -> None:
         for worker in workers:
             worker.client = renewed
 
-    following = asyncio.create_task(follow(client, config, use, runtime=client.service_client.config.runtime))
+    following = asyncio.create_task(follow(client, config, use, runtime=runtime))
     watching = asyncio.create_task(_watch_access(workers[0]))
     try:
         await _run(workers, client, settings, stop)

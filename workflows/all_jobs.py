@@ -10,6 +10,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.all_jobs import AllJobs, Pass
     from backup_scheduler.jobs import names
+    from workflows import counters
 
 PASS_RETRIES: Final = RetryPolicy(
     initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=1), maximum_attempts=5
@@ -39,7 +40,5 @@ class LookAfterJobsWorkflow:
             )
         except ActivityError as error:
             workflow.logger.error("pass over all jobs given up", extra={"reason": str(error.cause)})
-            workflow.metric_meter().create_counter(
-                "backup_scheduler_failed_passes", "Passes over all jobs that were given up"
-            ).add(1)
+            counters.pass_given_up()
             raise

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from backup_scheduler.runs.reports import RunReport
     from backup_scheduler.runs.results import BackupReport, BackupResult, Outcome
     from backup_scheduler.runs.task import BackupTask, PreviousBackup
-    from workflows import sentences
+    from workflows import counters, sentences
     from workflows.engines import ENGINES, Backup
     from workflows.reports import Reports
 
@@ -275,7 +275,5 @@ def _publish(result: BackupResult, memo: RunMemo | None) -> None:
             "reason": result.message,
         },
     )
-    workflow.metric_meter().create_counter("backup_scheduler_runs", "Runs that ended, by outcome").add(
-        1, {"outcome": result.outcome.value}
-    )
+    counters.run_ended(result.outcome)
     workflow.upsert_search_attributes([names.OUTCOME.value_set(result.outcome.value)])
