@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ValidationError
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, ScheduleOverlapPolicy
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
 from temporalio.api.schedule.v1 import SchedulePatch
 
@@ -76,6 +76,9 @@ class Request:
     taken: bool
     """Whether the schedule carries it out: of requests that come close together, it drops all but the last
     (docs/temporal-facts.md#control-calls-get-lost)."""
+    buffered: bool = True
+    """Whether its runs wait for the run before, by its overlap policy; others start at once, or are skipped
+    (docs/temporal-facts.md#triggers-skip-silently)."""
 
     @classmethod
     def read(cls, event: HistoryEvent, *, taken: bool) -> Self | None:
@@ -89,11 +92,13 @@ class Request:
             named = patch.trigger_immediately
             time = named.scheduled_time.ToDatetime(UTC) if named.HasField("scheduled_time") else at
             asked, call = _asked(signal.identity, at)
-            return cls(asked, call, time.replace(microsecond=0), time, taken)
+            return cls(asked, call, time.replace(microsecond=0), time, taken, _is_buffered(named.overlap_policy))
         if patch.backfill_request:
             first = min(each.start_time.ToDatetime(UTC) for each in patch.backfill_request)
             last = max(each.end_time.ToDatetime(UTC) for each in patch.backfill_request)
-            return cls(Asked(by=StartedBy.BACKFILL, at=at, caller=signal.identity), "", first, last, taken)
+            asked = Asked(by=StartedBy.BACKFILL, at=at, caller=signal.identity)
+            buffered = any(_is_buffered(each.overlap_policy) for each in patch.backfill_request)
+            return cls(asked, "", first, last, taken, buffered)
         return None
 
     def asks_for(self, nominal: datetime) -> bool:
@@ -109,12 +114,21 @@ def requests(newest_first: Iterable[HistoryEvent]) -> Iterator[Request]:
     for event in newest_first:
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
             starts.add(event.workflow_task_completed_event_attributes.started_event_id)
+        elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+            starts.clear()  # it continued as new: the ids of the earlier history begin at 1 again
         elif event.event_id in starts:
             overwritten = False
         elif event.workflow_execution_signaled_event_attributes.signal_name == _PATCH:
             if request := Request.read(event, taken=not overwritten):
                 yield request
             overwritten = True
+
+
+def _is_buffered(policy: ScheduleOverlapPolicy.ValueType) -> bool:
+    return policy not in (
+        ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_SKIP,
+        ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL,
+    )
 
 
 def _patch_in(signal: WorkflowExecutionSignaledEventAttributes) -> SchedulePatch | None:

@@ -1,12 +1,15 @@
 """The runs that wait for another run of their job. Temporal tells only their number."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 from backup_scheduler.jobs.from_schedule import ScheduledJob
-from backup_scheduler.jobs.names import run_id
+from backup_scheduler.jobs.names import named_run, run_id
 from backup_scheduler.runs.asked import Asked, Request, StartedBy
+
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -22,16 +25,46 @@ class WaitingRun:
 def waiting_runs(job: ScheduledJob, requests: Sequence[Request], now: datetime) -> list[WaitingRun]:
     """Return the runs of a job that wait, the last one first. The job must not be broken.
 
-    They start in the order in which they came due or were asked for, so those that wait are the last ones.
+    They start in the order in which they came due or were asked for, so those that wait are the last ones. A run that
+    was asked for surely waits; an occurrence may have come due during a pause, or before the terms were in force.
     """
     number = job.losses.waiting
-    started = {*job.started, *job.under_way}
-    candidates = {
+    asked = _latest(asked_for(job, requests), number)
+    known = {*job.started, *job.under_way, *(run.run_id for run in asked)}
+    due = [run for run in _due(job, now, number) if run.run_id not in known]
+    return _latest([*asked, *_latest(due, number - len(asked))], number)
+
+
+def asked_for(job: ScheduledJob, requests: Sequence[Request]) -> list[WaitingRun]:
+    """Return the runs that wait because they were asked for; also those that were dropped because 1,000 waited.
+
+    Empty where none waits. The job must not be broken.
+    """
+    number = job.losses.waiting
+    over = {*job.started, *job.under_way}
+    turn = min((_asked_at(job, requests, each) for each in job.under_way), default=_LONG_AGO)
+    asked = {
         run.run_id: run
-        for run in (*_due(job, now, number), *_asked_for(job, requests, number))
-        if run.run_id not in started
+        for request in requests
+        if request.taken and request.buffered
+        for run in _runs_of(job, request, number)
+        if run.run_id not in over and run.since >= turn
     }
-    return sorted(candidates.values(), key=lambda run: (run.since, run.run_id), reverse=True)[:number]
+    return list(asked.values())
+
+
+def _latest(runs: Iterable[WaitingRun], number: int) -> list[WaitingRun]:
+    return sorted(runs, key=lambda run: (run.since, run.run_id), reverse=True)[:number]
+
+
+def _asked_at(job: ScheduledJob, requests: Sequence[Request], under_way: str) -> datetime:
+    """Return when a run that goes on was asked for or came due: what was asked for before has had its turn."""
+    named = named_run(under_way)
+    if named is None:
+        return _LONG_AGO
+    _, nominal = named
+    asked = (each.asked.at for each in requests if each.taken and each.asks_for(nominal))
+    return min((each for each in asked if each is not None), default=nominal)
 
 
 def _due(job: ScheduledJob, now: datetime, number: int) -> Iterator[WaitingRun]:
@@ -42,12 +75,11 @@ def _due(job: ScheduledJob, now: datetime, number: int) -> Iterator[WaitingRun]:
             yield WaitingRun(run_id(job.schedule_id, nominal), by_time, nominal)
 
 
-def _asked_for(job: ScheduledJob, requests: Sequence[Request], number: int) -> Iterator[WaitingRun]:
-    for request in (each for each in requests if each.taken):
-        is_backfill = request.asked.by is StartedBy.BACKFILL
-        times = _back_from(job, request.last, request.first, number) if is_backfill else [request.first]
-        for nominal in times:
-            yield WaitingRun(run_id(job.schedule_id, nominal), request.asked, request.asked.at or nominal)
+def _runs_of(job: ScheduledJob, request: Request, number: int) -> Iterator[WaitingRun]:
+    is_backfill = request.asked.by is StartedBy.BACKFILL
+    times = _back_from(job, request.last, request.first, number) if is_backfill else [request.first]
+    for nominal in times if number else ():
+        yield WaitingRun(run_id(job.schedule_id, nominal), request.asked, request.asked.at or nominal)
 
 
 def _back_from(job: ScheduledJob, last: datetime, first: datetime, most: int) -> Iterator[datetime]:

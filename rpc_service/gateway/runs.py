@@ -23,7 +23,7 @@ from backup_scheduler.runs import description
 from backup_scheduler.runs.arguments import CancelRun, JobRuns, RunId, RunJob
 from backup_scheduler.runs.asked import Asked, Request, StartedBy, Why
 from backup_scheduler.runs.description import RunDescription
-from backup_scheduler.runs.waiting import WaitingRun, waiting_runs
+from backup_scheduler.runs.waiting import WaitingRun, asked_for, waiting_runs
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal import runs as stored
 from backup_scheduler.temporal.asked_runs import requests_for_runs, who_asked
@@ -100,7 +100,8 @@ class Runs:
                 came_due = WaitingRun(wanted, Asked(by=StartedBy.SCHEDULE), at)
                 return self._waiting(job, came_due, ITS_TIME)
             requests = await requests_for_runs(self._client, stored_job.schedule_id)
-            waiting = waiting_runs(job, requests, self._clock())
+            # More may have been asked for than wait; a request that may wait must not be repeated.
+            waiting = (*waiting_runs(job, requests, self._clock()), *asked_for(job, requests))
             if found := next((each for each in waiting if each.run_id == wanted), None):
                 return self._waiting(job, found)
             is_occurrence = job.nominal(at) == at  # a backfill asks for these alone

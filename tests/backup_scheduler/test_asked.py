@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import Payload, Payloads
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, ScheduleOverlapPolicy
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.schedule.v1 import BackfillRequest, SchedulePatch, TriggerImmediatelyRequest
 
@@ -78,6 +78,28 @@ def test_a_pause_or_a_resume_behind_it_drops_a_request(later: SchedulePatch) -> 
     assert taken(trigger(1), later, "task") == [(at(1), False)]
     assert taken(trigger(1), "task", later, "task") == [(at(1), True)]
     assert taken(later, trigger(1), "task") == [(at(1), True)]
+
+
+def test_a_schedule_that_continued_as_new_counts_its_events_anew() -> None:
+    earlier, later = history(trigger(1), "task", trigger(2), "task"), history("task", trigger(3), "task")
+    began = HistoryEvent(event_id=1, event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED)
+    for event in later:
+        event.event_id += 1
+    later[1].workflow_task_completed_event_attributes.started_event_id = 2
+    later[-1].workflow_task_completed_event_attributes.started_event_id = later[-2].event_id
+    found = requests(reversed([*earlier, began, *later]))
+    assert [(each.first, each.taken) for each in found] == [(at(3), True), (at(2), True), (at(1), True)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "buffered"),
+    [("UNSPECIFIED", True), ("SKIP", False), ("BUFFER_ONE", True), ("BUFFER_ALL", True), ("ALLOW_ALL", False)],
+)
+def test_a_request_waits_for_the_run_before_by_its_overlap_policy(policy: str, *, buffered: bool) -> None:
+    one, many = trigger(1), backfill(-100, -50)
+    one.trigger_immediately.overlap_policy = ScheduleOverlapPolicy.Value(f"SCHEDULE_OVERLAP_POLICY_{policy}")
+    many.backfill_request[0].overlap_policy = one.trigger_immediately.overlap_policy
+    assert [each.buffered for each in requests(reversed(history(one, "task", many, "task")))] == [buffered] * 2
 
 
 def test_a_request_that_no_task_has_taken_yet_counts_unless_another_came_behind_it() -> None:

@@ -1,5 +1,6 @@
 """The runs that wait for another run of their job, by what Temporal tells: their number, and who asked for runs."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -68,3 +69,21 @@ async def test_the_last_runs_of_a_backfill_wait() -> None:
     job = await a_job(2, FIRST + 3 * DAY)
     backfill = Request(Asked(by=StartedBy.BACKFILL, at=NOW), "", FIRST - 50 * DAY, FIRST - 10 * DAY, taken=True)
     assert names(job, backfill) == [run_id("job-1", FIRST - 10 * DAY), run_id("job-1", FIRST - 11 * DAY)]
+
+
+async def test_what_was_asked_for_waits_and_not_an_occurrence_that_may_have_been_left_out() -> None:
+    """An occurrence that came due during a pause, or before changed terms came into force, never waits."""
+    job = await a_job(1, FIRST + 2 * DAY)
+    assert names(job, asked(FIRST, FIRST + 2 * DAY + timedelta(hours=1))) == [run_id("job-1", FIRST)]
+
+
+async def test_what_was_asked_for_before_the_run_that_goes_on_has_had_its_turn() -> None:
+    requests = [asked(NOW - DAY, FIRST + DAY), asked(FIRST + 2 * DAY, NOW - DAY), asked(FIRST, FIRST)]
+    job = await a_job(2, FIRST + 2 * DAY)
+    assert names(job, *requests) == [run_id("job-1", FIRST + 3 * DAY), run_id("job-1", FIRST + DAY)]
+
+
+async def test_a_request_that_temporal_may_have_skipped_does_not_wait() -> None:
+    job = await a_job(1, FIRST + 2 * DAY)
+    skipped = replace(asked(NOW, NOW), buffered=False)
+    assert names(job, skipped) == [run_id("job-1", FIRST + 3 * DAY)]

@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from aiohttp import web
 from temporalio.api.schedule.v1 import SchedulePatch
 from temporalio.api.workflowservice.v1 import PatchScheduleRequest
 from temporalio.client import (
@@ -22,7 +23,7 @@ from backup_scheduler.jobs.names import run_id
 from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.timing import phase
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for
-from backup_scheduler.runs.arguments import RunId, RunJob
+from backup_scheduler.runs.arguments import JobRuns, RunId, RunJob
 from backup_scheduler.runs.asked import Why
 from backup_scheduler.temporal import runs as stored
 from backup_scheduler.temporal.asked_runs import requests_for_runs
@@ -124,6 +125,35 @@ async def test_a_request_that_temporal_dropped_is_made_again(
         assert len(await started(temporal, scheduler_id, 10)) == 10
     dropped = [each for each in await requests_for_runs(temporal, scheduler_id) if not each.taken]
     assert dropped, "no request was dropped, so this shows nothing"
+
+
+async def test_a_run_that_waits_is_asked_for_once_though_a_trigger_behind_it_was_skipped(
+    temporal: Client, target: BackupService, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    ends = asyncio.Event()
+
+    async def goes_on(_: web.Request) -> web.StreamResponse:
+        await ends.wait()
+        return web.Response()
+
+    target.answers = [goes_on, answering(200)]
+    async with worker_with(temporal, {"documents": target.policy()}) as worker:
+        settings = SETTINGS.model_copy(update={"task_queue": worker.task_queue})
+        gateway = ScheduleGateway(temporal, settings)
+        await gateway.add(a_job(scheduler_id), "one")
+        for second in range(2):
+            await gateway.runs.start(RunJob(scheduler_id=scheduler_id, at=at(second)), Why(), redelivered=False)
+        await schedule.trigger(overlap=ScheduleOverlapPolicy.SKIP)
+        later = ScheduleGateway(temporal, settings, clock=lambda: datetime.now(UTC) + timedelta(minutes=1))
+        again = await later.runs.start(RunJob(scheduler_id=scheduler_id, at=at(1)), Why(), redelivered=False)
+        found = await later.runs.get(RunId(run_id=again["run_id"]))
+        page = await later.runs.page(JobRuns(scheduler_id=scheduler_id))
+        assert (await schedule.describe()).raw_description.info.buffer_size == 1
+        ends.set()
+        await started(temporal, scheduler_id, 2)
+        assert (await schedule.describe()).raw_description.info.action_count == 2
+    assert (again["outcome"], again["run_id"], found) == ("waiting", run_id(scheduler_id, at(1)), again)
+    assert [each["run_id"] for each in page["runs"]] == [run_id(scheduler_id, at(second)) for second in (1, 0)]
 
 
 async def test_a_call_that_comes_again_finds_its_run_though_it_named_no_moment(
