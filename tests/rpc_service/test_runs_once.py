@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
 from temporalio.api.schedule.v1 import SchedulePatch
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import PatchScheduleRequest
 from temporalio.client import (
     Client,
@@ -154,6 +156,23 @@ async def test_a_run_that_waits_is_asked_for_once_though_a_trigger_behind_it_was
         assert (await schedule.describe()).raw_description.info.action_count == 2
     assert (again["outcome"], again["run_id"], found) == ("waiting", run_id(scheduler_id, at(1)), again)
     assert [each["run_id"] for each in page["runs"]] == [run_id(scheduler_id, at(second)) for second in (1, 0)]
+
+
+async def test_a_run_that_the_list_does_not_have_yet_is_on_its_first_page(
+    temporal: Client, target: BackupService, scheduler_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lags(*_: object) -> AsyncIterator[WorkflowExecutionInfo]:
+        """List nothing, as Temporal does for a moment after the start of a run."""
+        for run in ():
+            yield run
+
+    monkeypatch.setattr(stored, "runs_of", lags)
+    async with worker_with(temporal, {"documents": target.policy()}) as worker:
+        gateway = ScheduleGateway(temporal, SETTINGS.model_copy(update={"task_queue": worker.task_queue}))
+        await gateway.add(a_job(scheduler_id), "one")
+        begun = await gateway.runs.start(RunJob(scheduler_id=scheduler_id), Why(), redelivered=False)
+        page = await gateway.runs.page(JobRuns(scheduler_id=scheduler_id))
+    assert [each["run_id"] for each in page["runs"]] == [begun["run_id"]]
 
 
 async def test_a_call_that_comes_again_finds_its_run_though_it_named_no_moment(

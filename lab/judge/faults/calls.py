@@ -129,7 +129,7 @@ PLANTED: tuple[Planted, ...] = (
         "a job whose start never comes is called well",
         "backup_scheduler/jobs/from_schedule.py",
         "_moment(spec.start_time) > latest_start",
-        "False",
+        "not latest_start",
         tests("tests/rpc_service/test_broken_jobs.py"),
     ),
     planted(

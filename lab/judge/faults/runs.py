@@ -38,7 +38,17 @@ PLANTED: tuple[Planted, ...] = (
         "rpc_service/gateway/runs.py",
         "        missing = [run for run, started in job.started.items() if run not in known and started > lately]",
         "        missing: list[str] = []",
-        tests("tests/rpc_service/test_runs.py::test_runs_are_listed_page_by_page_the_last_one_first"),
+        tests("tests/rpc_service/test_runs_once.py::test_a_run_that_the_list_does_not_have_yet_is_on_its_first_page"),
+    ),
+    planted(
+        "a trigger that was skipped seems to wait",
+        "backup_scheduler/runs/asked.py",
+        "    return policy not in (\n",
+        "    return True or policy not in (\n",
+        tests(
+            "tests/rpc_service/test_runs_once.py"
+            "::test_a_run_that_waits_is_asked_for_once_though_a_trigger_behind_it_was_skipped"
+        ),
     ),
     planted(
         "a run without terms goes on for ever, and holds up the later ones",

@@ -133,7 +133,7 @@ PLANTED: tuple[Planted, ...] = (
         "activities/http/backup.py",
         "    began = time.monotonic()\n",
         "    began = time.monotonic()\n"
-        '    await asyncio.sleep(32 if task.occurrence.split("~")[0].endswith("2Z") else 0)\n',
+        '    await __import__("asyncio").sleep(32 if task.occurrence.split("~")[0].endswith("2Z") else 0)\n',
         BySoak("the slowest run ended"),
     ),
 )
