@@ -17,12 +17,12 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 
-from backup_scheduler.contract.errors import TemporalTimeout
+from backup_scheduler.contract.errors import RunNotFound, RunNotRunning, TemporalTimeout
 from backup_scheduler.jobs.names import run_id
 from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.timing import phase
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for
-from backup_scheduler.runs.arguments import RunId, RunJob
+from backup_scheduler.runs.arguments import CancelRun, JobRuns, RunId, RunJob
 from backup_scheduler.runs.asked import Why
 from backup_scheduler.temporal import runs as stored
 from backup_scheduler.temporal.asked_runs import requests_for_runs
@@ -160,6 +160,13 @@ async def test_a_moment_of_the_schedule_is_its_own_run(
         await asyncio.sleep((opens - datetime.now(UTC)).total_seconds())
         described = await gateway.runs.start(RunJob(scheduler_id=scheduler_id, at=opens), Why(), redelivered=False)
         assert (described["outcome"], described["waits_for"]) == ("waiting", "its time in the window")
+        assert await gateway.runs.get(RunId(run_id=described["run_id"])) == described
+        assert (await gateway.runs.page(JobRuns(scheduler_id=scheduler_id)))["runs"] == [described]
+        with pytest.raises(RunNotRunning, match="waits for its time in the window"):
+            await gateway.runs.cancel(CancelRun(run_id=described["run_id"]))
+        for moment in (opens - timedelta(days=7), opens + timedelta(days=7)):
+            with pytest.raises(RunNotFound):
+                await gateway.runs.get(RunId(run_id=run_id(scheduler_id, moment)))
         assert (await schedule.describe()).info.num_actions == 0
 
 
