@@ -232,7 +232,7 @@ class Runs:
                 asked = await who_asked(self._client, *named, _moment(info))
         if info.status == description.OPEN:
             is_cancelling = run.workflow_extended_info.cancel_requested
-            now = description.state_now(run.pending_activities, is_cancelling=is_cancelling)
+            now = description.state_now(run.pending_activities, self._clock(), is_cancelling=is_cancelling)
             if not run.pending_activities:
                 events = await stored.last_events(self._client, info.execution, _EVENTS_SINCE_A_REPORT)
                 told = description.state_by_reports(events)

@@ -191,6 +191,28 @@ async def test_a_run_that_starts_while_it_is_looked_for_is_found(
     assert (found["run_id"], found["outcome"]) == (begun["run_id"], "completed")
 
 
+async def test_a_run_between_two_attempts_does_not_wait_for_a_worker(
+    temporal: Client, target: BackupService, scheduler_id: str
+) -> None:
+    target.answers = [answering(503)]
+    seen: list[tuple[int, str | None]] = []
+    async with worker_with(temporal, {"documents": target.policy()}) as worker:
+        gateway = ScheduleGateway(temporal, SETTINGS.model_copy(update={"task_queue": worker.task_queue}))
+        await gateway.add(a_job(scheduler_id), "one")
+        begun = await gateway.runs.start(RunJob(scheduler_id=scheduler_id, at=at(0)), Why(), redelivered=False)
+        await eventually_async(lambda: asyncio.sleep(0, bool(target.received)))
+
+        async def is_tried_thrice() -> bool:
+            described = await gateway.runs.get(RunId(run_id=begun["run_id"]))
+            seen.append((described["attempt"], described["waits_for"]))
+            return bool(described["attempt"] == 3 and described["waits_for"])
+
+        await eventually_async(is_tried_thrice)
+        await gateway.runs.cancel(CancelRun(run_id=begun["run_id"]))
+        await started(temporal, scheduler_id, 1)
+    assert {each for each in seen if each[1]} == {(2, "its next attempt"), (3, "its next attempt")}
+
+
 async def test_a_trigger_by_other_means_is_named_so(
     temporal: Client, target: BackupService, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
