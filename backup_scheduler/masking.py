@@ -27,12 +27,13 @@ _NOT_SECRET = frozenset({"guest"})
 
 _CREDENTIALS = re.compile(
     r"""(?<=://)(?!user:password@|guest:guest@)(?:                # as examples and defaults have it
-        [^\s:/?\#@"'<>]*:(?!\d+[/?\#])(?:(?!://)[^\s"'<>])+(?=@)  # user:password, whatever it forgot to encode
-        | [^\s:/?\#@"'<>]+(?=@)                                   # a user alone, which may be a token
+        [^\s:/?\#@"<>]*:(?!\d+[/?\#])(?:(?!://)[^\s"<>])+(?=@)  # user:password, whatever it forgot to encode
+        | [^\s:/?\#@"<>]+(?=@)                                  # a user alone, which may be a token
     )""",
     re.VERBOSE,
 )
-_QUERY = re.compile(r"""(?P<before>://[^\s?#"'<>]*\?)[^\s#"'<>;]+""")
+_QUERY = re.compile(r"""(?P<before>://[^\s?#"<>]*\?)(?:[^\s#"'<>;]|'(?=[\w%&=]))+""")
+"""A quote may be of the query, or end the URL. (In credentials RFC 3986 allows it; not so " and the angle brackets.)"""
 _AUTHORIZATION = re.compile(r"\b(?P<scheme>Basic|Bearer) +[\w.~+/=-]{8,}")
 
 _SECRET_NAMES = re.compile(
@@ -44,6 +45,8 @@ _URL_NAMES = re.compile(r"^AMQP_URI$|^SCHEDULER_BACKUP_URL$|^RESTIC_REPOSITORY$|
 
 _BACK_END = re.compile(r"^[a-z0-9]+:(?=[a-z]+://)")
 """The word with which restic's locations begin, such as `rest:https://host/`."""
+
+_BETWEEN_URLS = re.compile(r";(?=\w+://)")
 
 _known: set[str] = set()
 _pattern: re.Pattern[str] | None = None
@@ -74,13 +77,15 @@ def hide(*secrets: str) -> None:
 
 def hide_url(urls: str) -> None:
     """Mask the secrets in a URL, or in several URLs with ';' between them, as AMQP_URI may have."""
-    for url in urls.split(";"):
+    for url in _BETWEEN_URLS.split(urls):
+        hide(*(found for found in _CREDENTIALS.findall(url) if ":" in found))  # a user alone may be any word
         try:
             parts = urlsplit(_BACK_END.sub("", url))
-            user, password = unquote(parts.username or ""), unquote(parts.password or "")
+            user, password = parts.username or "", parts.password or ""
         except ValueError:  # not a URL; the code that uses it reports that
             continue
-        _hide_password(user, password)
+        hide(password)  # as it stands there
+        _hide_password(unquote(user), unquote(password))
         hide(parts.query, *(value for _, value in parse_qsl(parts.query)))
 
 

@@ -10,7 +10,8 @@ LONGEST = 2000
 
 _UNSEEN = re.compile(r" ?[{0}][ {0}]*".format(r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"))
 """Control characters, line ends, and characters that turn the direction of writing."""
-_CREDENTIALS = re.compile(r"://[^\s\"']*@")
+_CREDENTIALS = re.compile(r"://\S*@")
+"""Whatever stands before the last @ of a word: people forget to encode characters of a password."""
 
 
 def encodable(text: str) -> str:

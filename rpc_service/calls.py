@@ -48,7 +48,7 @@ _SCRIPT: Final = f"{StandaloneProxyBase.ServiceContainer.service_name}."
 """How the call id of every caller begins that is no nameko service."""
 
 _LONGEST: Final = 100
-"""Characters of each: Temporal takes notes of 1,000 bytes with a resume."""
+"""Characters of each: Temporal takes notes of 1,000 bytes (docs/temporal-facts.md#notes-have-1000-bytes)."""
 
 A = TypeVar("A", bound=Arguments)
 

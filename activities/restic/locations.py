@@ -6,6 +6,7 @@ from pathlib import Path
 
 from activities.paths import PathProbe
 from activities.restic.failures import permanent
+from backup_scheduler import masking
 from backup_scheduler.policies.restic import ResticPolicy
 from backup_scheduler.texts import redact
 
@@ -15,13 +16,17 @@ _REMOTE = re.compile(r"(?!local:)[a-z0-9]+:")
 
 
 async def locate(policy: ResticPolicy, probe: PathProbe) -> str:
-    """Return the policy's location as restic reads it. Raises OSError, and PathHangsError when it does not answer."""
+    """Return the policy's location as restic reads it; its secrets are masked from then on.
+
+    Raises OSError, and PathHangsError when it does not answer.
+    """
     location = policy.repository
     if location is None:
         assert policy.repository_file  # noqa: S101  # a policy has one of the two
         location = (await probe(policy.repository_file, _text)).strip()
         if not location:
             raise permanent(f"the repository_file {policy.repository_file} is empty")
+        masking.hide_url(location)
     if folder := local_folder(location):
         await probe(folder, Path.exists)
     return location

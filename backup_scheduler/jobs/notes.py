@@ -13,6 +13,16 @@ _NOTE: Final = re.compile(
     re.DOTALL,
 )
 
+_LONGEST: Final = 1000
+"""Bytes that Temporal takes (docs/temporal-facts.md#notes-have-1000-bytes)."""
+
+
+def fitting(note: str) -> str:
+    """Return as much of the beginning of a note as Temporal takes; what is cut of ours is the end of the reason."""
+    encoded = note.encode()
+    cut = "…"
+    return note if len(encoded) <= _LONGEST else encoded[: _LONGEST - len(cut.encode())].decode(errors="ignore") + cut
+
 
 @dataclass(frozen=True)
 class By:
@@ -27,7 +37,8 @@ class By:
 
     def terms(self, at: datetime) -> str:
         """Write who gave a job its terms; `at` is when."""
-        return f"terms from {self.caller or 'a caller without a name'} at {_written(at)}{_because(self.reason)}"
+        caller = self.caller or "a caller without a name"
+        return fitting(f"terms from {caller} at {_written(at)}{_because(self.reason)}")
 
 
 UNKNOWN: Final = By()
@@ -55,11 +66,11 @@ class SwitchNote:
         return f"{self.by} for {self.caller}" if self.caller else self.by
 
     def text(self) -> str:
-        """Write the note; `read` reads it, to the second."""
+        """Write the note; `read` reads it, to the second, but for the end of a reason that is too long to be kept."""
         until = f" until {_written(self.until)}" if self.until else ""
         known_by = f" [{self.id}]" if self.id else ""
         what = "paused" if self.paused else "resumed"
-        return f"{what} by {self.whom} at {_written(self.at)}{until}{known_by}{_because(self.reason)}"
+        return fitting(f"{what} by {self.whom} at {_written(self.at)}{until}{known_by}{_because(self.reason)}")
 
     @classmethod
     def read(cls, text: str) -> Self | None:

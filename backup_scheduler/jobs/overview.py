@@ -79,10 +79,11 @@ class JobOverview:
         opened = last_due(*days, now - request.window - _STARTS_WITHIN)
         if opened is None or self.paused:
             return False
-        switched = SwitchNote.read(self.note)
-        if switched is not None and switched.at >= opened:  # paused when it came due, and resumed since
-            return False
-        return not any(run.started_at >= opened and run.outcome in (*WITH_BACKUP, RUNNING) for run in self.runs)
+        since = [run for run in self.runs if run.started_at >= opened]
+        if since:
+            return not any(run.outcome in (*WITH_BACKUP, RUNNING) for run in since)
+        switched = SwitchNote.read(self.note)  # it may have been paused when it came due
+        return switched is None or switched.at < opened
 
     def fits(self, wanted: JobFilter, now: datetime) -> bool:
         """Return whether the job is one of those wanted."""

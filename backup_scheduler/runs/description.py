@@ -34,6 +34,9 @@ OUTCOMES: Final = tuple(dict.fromkeys([WAITING, *BY_STATUS.values(), *(each.valu
 A_WORKER: Final = "a worker"
 """What a run waits for that no worker has taken up."""
 
+NEXT_ATTEMPT: Final = "its next attempt"
+"""What a run waits for whose last attempt failed."""
+
 _TAKEN_UP_WITHIN: Final = timedelta(seconds=5)
 
 A_REPORT: Final = "a report"
@@ -120,7 +123,7 @@ def describe_waiting_run(
     )
 
 
-def state_now(activities: Sequence[PendingActivityInfo], *, is_cancelling: bool) -> Now:
+def state_now(activities: Sequence[PendingActivityInfo], now: datetime, *, is_cancelling: bool) -> Now:
     """Return what an open run does, from its pending activities."""
     message = "it is being cancelled: it ends once its backup has stopped" if is_cancelling else None
     if not activities:
@@ -132,9 +135,14 @@ def state_now(activities: Sequence[PendingActivityInfo], *, is_cancelling: bool)
     return Now(
         message or (failed and f"attempt {making.attempt - 1 if waits else making.attempt} failed: {failed}"),
         attempt=making.attempt,
-        waits_for=A_WORKER if waits else None,
+        waits_for=(NEXT_ATTEMPT if _is_tried_again(making, now) else A_WORKER) if waits else None,
         progress=progress and {key: value for key, value in progress.items() if value is not None},
     )
+
+
+def _is_tried_again(activity: PendingActivityInfo, now: datetime) -> bool:
+    """Return whether the next attempt of an activity is ahead, or was due so lately that a worker may take it up."""
+    return activity.attempt > 1 and now - activity.scheduled_time.ToDatetime(UTC) < _TAKEN_UP_WITHIN
 
 
 def is_left_to_workers(task: PendingWorkflowTaskInfo, now: datetime) -> bool:

@@ -23,7 +23,7 @@ from backup_scheduler.contract.methods import PAUSE, RESUME
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES, is_reserved
-from backup_scheduler.jobs.notes import By, SwitchNote
+from backup_scheduler.jobs.notes import By, SwitchNote, fitting
 from backup_scheduler.jobs.pauses import ResumeRequest
 from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.to_schedule import (
@@ -259,7 +259,7 @@ class Changes:
             method = PAUSE if paused else RESUME
             note = SwitchNote(paused, method, self._clock(), by.reason, caller=by.caller).text()
             if seen.paused == paused:
-                note = seen.note
+                note = fitting(seen.note)
             await (stored.pause(note) if paused else stored.unpause(note))
             seen = current = await intact(stored)
             if current.paused == paused:

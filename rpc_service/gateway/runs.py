@@ -1,7 +1,7 @@
 """Runs of jobs: asked for, listed, described and cancelled."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ from backup_scheduler.runs.waiting import WaitingRun, asked_for, waiting_runs
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal import runs as stored
 from backup_scheduler.temporal.asked_runs import requests_for_runs, who_asked
-from backup_scheduler.temporal.stored_jobs import StoredJob
+from backup_scheduler.temporal.stored_jobs import StoredJob, read_job
 from rpc_service.gateway.changes import Changes, intact
 from rpc_service.gateway.faults import answering, is_missing
 
@@ -120,9 +120,10 @@ class Runs:
         """List runs of a job, the last one first. Raises JobNotFound if there is neither a job nor a run."""
         async with answering(self._client, wanted.scheduler_id):
             before = wanted.before and in_utc(wanted.before, self._zone)
-            job = await self._job_of(wanted.scheduler_id)
+            found = await _unless_missing(intact(self._stored_job(self._client, wanted.scheduler_id)))
+            job = found if isinstance(found, ScheduledJob) else None
             runs = await self._listed(wanted, before)
-            if job is None and not runs and before is None and wanted.outcome is None:
+            if found is None and not runs and not await self._has_left_a_run(wanted.scheduler_id):
                 raise JobNotFound(wanted.scheduler_id)
             waiting: list[RunDescription] = []
             if job and before is None:
@@ -144,15 +145,10 @@ class Runs:
         listed = stored.runs_of(self._client, bounded(wanted.scheduler_id), conditions, wanted.limit + 1)
         return await stored.last_started(listed, wanted.limit)
 
-    async def _job_of(self, scheduler_id: str) -> ScheduledJob | None:
-        try:
-            return await intact(self._stored_job(self._client, scheduler_id))
-        except (JobNotFound, BrokenJob):
-            return None
-        except RPCError as error:
-            if is_missing(error):
-                return None
-            raise
+    async def _has_left_a_run(self, scheduler_id: str) -> bool:
+        async for _ in stored.runs_of(self._client, bounded(scheduler_id), [], 1):
+            return True
+        return False
 
     async def _with_the_last(
         self, job: ScheduledJob, runs: list[WorkflowExecutionInfo], outcome: str | None
@@ -173,10 +169,16 @@ class Runs:
         return await self._described(found) if found else description.describe_run(run, self._zone)
 
     async def _all_waiting(self, job: ScheduledJob) -> list[RunDescription]:
-        if not job.losses.waiting:
-            return []
-        requests = await requests_for_runs(self._client, job.schedule_id)
-        return [self._waiting(job, each) for each in waiting_runs(job, requests, self._clock())]
+        now = self._clock()
+        by_time = Asked(by=StartedBy.SCHEDULE)
+        open_windows = [each for each in job.starts_ahead(now, ()) if each <= now + _CLOCKS_DIFFER]
+        came_due = {run_id(job.schedule_id, each): each for each in open_windows}
+        waiting = [self._waiting(job, WaitingRun(name, by_time, at), ITS_TIME) for name, at in came_due.items()]
+        if job.losses.waiting:
+            requests = await requests_for_runs(self._client, job.schedule_id)
+            behind = [each for each in waiting_runs(job, requests, now) if each.run_id not in came_due]
+            waiting += [self._waiting(job, each) for each in behind]
+        return waiting
 
     async def get(self, wanted: RunId) -> RunDescription:
         """Describe a run. Raises RunNotFound."""
@@ -188,8 +190,7 @@ class Runs:
         """Return a run that has started, or the description of one that waits. Raises RunNotFound."""
         if run := await stored.describe_run(self._client, run_id):
             return run, {}
-        named = named_run(run_id)
-        job = named and await self._job_of(named[0])
+        job = await self._job_of(run_id)
         waiting = await self._all_waiting(job) if job else []
         if found := next((each for each in waiting if each["run_id"] == run_id), None):
             return None, found
@@ -197,15 +198,22 @@ class Runs:
             return run, {}
         raise RunNotFound(run_id)
 
+    async def _job_of(self, run_id: str) -> ScheduledJob | None:
+        """Return the job of a run, whose id has that of the schedule; None if there is none, or if it is broken."""
+        named = named_run(run_id)
+        job = named and await _unless_missing(read_job(self._client, named[0]))
+        return job if isinstance(job, ScheduledJob) and not job.broken else None
+
     async def cancel(self, wanted: CancelRun, by: By = UNKNOWN) -> RunDescription:
         """Ask a run to end without its backup; it ends once its backup has stopped.
 
         One that was cancelled before stays so. Raises RunNotFound, and RunNotRunning for a run that has ended or waits.
         """
         async with answering(self._client):
-            run, _ = await self._find(wanted.run_id)
+            run, waiting = await self._find(wanted.run_id)
             if run is None:
-                raise RunNotRunning(wanted.run_id, "waits for another one: cancel it once it has started")
+                other = ITS_TIME if waiting["waits_for"] == ITS_TIME else "another one"
+                raise RunNotRunning(wanted.run_id, f"waits for {other}: cancel it once it has started")
             outcome = description.outcome_of(run.workflow_execution_info)
             if outcome == CANCELLED:
                 return await self._described(run)
@@ -225,7 +233,7 @@ class Runs:
                 asked = await who_asked(self._client, *named, _moment(info))
         if info.status == description.OPEN:
             is_cancelling = run.workflow_extended_info.cancel_requested
-            now = description.state_now(run.pending_activities, is_cancelling=is_cancelling)
+            now = description.state_now(run.pending_activities, self._clock(), is_cancelling=is_cancelling)
             if not run.pending_activities:
                 events = await stored.last_events(self._client, info.execution, _EVENTS_SINCE_A_REPORT)
                 told = description.state_by_reports(events)
@@ -242,6 +250,20 @@ class Runs:
         return description.describe_waiting_run(
             run.run_id, request.scheduler_id, request.policy_name, run.asked, waits_for, self._zone
         )
+
+
+async def _unless_missing(reading: Coroutine[Any, Any, ScheduledJob | None]) -> ScheduledJob | BrokenJob | None:
+    """Return the job that is read, or how it is broken; None if there is none. Raises RPCError."""
+    try:
+        return await reading
+    except JobNotFound:
+        return None
+    except BrokenJob as broken:
+        return broken
+    except RPCError as error:
+        if is_missing(error):
+            return None
+        raise
 
 
 def _token(run: WorkflowExecutionInfo) -> str:

@@ -1,18 +1,20 @@
 """Notes say who did what; that of a pause or resume is read back as it was written, and no other is taken for one."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backup_scheduler.jobs.notes import By, SwitchNote
+from backup_scheduler.jobs.notes import By, SwitchNote, fitting
 
 AT = datetime(2026, 11, 28, 13, 0, 5, tzinfo=UTC)
 moments = st.datetimes(datetime(2026, 1, 1), datetime(2035, 12, 31), timezones=st.just(UTC)).map(
     lambda moment: moment.replace(microsecond=0)
 )
-reasons = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=200)
+texts = st.characters(exclude_categories=["Cc", "Cs"])
+reasons = st.text(texts, min_size=1, max_size=200)
 
 
 def test_a_note_says_by_what_when_why_and_until_when() -> None:
@@ -41,7 +43,7 @@ def test_a_reason_that_a_method_takes_comes_before_that_of_the_context() -> None
     st.none() | reasons,
     st.none() | moments,
     st.none() | st.text("0123456789abcdef", min_size=1, max_size=16),
-    st.none() | reasons,
+    st.none() | st.text(texts, min_size=1, max_size=100),
 )
 def test_a_note_is_read_as_it_was_written(
     paused: bool,
@@ -53,7 +55,26 @@ def test_a_note_is_read_as_it_was_written(
     caller: str | None,
 ) -> None:
     note = SwitchNote(paused, by, at, reason, until, known_by, caller)
-    assert SwitchNote.read(note.text()) == note
+    text = note.text()
+    read = SwitchNote.read(text)
+    assert read
+    if len(text.encode()) > 996:
+        assert note.reason
+        assert note.reason.startswith((read.reason or "").removesuffix("…"))
+        read = replace(read, reason=note.reason)
+    assert read == note
+
+
+def test_a_note_fits_into_temporal_whatever_its_characters() -> None:
+    for character in "x备😀":
+        long = SwitchNote(True, "pause_jobs", AT, character * 200, AT, "3f" * 8, character * 100)
+        text = long.text()
+        assert len(text.encode()) <= 1000
+        assert SwitchNote.read(text + "?") is not None
+        assert text.endswith("…") == (character != "x")
+        assert len(By(character * 100, character * 100).terms(AT).encode()) <= 1000
+    assert fitting("a" * 1000) == "a" * 1000
+    assert fitting("a" * 1001) == "a" * 997 + "…"
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,17 @@ def test_what_came_due_while_a_job_was_paused_is_not_overdue() -> None:
     assert overview(note=resumed).overdue(OVER + timedelta(days=1))
 
 
+def test_a_run_that_failed_is_overdue_whatever_was_switched_after_it() -> None:
+    failed, by_hand = a_run(outcome="failed"), a_run(OVER + timedelta(hours=6), "failed")
+    resumed = SwitchNote(False, "a", OVER + timedelta(hours=5)).text()
+    now = OVER + timedelta(hours=7)
+    assert overview(failed, note=resumed).overdue(now)
+    assert overview(by_hand, note=resumed).overdue(now)
+    assert not overview(failed, by_hand, paused=True, note=resumed).overdue(now)
+    assert not overview(a_run(OPENED - timedelta(hours=1), "failed"), note=resumed).overdue(now)
+    assert not overview(failed, a_run(OVER), note=resumed).overdue(now)
+
+
 def test_days_are_those_of_the_job_on_the_clock_of_its_zone() -> None:
     weekly = a_request(days=7, anchor=date(2026, 10, 19), timezone="Europe/Berlin")
     opened = datetime(2026, 10, 26, 1, tzinfo=UTC)  # the clocks went back the day before

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from temporalio.client import Client, ScheduleHandle, ScheduleUpdate, ScheduleUpdateInput
 
+from backup_scheduler.jobs.notes import By
+from backup_scheduler.jobs.pauses import PauseJob
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from rpc_service.gateway.jobs import ScheduleGateway
 from tests.support.gateway_jobs import SETTINGS, a_job, overtaken
@@ -83,3 +85,27 @@ async def test_a_pause_of_a_paused_job_leaves_its_note(
     await schedule.pause(note="holiday")
     await gateway.pause(scheduler_id)
     assert (await schedule.describe()).schedule.state.note == "holiday"
+
+
+async def test_a_job_with_a_note_of_any_length_is_paused_and_resumed(
+    gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    by = By("份" * 100)
+    pause = PauseJob(scheduler_id=scheduler_id, reason="备" * 200, until=datetime(2090, 1, 1, tzinfo=UTC))
+    await gateway.add(a_job(scheduler_id), "call", by)
+    await gateway.pause(scheduler_id, pause, "pause", by)
+    written = (await schedule.describe()).schedule.state.note
+    await gateway.pause(scheduler_id)
+    state = (await schedule.describe()).schedule.state
+    assert (state.paused, state.note) == (True, written)
+
+    def edit(seen: ScheduleUpdateInput) -> ScheduleUpdate:
+        seen.description.schedule.state.note = "é" * 900
+        return ScheduleUpdate(seen.description.schedule)
+
+    await schedule.update(edit)
+    await gateway.pause(scheduler_id)
+    state = (await schedule.describe()).schedule.state
+    assert (state.paused, state.note) == (True, "é" * 498 + "…")
+    await gateway.resume(scheduler_id, by)
+    assert not (await schedule.describe()).schedule.state.paused

@@ -10,7 +10,7 @@ from aiohttp import web
 from temporalio.client import Client
 
 from backup_scheduler.contract.methods import ADD, CANCEL_RUN, GET_RUN, GET_RUNS, PAUSE, REMOVE, RUN
-from backup_scheduler.jobs.names import run_id
+from backup_scheduler.jobs.names import bounded, run_id
 from backup_scheduler.runs.asked import StartedBy
 from backup_scheduler.runs.description import OUTCOMES
 from lab.parts.backup_service import BackupService
@@ -119,6 +119,23 @@ def test_a_run_waits_for_the_one_before_and_is_described_meanwhile(
     assert ended(call, second["run_id"])["reason"] == "second"
 
 
+def test_a_run_of_a_job_with_a_long_id_is_found_while_it_waits(
+    call: Caller, backup_endpoint: BackupService, scheduler_id: str
+) -> None:
+    long = scheduler_id + "备份" * 40
+    job(call(ADD, long, "documents", 3, "02:01", 0, 3600))
+    try:
+        with slow(backup_endpoint, bounded(long)):
+            run(call(RUN, long, at="2026-01-03T02:00:01Z"))
+            waiting = run(call(RUN, long, at="2026-01-03T02:00:02Z"))
+            assert run(call(GET_RUN, waiting["run_id"])) == waiting
+            assert waiting["outcome"] == "waiting"
+            assert_fails(call(CANCEL_RUN, waiting["run_id"]), 409, "waits for another one")
+        assert ended(call, waiting["run_id"])["outcome"] == "completed"
+    finally:
+        call(REMOVE, long)
+
+
 async def test_a_run_that_no_worker_takes_up_waits_for_one(call: Caller, temporal: Client) -> None:
     left = await Runs(temporal, f"nobody's-{uuid.uuid4()}").start(a_request())
 
@@ -198,7 +215,9 @@ def test_runs_are_listed_by_outcome(call: Caller, own: str, backup_endpoint: Bac
 def test_what_is_not_there_is_missing(call: Caller, own: str) -> None:
     nobody = run_id("nobody", datetime(2026, 1, 3, tzinfo=UTC))
     assert_fails(call(RUN, "nobody"), 404, "'nobody'")
-    assert_fails(call(GET_RUNS, "nobody"), 404, "'nobody'")
+    for conditions in ({}, {"outcome": "failed"}, {"outcome": "waiting"}, {"before": "2026-01-03 02:00:00"}):
+        assert_fails(call(GET_RUNS, "nobody", **conditions), 404, "'nobody'")
+        assert runs(call(GET_RUNS, own, **conditions)) == []
     for method in (GET_RUN, CANCEL_RUN):
         for missing in (nobody, "anything", run_id(own, datetime(2026, 1, 3, tzinfo=UTC)), "system-look-after-jobs"):
             assert_fails(call(method, missing), 404, repr(missing))

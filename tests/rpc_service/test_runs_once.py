@@ -20,12 +20,12 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 
-from backup_scheduler.contract.errors import TemporalTimeout
+from backup_scheduler.contract.errors import RunNotFound, RunNotRunning, TemporalTimeout
 from backup_scheduler.jobs.names import run_id
 from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.timing import phase
 from backup_scheduler.jobs.to_schedule import Alignment, schedule_for
-from backup_scheduler.runs.arguments import JobRuns, RunId, RunJob
+from backup_scheduler.runs.arguments import CancelRun, JobRuns, RunId, RunJob
 from backup_scheduler.runs.asked import Why
 from backup_scheduler.temporal import runs as stored
 from backup_scheduler.temporal.asked_runs import requests_for_runs
@@ -211,6 +211,13 @@ async def test_a_moment_of_the_schedule_is_its_own_run(
         await asyncio.sleep((opens - datetime.now(UTC)).total_seconds())
         described = await gateway.runs.start(RunJob(scheduler_id=scheduler_id, at=opens), Why(), redelivered=False)
         assert (described["outcome"], described["waits_for"]) == ("waiting", "its time in the window")
+        assert await gateway.runs.get(RunId(run_id=described["run_id"])) == described
+        assert (await gateway.runs.page(JobRuns(scheduler_id=scheduler_id)))["runs"] == [described]
+        with pytest.raises(RunNotRunning, match="waits for its time in the window"):
+            await gateway.runs.cancel(CancelRun(run_id=described["run_id"]))
+        for moment in (opens - timedelta(days=7), opens + timedelta(days=7)):
+            with pytest.raises(RunNotFound):
+                await gateway.runs.get(RunId(run_id=run_id(scheduler_id, moment)))
         assert (await schedule.describe()).info.num_actions == 0
 
 
@@ -233,6 +240,28 @@ async def test_a_run_that_starts_while_it_is_looked_for_is_found(
         monkeypatch.setattr(stored, "describe_run", not_there_at_first)
         found = await gateway.runs.get(RunId(run_id=begun["run_id"]))
     assert (found["run_id"], found["outcome"]) == (begun["run_id"], "completed")
+
+
+async def test_a_run_between_two_attempts_does_not_wait_for_a_worker(
+    temporal: Client, target: BackupService, scheduler_id: str
+) -> None:
+    target.answers = [answering(503)]
+    seen: list[tuple[int, str | None]] = []
+    async with worker_with(temporal, {"documents": target.policy()}) as worker:
+        gateway = ScheduleGateway(temporal, SETTINGS.model_copy(update={"task_queue": worker.task_queue}))
+        await gateway.add(a_job(scheduler_id), "one")
+        begun = await gateway.runs.start(RunJob(scheduler_id=scheduler_id, at=at(0)), Why(), redelivered=False)
+        await eventually_async(lambda: asyncio.sleep(0, bool(target.received)))
+
+        async def is_tried_thrice() -> bool:
+            described = await gateway.runs.get(RunId(run_id=begun["run_id"]))
+            seen.append((described["attempt"], described["waits_for"]))
+            return bool(described["attempt"] == 3 and described["waits_for"])
+
+        await eventually_async(is_tried_thrice)
+        await gateway.runs.cancel(CancelRun(run_id=begun["run_id"]))
+        await started(temporal, scheduler_id, 1)
+    assert {each for each in seen if each[1]} == {(2, "its next attempt"), (3, "its next attempt")}
 
 
 async def test_a_trigger_by_other_means_is_named_so(

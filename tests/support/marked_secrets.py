@@ -14,6 +14,11 @@ from tests.support.rpc_processes import ZONE
 
 MARK = "mArKeD"
 
+IN_USERINFO = (*"!$&'()*+,;=:-._~7", "%27")
+"""What RFC 3986 allows in the credentials of a URL."""
+FORGOTTEN = "/?#@[]%^|{}\\`é"
+"""What people write there without encoding it."""
+
 
 POLICIES = ("echoed", "refused", "polled", "netrc", "proxied", "made", "wrong", "rest", "s3", "nonsense", "unlisted")
 

@@ -12,8 +12,10 @@ from temporalio.exceptions import ApplicationError
 from activities.paths import PathProbe
 from activities.restic.locations import is_on_disk_of, is_on_local_disk, local_folder, locate, without_credentials
 from activities.restic.repositories import digest
+from backup_scheduler.masking import masked
 from backup_scheduler.policies.restic import ResticPolicy
 from lab.parts.places import ROOT
+from tests.support.marked_secrets import FORGOTTEN, IN_USERINFO
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,7 @@ def test_a_repository_is_local_unless_a_word_before_a_colon_says_otherwise(locat
         ("/srv/../srv/r/", "/srv/r"),
         ("local:/srv/r", "/srv/r"),
         ("rest:https://u:sesame@h/r/", "rest:https://h/r"),
+        *((f"rest:https://b:it{each}s-sesame@h/r", "rest:https://h/r") for each in (*IN_USERINFO, *FORGOTTEN)),
         ("s3:https://h/b?key=sesame", "s3:https://h/b"),
         ("s3:https://h/b#sesame", "s3:https://h/b"),
         ("rclone:remote:path", "rclone:remote:path"),
@@ -68,6 +71,9 @@ async def test_a_location_is_read_from_its_file(tmp_path: Path) -> None:
     probe = PathProbe()
     assert await locate(policy(repository="/r"), probe) == "/r"
     assert await locate(policy(repository_file=file), probe) == "rest:http://u:p@h/\N{REPLACEMENT CHARACTER}"
+    file.write_text("rest:http://u:it's-sesame,open@h/r\n")
+    await locate(policy(repository_file=file), probe)
+    assert masked("he said it's-sesame,open or it%27s-sesame%2Copen") == "he said *** or ***"
     file.write_text(" \n")
     with pytest.raises(ApplicationError) as caught:
         await locate(policy(repository_file=file), probe)
