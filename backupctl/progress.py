@@ -22,7 +22,7 @@ def follow(service: Service, run: dict[str, Any], *, quiet: bool) -> dict[str, A
     The run goes on if this is interrupted.
     """
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         *(BarColumn(), TaskProgressColumn(), DownloadColumn(), TimeElapsedColumn()),
     )
     with Progress(*columns, console=people, disable=quiet or not people.is_terminal, transient=True) as bar:

@@ -13,8 +13,8 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Column, Table
 
-people: Final = Console(highlight=False)
-_errors: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+people: Final = Console(highlight=False, emoji=False)
+_errors: Final = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 _STYLES: Final = {
     "completed": "green",
