@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backup_scheduler.contract.methods import PAUSE_ALL
 from backup_scheduler.jobs.notes import By, SwitchNote, fitting
 
 AT = datetime(2026, 11, 28, 13, 0, 5, tzinfo=UTC)
@@ -67,7 +68,7 @@ def test_a_note_is_read_as_it_was_written(
 
 def test_a_note_fits_into_temporal_whatever_its_characters() -> None:
     for character in "x备😀":
-        long = SwitchNote(True, "pause_jobs", AT, character * 200, AT, "3f" * 8, character * 100)
+        long = SwitchNote(True, PAUSE_ALL, AT, character * 200, AT, "3f" * 8, character * 100)
         text = long.text()
         assert len(text.encode()) <= 1000
         assert SwitchNote.read(text + "?") is not None
