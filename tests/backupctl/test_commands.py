@@ -91,7 +91,10 @@ def test_a_pause_may_have_a_reason_and_an_end(ctl: Ctl, own: str) -> None:
     assert ctl("resume", own).exit_code == 0
 
 
-def test_what_runs_now_is_watched(ctl: Ctl, own: str, backup_endpoint: BackupService) -> None:
+def test_what_runs_now_is_watched(
+    ctl: Ctl, own: str, backup_endpoint: BackupService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views.people, "width", 500)  # runs of other tests have long names, which would fold the words
     with slow(backup_endpoint, own):
         [begun] = objects(ctl("run", own, "--no-wait", "--json"))
         eventually(lambda: "waiting for the answer" in " ".join(ctl("watch", "--once").output.split()))
