@@ -11,6 +11,7 @@ from backup_scheduler.contract.errors import SchedulerError
 from backup_scheduler.contract.methods import PAUSE_ALL, RESUME_ALL
 from backup_scheduler.contract.moments import shown
 from backup_scheduler.jobs.description import Description
+from backup_scheduler.jobs.filters import JobFilter
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.notes import By, SwitchNote
 from backup_scheduler.jobs.overview import JobOverview
@@ -31,6 +32,9 @@ _CHANGED_AT_ONCE: Final = 10
 
 _MARGIN: Final = 10.0
 """Seconds before the end of a pause in which no job is paused any more: at its end all of them are in the list."""
+
+_LASTING: Final = frozenset({"policy_name", "prefix"})
+"""Filters that fit a job after it was paused or resumed, if they fitted before."""
 
 _BROKEN: Final = "the job is broken: get_job says more"
 
@@ -62,10 +66,8 @@ class Bulk:
         """Pause the jobs that are not paused; `until` lies ahead."""
         now = self._clock()
         note = SwitchNote(True, PAUSE_ALL, now, by.reason, until, short_request_id(request_id), by.caller)
-        jobs = await self._wanted(asked)
-        receipt = _Receipt(jobs)
-        to_change = [job for job in receipt.sound if not job.paused or _has_id(job.note, note.id)]
-        receipt.already = [job.scheduler_id for job in receipt.sound if job not in to_change]
+        receipt = _Receipt(await self._wanted(asked.wanted, note, redelivered=redelivered))
+        to_change = receipt.choose(lambda job: not job.paused or _has_id(job.note, note.id))
         if asked.dry_run:
             receipt.changed = [job.scheduler_id for job in to_change]
             return receipt.describe() | {"dry_run": True, "timer": None}
@@ -82,7 +84,8 @@ class Bulk:
             (receipt.changed if made else receipt.already).append(stored.scheduler_id)
 
         await self._each(to_change, change, receipt)
-        if timer is not None and not receipt.changed and not receipt.failed:  # others paused them all meanwhile
+        in_vain = not receipt.changed and not receipt.failed  # others paused them all meanwhile
+        if timer is not None and in_vain and not redelivered:  # at its first delivery it may have paused some
             await cancel_timer(self._client, note.id or "")
             timer = None
         return receipt.describe() | {"dry_run": False, "timer": timer}
@@ -91,7 +94,7 @@ class Bulk:
         """Resume the jobs that pause_jobs paused."""
         resumed_by = short_request_id(request_id)
         note = SwitchNote(False, RESUME_ALL, self._clock(), by.reason, id=resumed_by, caller=by.caller)
-        receipt = _Receipt(await self._wanted(asked))
+        receipt = _Receipt(await self._wanted(asked.wanted, note, redelivered=redelivered))
 
         async def change(stored: StoredJob) -> None:
             left: list[ScheduledJob] = []
@@ -105,14 +108,22 @@ class Bulk:
             into = receipt.changed if made else receipt.left if left else receipt.already
             into.append(stored.scheduler_id)
 
-        to_change = [job for job in receipt.sound if job.paused or _has_id(job.note, note.id)]
-        receipt.already = [job.scheduler_id for job in receipt.sound if job not in to_change]
+        to_change = receipt.choose(lambda job: job.paused or _has_id(job.note, note.id))
         await self._each(to_change, change, receipt)
         return receipt.describe()
 
-    async def _wanted(self, asked: PauseJobs | ResumeJobs) -> list[JobOverview]:
-        lately = self._changes.lately()
-        return await read_all(self._client, asked.wanted, lately, self._clock(), self._list_deadline)
+    async def _wanted(self, wanted: JobFilter, note: SwitchNote, *, redelivered: bool) -> list[JobOverview]:
+        """Read the wanted jobs; those that the first delivery changed, too, though the filter may not fit them now."""
+        jobs = await self._read(wanted)
+        lasting = {name: value for name, value in wanted.given().items() if name in _LASTING}
+        if redelivered and lasting != wanted.given():
+            found = {job.scheduler_id for job in jobs}
+            others = await self._read(JobFilter(**lasting))
+            jobs += [job for job in others if job.scheduler_id not in found and _has_id(job.note, note.id)]
+        return jobs
+
+    async def _read(self, wanted: JobFilter) -> list[JobOverview]:
+        return await read_all(self._client, wanted, self._changes.lately(), self._clock(), self._list_deadline)
 
     async def _each(
         self,
@@ -155,6 +166,11 @@ class _Receipt:
         self.changed: list[str] = []
         self.already: list[str] = []
         self.left: list[str] = []
+
+    def choose(self, is_to_change: Callable[[JobOverview], bool]) -> list[JobOverview]:
+        """Return the jobs to change; the others are so already."""
+        self.already = [job.scheduler_id for job in self.sound if not is_to_change(job)]
+        return [job for job in self.sound if is_to_change(job)]
 
     def describe(self) -> Description:
         """Describe it (docs/api.md#pause_jobs)."""

@@ -173,6 +173,50 @@ async def test_a_call_that_comes_again_undoes_nothing_and_has_the_same_receipt(
     assert [each for each, _ in await notes_of(temporal, jobs)] == [False, False, False, True]
 
 
+async def test_a_call_that_comes_again_finds_the_jobs_that_its_filter_does_not_fit_any_more(
+    temporal: Client, gateway: ScheduleGateway, other: ScheduleGateway, policy: str, jobs: list[str]
+) -> None:
+    until = datetime.now(UTC) + timedelta(hours=1)
+    pause = PauseJobs(filter={"prefix": policy, "paused": False}, reason="repair", until=until)
+    paused = await gateway.pause_all(pause, f"pause {policy}")
+    assert paused["changed"] == jobs
+    await has(other, jobs, policy_name=policy, paused=True)
+    await gateway.resume(jobs[0])  # somebody does since: it fits the filter again
+    assert await other.pause_all(pause, f"pause {policy}", redelivered=True) == paused
+    assert [each for each, _ in await notes_of(temporal, jobs)] == [False, True, True, True]
+    resume = ResumeJobs(filter={"policy_name": policy, "paused": True})
+    resumed = await gateway.resume_all(resume, f"resume {policy}")
+    assert resumed["changed"] == jobs[1:]
+    await has(other, jobs, policy_name=policy, paused=False)
+    assert (await other.resume_all(resume, f"resume {policy}", redelivered=True))["changed"] == jobs[1:]
+
+
+async def test_a_call_that_comes_again_leaves_the_timer_of_its_first_delivery(
+    temporal: Client, gateway: ScheduleGateway, policy: str, jobs: list[str]
+) -> None:
+    """Even if it finds none of the jobs that it paused, such as those that were given another policy since."""
+    until = datetime.now(UTC) + timedelta(hours=1)
+
+    def pausing_one(job: str) -> PauseJobs:
+        return PauseJobs(filter={"prefix": job}, reason="repair", until=until)
+
+    receipt = await gateway.pause_all(pausing_one(jobs[0]), f"pause {policy}")
+    assert receipt["changed"] == jobs[:1]
+
+    async def by_hand() -> None:
+        await temporal.get_schedule_handle(jobs[1]).pause(note="disk is broken")
+
+    other = overtaken(temporal, by_hand)
+    again = await other.pause_all(pausing_one(jobs[1]), f"pause {policy}", redelivered=True)
+    assert (again["changed"], again["already"], again["timer"]) == ([], jobs[1:2], receipt["timer"])
+    asked_to_end = [
+        event
+        async for event in temporal.get_workflow_handle(receipt["timer"]).fetch_history_events()
+        if event.HasField("workflow_execution_cancel_requested_event_attributes")
+    ]
+    assert asked_to_end == []
+
+
 async def test_many_jobs_are_resumed_at_the_end_of_their_pause_but_for_those_switched_since(
     temporal: Client, gateway: ScheduleGateway, policy: str, jobs: list[str]
 ) -> None:
