@@ -23,7 +23,7 @@ MASK = "***"
 _SHORTEST = 6
 """Characters; a known value is masked wherever it occurs, but a shorter one may be any word."""
 
-_NOT_SECRET = frozenset({"guest"})
+_NOT_SECRET = frozenset({"guest", "guest:guest"})
 
 _CREDENTIALS = re.compile(
     r"""(?<=://)(?!user:password@|guest:guest@)(?:                # as examples and defaults have it
@@ -78,7 +78,9 @@ def hide(*secrets: str) -> None:
 def hide_url(urls: str) -> None:
     """Mask the secrets in a URL, or in several URLs with ';' between them, as AMQP_URI may have."""
     for url in _BETWEEN_URLS.split(urls):
-        hide(*(found for found in _CREDENTIALS.findall(url) if ":" in found))  # a user alone may be any word
+        credentials = url.partition("://")[2].rpartition("@")[0]  # or, after a port, part of a path: it does no harm
+        if ":" in credentials:  # a user alone may be any word
+            hide(credentials, credentials.partition(":")[2])
         try:
             parts = urlsplit(_BACK_END.sub("", url))
             user, password = parts.username or "", parts.password or ""

@@ -218,3 +218,11 @@ def test_a_process_that_crashes_shows_no_secret() -> None:
     )
     assert ended.stdout == "key ***\n"
     assert ended.stderr.endswith("RuntimeError: ***amqp://***@h\n")
+
+
+@pytest.mark.parametrize("password", ["123456/", "123/456", "7?654321", "99#secret"])
+def test_a_known_password_that_begins_like_a_port_is_masked(password: str) -> None:
+    uri = f"amqp://user:{password}@broker:5672/"
+    hide_environment({"AMQP_URI": uri})
+    assert password not in masked(f"no broker at {uri}")
+    assert masked("no broker at amqp://broker:5672/") == "no broker at amqp://broker:5672/"
