@@ -1,11 +1,12 @@
 """The application, and what its commands share: options, calls, exit codes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Annotated, Any
 
 import typer
 
+from backup_scheduler.broker_uri import fault_of
 from backup_scheduler.contract.methods import CHECK, GET_ALL, LIST, PAUSE_ALL, RESUME_ALL
 from backupctl import views
 from backupctl.service import LIST_TIMEOUT, TIMEOUT, CallFailed, Service, broker, connected
@@ -26,7 +27,7 @@ class Exit(IntEnum):
 
     DONE = 0
     FAILED = 1
-    """The call was answered `fail`, no answer came, or the run made no backup."""
+    """The call was answered `fail`, no answer came, a job was not changed, or the run made no backup."""
     MISUSED = 2
     PARTIAL = 3
     """The run made a backup, and there is a doubt."""
@@ -49,10 +50,18 @@ def _options(
     context.obj = uri
 
 
+def uri_of(context: typer.Context) -> str:
+    """Return the broker's URI. Raises BadParameter if it can be none."""
+    uri = broker(context.obj)
+    if fault := fault_of(uri):
+        raise typer.BadParameter(fault, param_hint="AMQP_URI, or --broker,")
+    return uri
+
+
 def ask(context: typer.Context, work: Callable[[Service], int], timeout: float = TIMEOUT) -> None:
     """Do some work with the service, and exit with its code."""
     try:
-        with connected(broker(context.obj), timeout) as service:
+        with connected(uri_of(context), timeout) as service:
             code = work(service)
     except CallFailed as error:
         views.complain(str(error))
@@ -61,20 +70,30 @@ def ask(context: typer.Context, work: Callable[[Service], int], timeout: float =
 
 
 def show(
-    context: typer.Context, method: str, view: Callable[[Any, str], None], *, as_json: bool, **arguments: Any
+    context: typer.Context,
+    method: str,
+    view: Callable[[Any, str | None], None],
+    arguments: Mapping[str, Any],
+    *,
+    as_json: bool,
 ) -> None:
-    """Call a method, show what it answers, and exit."""
+    """Call a method, show what it answers, and exit: with FAILED if that names jobs that failed."""
 
     def work(service: Service) -> int:
-        put_out(service, service.call(method, **arguments), view, as_json=as_json)
-        return Exit.DONE
+        found = service.call(method, **arguments)
+        put_out(service, found, view, as_json=as_json)
+        return Exit.FAILED if method in (PAUSE_ALL, RESUME_ALL) and found["failed"] else Exit.DONE
 
     ask(context, work, LIST_TIMEOUT if method in _LONG else TIMEOUT)
 
 
-def put_out(service: Service, found: Any, view: Callable[[Any, str], None], *, as_json: bool) -> None:
-    """Print what was found, for a script or for people; `view` is given the scheduler's clock, too."""
+def put_out(service: Service, found: Any, view: Callable[[Any, str | None], None], *, as_json: bool) -> None:
+    """Print what was found, for a script or for people; `view` is given the scheduler's clock, too, if it answers."""
     if as_json:
         views.print_json(found)
-    else:
-        view(found, service.call(CHECK, checks=False)["now"])
+        return
+    try:
+        now = service.call(CHECK, checks=False)["now"]
+    except CallFailed:  # what was asked for is done: it is shown without `3 h ago`
+        now = None
+    view(found, now)

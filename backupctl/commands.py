@@ -1,5 +1,6 @@
 """All commands, each a call of the service (docs/backupctl.md)."""
 
+import os
 import sys
 
 import typer
@@ -7,8 +8,8 @@ import typer
 from backup_scheduler.contract.methods import CHECK
 from backup_scheduler.texts import redact
 from backupctl import jobs, runs, views
-from backupctl.app import Exit, Json, app, ask
-from backupctl.service import Service, broker
+from backupctl.app import Exit, Json, app, ask, uri_of
+from backupctl.service import Service
 
 __all__ = ["app", "jobs", "main", "runs"]
 
@@ -16,7 +17,7 @@ __all__ = ["app", "jobs", "main", "runs"]
 @app.command()
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Check broker, service, Temporal and workers; say what to do. Exits with 1 for a fault, 3 for a warning."""
-    uri = broker(context.obj)
+    uri = uri_of(context)
 
     def work(service: Service) -> int:
         found = service.call(CHECK)
@@ -35,3 +36,7 @@ def main() -> None:
         app(prog_name="backupctl")
     except KeyboardInterrupt:
         sys.exit(Exit.CANCELLED)
+    except OSError as error:  # of the output, such as a full disk: those of the broker are CallFailed
+        views.complain(f"the output cannot be written: {error.strerror or error}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest of it at its end
+        sys.exit(Exit.FAILED)

@@ -39,8 +39,10 @@ def _terms(
     pairs = [each.partition("=") for each in more]
     if wrong := [name for name, sign, _ in pairs if not sign or not name]:
         raise typer.BadParameter(f"{', '.join(map(repr, wrong))}: must be NAME=VALUE")
-    if wrong := [name for name, *_ in pairs if name in (*terms, *taken)]:
-        raise typer.BadParameter(f"{', '.join(map(repr, wrong))}: is not passed on to the backup, as the job has it")
+    if wrong := [name for name, *_ in pairs if name in (*terms, *taken, "self")]:
+        raise typer.BadParameter(
+            f"{', '.join(map(repr, wrong))}: cannot be passed on to the backup: it has a meaning here"
+        )
     return {**terms, **{name: value for name, _, value in pairs}}
 
 
@@ -57,7 +59,7 @@ def _putting(method: str) -> Callable[..., None]:
         as_json: Json = False,
     ) -> None:
         terms = _terms(policy, days, start, window, grace, more, "scheduler_id")
-        show(context, method, views.show_job, as_json=as_json, scheduler_id=job, **terms)
+        show(context, method, views.show_job, {"scheduler_id": job, **terms}, as_json=as_json)
 
     return put
 
@@ -69,25 +71,25 @@ app.command("modify", help="Replace all terms of a job; a paused one stays pause
 @app.command()
 def pause(context: typer.Context, job: Job, reason: Reason = None, until: Until = None, as_json: Json = False) -> None:
     """Start no more runs of a job; runs under way go on."""
-    show(context, PAUSE, views.show_job, as_json=as_json, scheduler_id=job, reason=reason, until=until)
+    show(context, PAUSE, views.show_job, {"scheduler_id": job, "reason": reason, "until": until}, as_json=as_json)
 
 
 @app.command()
 def resume(context: typer.Context, job: Job, as_json: Json = False) -> None:
     """Start runs of a paused job again."""
-    show(context, RESUME, views.show_job, as_json=as_json, scheduler_id=job)
+    show(context, RESUME, views.show_job, {"scheduler_id": job}, as_json=as_json)
 
 
 @app.command()
 def remove(context: typer.Context, job: Job, as_json: Json = False) -> None:
     """Remove a job; a backup under way is left to finish."""
-    show(context, REMOVE, views.show_job, as_json=as_json, scheduler_id=job)
+    show(context, REMOVE, views.show_job, {"scheduler_id": job}, as_json=as_json)
 
 
 @app.command()
 def get(context: typer.Context, job: Job, as_json: Json = False) -> None:
     """Show a job."""
-    show(context, GET, views.show_job, as_json=as_json, scheduler_id=job)
+    show(context, GET, views.show_job, {"scheduler_id": job}, as_json=as_json)
 
 
 PolicyFilter = Annotated[str | None, typer.Option("--policy", help="Only jobs of this policy.")]
@@ -122,7 +124,7 @@ def list_all(
         jobs: list[dict[str, Any]] = []
         page: dict[str, Any] = {"next": None}
         while not jobs or (page["next"] and (limit is None or len(jobs) < limit)):
-            size = min(1000, limit - len(jobs)) if limit else 1000
+            size = 1000 if limit is None else min(1000, limit - len(jobs))
             wanted = _filter(policy, paused, outcome, overdue, prefix)
             page = service.call(LIST, **wanted, limit=size, after=page["next"])
             jobs += page["jobs"]
@@ -151,7 +153,7 @@ def pause_all(
     """Pause all jobs that fit the filters."""
     wanted = _filter(policy, paused, outcome, overdue, prefix)
     how = {"filter": wanted, "all": every, "reason": reason, "until": until, "dry_run": dry_run}
-    show(context, PAUSE_ALL, views.show_receipt, as_json=as_json, **how)
+    show(context, PAUSE_ALL, views.show_receipt, how, as_json=as_json)
 
 
 @app.command("resume-all")
@@ -167,7 +169,7 @@ def resume_all(
 ) -> None:
     """Resume the jobs that fit the filters and that pause-all paused."""
     wanted = _filter(policy, paused, outcome, overdue, prefix)
-    show(context, RESUME_ALL, views.show_receipt, as_json=as_json, filter=wanted, all=every)
+    show(context, RESUME_ALL, views.show_receipt, {"filter": wanted, "all": every}, as_json=as_json)
 
 
 @app.command()
@@ -185,4 +187,4 @@ def preview(
 ) -> None:
     """Show the next windows of a job with these terms, and the clock changes among them; add nothing."""
     terms = _terms(policy, days, start, window, grace, more, "scheduler_id", "count")
-    show(context, PREVIEW, views.show_preview, as_json=as_json, scheduler_id=job, count=count, **terms)
+    show(context, PREVIEW, views.show_preview, {"scheduler_id": job, "count": count, **terms}, as_json=as_json)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from backup_scheduler.contract.methods import GET_RUN
+from backup_scheduler.texts import clean
 from backupctl.service import CallFailed, Service
 from backupctl.views import people
 
@@ -17,9 +18,9 @@ _PASSING: Final = frozenset({503, 504})
 
 
 def follow(service: Service, run: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
-    """Show the progress of a run until it has ended, and return it as it is then. Raises CallFailed.
+    """Show the progress of a run until it has ended, and return it as it is then.
 
-    The run goes on if this is interrupted.
+    The run goes on if this is interrupted, or raises CallFailed.
     """
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -39,7 +40,7 @@ def follow(service: Service, run: dict[str, Any], *, quiet: bool) -> dict[str, A
                 run = service.call(GET_RUN, run_id=run["run_id"])
             except CallFailed as error:
                 if error.code not in _PASSING:
-                    raise
+                    raise CallFailed(f"{error}; see what became of the run: backupctl show {run['run_id']}") from None
     return run
 
 
@@ -49,6 +50,6 @@ def _step(run: dict[str, Any]) -> str:
     percent = f" ({now['percent']:g} %)" if "percent" in now and "bytes_total" not in now else ""
     step = f"{now['step']}{percent}" if "step" in now else None
     if run["waits_for"]:
-        return ": ".join(filter(None, [f"waits for {run['waits_for']}", step]))
+        return clean(": ".join(filter(None, [f"waits for {run['waits_for']}", step])))
     step = step or run["outcome"]
-    return f"attempt {run['attempt']}: {step}" if (run["attempt"] or 1) > 1 else str(step)
+    return clean(f"attempt {run['attempt']}: {step}" if (run["attempt"] or 1) > 1 else str(step))

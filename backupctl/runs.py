@@ -1,11 +1,11 @@
 """Commands about runs."""
 
 import time
+from contextlib import nullcontext
 from typing import Annotated, Any, Final
 
 import typer
 from rich.live import Live
-from rich.table import Table
 
 from backup_scheduler.contract.methods import CANCEL_RUN, CHECK, GET_RUN, GET_RUNS, LIST, RUN
 from backupctl import progress, views
@@ -61,34 +61,38 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List runs of a job, the last one first."""
-    arguments = {"limit": limit, "before": before, "outcome": outcome}
-    show(context, GET_RUNS, views.show_runs, as_json=as_json, scheduler_id=job, **arguments)
+    arguments = {"scheduler_id": job, "limit": limit, "before": before, "outcome": outcome}
+    show(context, GET_RUNS, views.show_runs, arguments, as_json=as_json)
 
 
 @app.command("show")
 def show_one(context: typer.Context, run: RunArgument, as_json: Json = False) -> None:
     """Show a run: what it does or did, and why it failed."""
-    show(context, GET_RUN, views.show_run, as_json=as_json, run_id=run)
+    show(context, GET_RUN, views.show_run, {"run_id": run}, as_json=as_json)
 
 
 @app.command()
 def cancel(context: typer.Context, run: RunArgument, reason: Reason = None, as_json: Json = False) -> None:
     """End a run without its backup."""
-    show(context, CANCEL_RUN, views.show_run, as_json=as_json, run_id=run, reason=reason)
+    show(context, CANCEL_RUN, views.show_run, {"run_id": run, "reason": reason}, as_json=as_json)
 
 
 @app.command()
 def watch(
     context: typer.Context,
-    every: Annotated[float, typer.Option(metavar="SECONDS", help="Look so often.")] = 2,
+    every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="Look so often.")] = 2,
     once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what runs now, until Ctrl-C."""
 
     def work(service: Service) -> int:
-        with Live(console=views.people, auto_refresh=False, screen=not once and views.people.is_terminal) as live:
+        full = not once and views.people.is_terminal
+        table = Live(console=views.people, auto_refresh=False, screen=full)
+        with nullcontext() if as_json else table:
             while True:
-                live.update(_running(service), refresh=True)
+                found, now = _running(service)
+                views.print_json(found) if as_json else table.update(views.running(found, now), refresh=True)
                 if once:
                     return Exit.DONE
                 time.sleep(every)
@@ -96,11 +100,11 @@ def watch(
     ask(context, work)
 
 
-def _running(service: Service) -> Table:
+def _running(service: Service) -> tuple[list[dict[str, Any]], str]:
     jobs = service.call(LIST, last_outcome="running", limit=_MOST_WATCHED)["jobs"]
     last = [service.call(GET_RUNS, scheduler_id=job["job_id"], limit=1)["runs"] for job in jobs]
     now = service.call(CHECK, checks=False)["now"]
-    return views.running([run for runs in last for run in runs if run["closed_at"] is None], now)
+    return [run for runs in last for run in runs if run["closed_at"] is None], now
 
 
 def _code_of(run: dict[str, Any]) -> Exit:

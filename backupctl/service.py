@@ -3,10 +3,11 @@
 import getpass
 import json
 import os
+import signal
 import socket
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -21,7 +22,12 @@ _DEFAULT: Final = "amqp://guest:guest@localhost:5672"
 
 TIMEOUT: Final = 15
 LIST_TIMEOUT: Final = 90
-"""Seconds that a caller waits (docs/api.md#what-raises)."""
+"""Seconds that a caller waits for an answer (docs/api.md#what-raises)."""
+
+_CONNECTED_WITHIN: Final = 15
+_CONFIRMED_WITHIN: Final = 10
+_CLOSED_WITHIN: Final = 3
+"""Seconds for what the broker does itself; a frozen one does nothing at all."""
 
 
 class CallFailed(Exception):
@@ -35,15 +41,19 @@ class CallFailed(Exception):
 class Service:
     """The RPC service `scheduler`."""
 
-    def __init__(self, proxy: Any) -> None:
+    def __init__(self, proxy: Any, timeout: float) -> None:
         self._proxy = proxy
+        self._timeout = timeout
 
-    def call(self, method: str, **arguments: Any) -> Any:
+    def call(self, method: str, /, **arguments: Any) -> Any:
         """Call a method and return the description of its reply. Raises CallFailed."""
-        from nameko.exceptions import MethodNotFound, RpcTimeout, UnknownService
+        from amqp.exceptions import AMQPError
+        from kombu.exceptions import OperationalError
+        from nameko.exceptions import MethodNotFound, RemoteError, RpcTimeout, UnknownService
 
         try:
-            reply = getattr(self._proxy, method)(**arguments)
+            with _ended_within(self._timeout + _CONFIRMED_WITHIN):
+                reply = getattr(self._proxy, method)(**arguments)
         except UnknownService:
             raise CallFailed("the broker has no queue of the scheduler: its RPC service has not run there") from None
         except MethodNotFound:
@@ -53,9 +63,42 @@ class Service:
                 "no answer came in time: the call waits at the broker and may be carried out yet; is an RPC service "
                 "running?"
             ) from None
+        except RemoteError as error:
+            raise CallFailed(f"the RPC service failed at the call: {error}") from None
+        except _NotEndedError:
+            raise CallFailed("the broker does not answer any more: the call may be carried out yet") from None
+        except (OSError, AMQPError, OperationalError, RuntimeError) as error:
+            # A RuntimeError is nameko's word for a connection that it lost before.
+            raise CallFailed(
+                f"the connection to the broker was lost: the call may be carried out yet ({redact(str(error))})"
+            ) from None
         if reply["status"] != "success":
             raise CallFailed(reply["description"], reply["code"])
         return reply["description"]
+
+
+class _NotEndedError(Exception):
+    """Something took too long; no OSError, which nameko and kombu would take for a reason to try again."""
+
+
+@contextmanager
+def _ended_within(seconds: float) -> Iterator[None]:
+    """Raise _NotEndedError in what goes on for longer.
+
+    nameko has a limit for the reply alone: it waits for ever for a frozen broker to confirm that it has the message.
+    """
+
+    def stop(*_: object) -> None:
+        raise _NotEndedError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, left)
 
 
 @contextmanager
@@ -63,26 +106,34 @@ def connected(uri: str, timeout: float = TIMEOUT) -> Iterator[Service]:
     """Connect to the broker, of several nodes to the first that answers. Raises CallFailed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nameko and eventlet warn about themselves
-        from amqp.exceptions import AMQPError
-        from nameko.standalone.rpc import ClusterRpcProxy
+        connection, services = _connection(uri, timeout)
+        try:
+            yield Service(services[SERVICE], timeout)
+        finally:
+            with suppress(Exception), _ended_within(_CLOSED_WITHIN):  # all is said and done by now
+                connection.stop()
 
-        with ExitStack() as connection:
-            try:
-                *others, last = uri.split(";")
-                for node in (*others, last):
-                    config = {"AMQP_URI": node, "AMQP_SSL": _tls(node)}
-                    proxy = ClusterRpcProxy(config, context_data={"caller": _caller()}, timeout=timeout)
-                    try:
-                        cluster = connection.enter_context(proxy)
-                        break
-                    except OSError:
-                        if node == last:
-                            raise
-                yield Service(cluster[SERVICE])
-            except OSError as error:
-                raise CallFailed(f"the broker cannot be reached at {redact(uri)}: {error.strerror or error}") from None
-            except AMQPError as error:
-                raise CallFailed(f"the broker at {redact(uri)} refuses: {error.message}") from None
+
+def _connection(uri: str, timeout: float) -> tuple[Any, Any]:
+    """Return a connection, which is to be stopped at the end, and the services that can be called over it."""
+    from amqp.exceptions import AMQPError
+    from nameko.standalone.rpc import ClusterRpcProxy
+
+    fault = ""
+    for node in uri.split(";"):
+        config = {"AMQP_URI": node, "AMQP_SSL": _tls(node)}
+        connection = ClusterRpcProxy(config, context_data={"caller": _caller()}, timeout=timeout)
+        try:
+            with _ended_within(_CONNECTED_WITHIN):
+                return connection, connection.start()
+        except _NotEndedError:
+            fault = f"the broker cannot be reached at {redact(uri)}: it does not answer"
+        except OSError as error:
+            fault = f"the broker cannot be reached at {redact(uri)}: {error.strerror or error}"
+        except AMQPError as error:
+            fault = f"the broker at {redact(uri)} refuses: {error.message}"
+            break
+    raise CallFailed(fault)
 
 
 def _tls(node: str) -> dict[str, str] | None:

@@ -13,6 +13,8 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Column, Table
 
+from backup_scheduler.texts import clean
+
 people: Final = Console(highlight=False, emoji=False)
 _errors: Final = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
@@ -32,7 +34,7 @@ def _style(outcome: str) -> str:
 
 def complain(sentence: str) -> None:
     """Say why a command failed."""
-    _errors.print(f"backupctl: {sentence}", style="red", markup=False)
+    _errors.print(f"backupctl: {clean(sentence)}", style="red", markup=False)
 
 
 def print_json(found: Any) -> None:
@@ -41,12 +43,13 @@ def print_json(found: Any) -> None:
         found = found["runs"]
     for each in found if isinstance(found, list) else [found]:
         sys.stdout.write(f"{json.dumps(each, ensure_ascii=False)}\n")
+    sys.stdout.flush()  # an error is told here, and not where Python ends
 
 
-def relative(time: str | None, now: str) -> str:
-    """Return a time with how far it is from now, such as `in 3 h`; both are on the scheduler's clock."""
-    if time is None:
-        return "-"
+def relative(time: str | None, now: str | None) -> str:
+    """Return a time with how far it is from now, such as `in 3 h`, if that is known; both on the scheduler's clock."""
+    if time is None or now is None:
+        return time or "-"
     seconds = (datetime.fromisoformat(time) - datetime.fromisoformat(now)).total_seconds()
     span = _span(abs(seconds))
     return f"{time} (in {span})" if seconds > 0 else f"{time} ({span} ago)"
@@ -59,23 +62,28 @@ def _span(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def show_job(job: dict[str, Any], now: str) -> None:
+_TERMS: Final = frozenset({"policy_name", "start_time", "duration", "days"})
+"""Everything else among the kwargs of a job is passed on to the backup."""
+
+
+def show_job(job: dict[str, Any], now: str | None) -> None:
     """Show a job."""
     terms = job["kwargs"]
-    others = {name: value for name, value in terms.items() if name not in ("policy_name", "start_time", "duration")}
+    more = [f"{name}={value}" for name, value in terms.items() if name not in _TERMS]
     _rows(
-        {
-            "job": job["job_id"],
-            "policy": terms["policy_name"],
-            "window": _window(terms),
-            "next run": relative(job["next_run_time"], now) if job["next_run_time"] else "none: paused or removed",
-            "grace time": job["misfire_grace_time"] and f"{job['misfire_grace_time']:,} s",
-            **others,
-        }
+        [
+            ("job", job["job_id"]),
+            ("policy", terms["policy_name"]),
+            ("window", _window(terms)),
+            ("days", terms.get("days")),
+            ("next run", relative(job["next_run_time"], now) if job["next_run_time"] else "none: paused or removed"),
+            ("grace time", job["misfire_grace_time"] and f"{job['misfire_grace_time']:,} s"),
+            *(("passed on", pair) for pair in more),
+        ]
     )
 
 
-def show_jobs(jobs: Iterable[dict[str, Any]], now: str) -> None:
+def show_jobs(jobs: Iterable[dict[str, Any]], now: str | None) -> None:
     """Show a table of jobs, as list_jobs describes them."""
     jobs = list(jobs)
     ids = Column("job", overflow="fold", min_width=_longest(job["job_id"] for job in jobs))
@@ -88,31 +96,29 @@ def show_jobs(jobs: Iterable[dict[str, Any]], now: str) -> None:
             comes = f"paused{until}: {job['paused_why']}" if job["paused_why"] else f"paused{until}"
             comes = f"{comes} ({job['paused_by']})" if job["paused_by"] else comes
         outcome = job["last_outcome"]
-        last = (
-            f"[{_style(outcome)}]{escape(outcome)}[/]\n{_texts(relative(job['last_run'], now))[0]}" if outcome else "-"
-        )
+        last = f"[{_style(outcome)}]{_text(outcome)}[/]\n{_text(relative(job['last_run'], now))}" if outcome else "-"
         if job["overdue"]:
             last = f"[red]overdue[/]\n{last}"
         table.add_row(*_texts(job["job_id"], terms["policy_name"] or "-", _window(terms), comes), last)
     people.print(table, crop=False)
 
 
-def show_receipt(receipt: dict[str, Any], now: str) -> None:
+def show_receipt(receipt: dict[str, Any], now: str | None) -> None:
     """Show what became of jobs that were meant at once."""
     names = {"changed": "changed", "already": "were so already", "left": "left as they are"}
     if receipt.get("dry_run"):
         names["changed"] = "would be changed"
     table = Table("", "jobs", "", box=SIMPLE, pad_edge=False)
     for key, name in names.items():
-        table.add_row(name, str(len(receipt[key])), escape(", ".join(receipt[key])))
+        table.add_row(name, str(len(receipt[key])), ", ".join(_texts(*receipt[key])))
     for job, why in receipt["failed"].items():
-        table.add_row("[red]failed[/]", escape(job), escape(why))
+        table.add_row("[red]failed[/]", *_texts(job, why))
     people.print(table)
     if receipt.get("timer"):
         people.print(f"They are resumed by the workflow {receipt['timer']}", markup=False)
 
 
-def show_preview(preview: dict[str, Any], now: str) -> None:
+def show_preview(preview: dict[str, Any], now: str | None) -> None:
     """Show windows, and the clock changes among them where they fall."""
     table = Table("opens", "closes", "starts", box=SIMPLE, pad_edge=False)
     changes = list(preview["clock_changes"])
@@ -126,60 +132,61 @@ def show_preview(preview: dict[str, Any], now: str) -> None:
     people.print(f"Times of {preview['timezone']}{paused}", markup=False)
 
 
-def show_run(run: dict[str, Any], now: str) -> None:
+def show_run(run: dict[str, Any], now: str | None) -> None:
     """Show a run."""
     answer = run["answer"]
     _rows(
-        {
-            "run": run["run_id"],
-            "job": run["job_id"],
-            "policy": run["policy_name"],
-            "outcome": run["outcome"],
-            "message": run["message"],
-            "started by": run["started_by"],
-            "reason": run["reason"],
-            "scheduled": run["scheduled_at"] and relative(run["scheduled_at"], now),
-            "started": run["started_at"] and relative(run["started_at"], now),
-            "ended": run["closed_at"] and relative(run["closed_at"], now),
-            "took": _took(run),
-            "attempt": run["attempt"],
-            "waits for": run["waits_for"],
-            "progress": run["progress"] and _progress(run["progress"]),
-            "snapshot": run["snapshot_id"],
-            "files": run["files"] is not None and f"{run['files']:,}",
-            "size": run["bytes"] is not None and decimal(run["bytes"]),
-            "answer": answer and f"HTTP status {answer['status']}",
-        },
+        [
+            ("run", run["run_id"]),
+            ("job", run["job_id"]),
+            ("policy", run["policy_name"]),
+            ("outcome", run["outcome"]),
+            ("message", run["message"]),
+            ("started by", run["started_by"]),
+            ("reason", run["reason"]),
+            ("scheduled", run["scheduled_at"] and relative(run["scheduled_at"], now)),
+            ("started", run["started_at"] and relative(run["started_at"], now)),
+            ("ended", run["closed_at"] and relative(run["closed_at"], now)),
+            ("took", _took(run)),
+            ("attempt", run["attempt"]),
+            ("waits for", run["waits_for"]),
+            ("progress", run["progress"] and _progress(run["progress"])),
+            ("snapshot", run["snapshot_id"]),
+            ("files", run["files"] is not None and f"{run['files']:,}"),
+            ("size", run["bytes"] is not None and decimal(run["bytes"])),
+            ("answer", answer and f"HTTP status {answer['status']}"),
+        ],
         style=_style(run["outcome"]),
     )
 
 
-def show_runs(page: dict[str, Any], now: str) -> None:
+def show_runs(page: dict[str, Any], now: str | None) -> None:
     """Show a table of runs, each with what its caller or its end said below its id."""
     longest = _longest(run["run_id"] for run in page["runs"])
     columns = (Column("run", overflow="fold", min_width=max(36, longest)), Column("outcome", max_width=13))
     table = Table(*columns, Column("started", no_wrap=True), "took", box=SIMPLE, pad_edge=False)
     for run in page["runs"]:
         style = _style(run["outcome"])
-        said = [f"[dim]{escape(text)}[/]" for text in (run["reason"], run["message"]) if text]
-        id_and_more = "\n".join([escape(run["run_id"]), *said])
+        said = [f"[dim]{_text(text)}[/]" for text in (run["reason"], run["message"]) if text]
+        id_and_more = "\n".join([_text(run["run_id"]), *said])
         times = _texts((run["started_at"] or "-")[:16], _took(run) or "-")
-        table.add_row(id_and_more, f"[{style}]{escape(run['outcome'])}[/]", *times)
+        table.add_row(id_and_more, f"[{style}]{_text(run['outcome'])}[/]", *times)
     people.print(table, crop=False)
     if page["next"]:
         people.print(f"There are more: --before '{page['next']}'", markup=False)
 
 
 def running(runs: Iterable[dict[str, Any]], now: str) -> Table:
-    """Return a table of what runs at this moment."""
-    columns = (Column("job", overflow="fold"), Column("run", overflow="fold"), "for", Column("step", overflow="fold"))
+    """Return a table of what runs at this moment; each step is below the id of its run, which names the job."""
     title = f"Runs at {now}"
+    columns = (Column("run", overflow="fold"), Column("for", no_wrap=True))
     table = Table(*columns, box=SIMPLE, pad_edge=False, title=title, title_justify="left", min_width=len(title))
     for run in runs:
         began = run["started_at"] and (datetime.fromisoformat(now) - datetime.fromisoformat(run["started_at"]))
         step = _progress(run["progress"]) if run["progress"] else run["waits_for"] and f"waits for {run['waits_for']}"
         span = _span(max(0, began.total_seconds())) if began else "-"
-        table.add_row(*_texts(run["job_id"], run["run_id"], span, step or run["message"] or run["outcome"]))
+        run_id, step = _texts(run["run_id"], step or run["message"] or run["outcome"])
+        table.add_row(f"{run_id}\n[dim]{step}[/]", span)
     return table
 
 
@@ -196,18 +203,21 @@ def show_checks(checks: Iterable[dict[str, Any]], scheduler: dict[str, Any]) -> 
     """Show what a check-up found."""
     table = Table("", "check", "found", box=SIMPLE, pad_edge=False)
     for each in checks:
-        found = f"{each['found']}\n-> {each['todo']}" if each["todo"] else each["found"]
-        table.add_row(_MARKS[each["state"]], *_texts(each["check"], found))
+        check, found, todo = _texts(each["check"], each["found"], f"-> {each['todo']}" if each["todo"] else "")
+        table.add_row(_MARKS[each["state"]], check, f"{found}\n{todo}" if todo else found)
     people.print(table)
     people.print(f"The scheduler's clock: {scheduler['now']} {scheduler['timezone']}", markup=False)
 
 
-def _rows(values: dict[str, Any], style: str = "") -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in values.items():
-        if value is not None and value is not False and value != "":
-            table.add_row(escape(name), escape(str(value)), style=style if name == "outcome" else "")
-    people.print(table)
+def _rows(rows: Iterable[tuple[str, Any]], style: str = "") -> None:
+    shown = [(name, value) for name, value in rows if value is not None and value is not False and value != ""]
+    ids = _longest(str(value) for name, value in shown if name in ("run", "job", "snapshot"))
+    table = Table(
+        Column(no_wrap=True), Column(overflow="fold", min_width=ids), box=None, show_header=False, pad_edge=False
+    )
+    for name, value in shown:
+        table.add_row(*_texts(name, value), style=style if name == "outcome" else "")
+    people.print(table, crop=False)
 
 
 def _longest(ids: Iterable[str]) -> int:
@@ -215,8 +225,13 @@ def _longest(ids: Iterable[str]) -> int:
     return max(map(cell_len, ids), default=0)
 
 
+def _text(value: Any) -> str:
+    """Return a text in which nothing is markup, nor a command to the terminal."""
+    return escape(clean(str(value)))
+
+
 def _texts(*values: Any) -> list[str]:
-    return [escape(str(value)) for value in values]
+    return [_text(value) for value in values]
 
 
 def _window(terms: dict[str, Any]) -> str:

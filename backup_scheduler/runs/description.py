@@ -19,6 +19,7 @@ from backup_scheduler.runs.asked import Asked
 from backup_scheduler.runs.memo import RUN, RunMemo
 from backup_scheduler.runs.reports import RunReport
 from backup_scheduler.runs.results import BackupResult, Outcome
+from backup_scheduler.texts import clean
 
 RunDescription = dict[str, Any]
 
@@ -158,7 +159,7 @@ def state_by_reports(newest_first: Sequence[HistoryEvent]) -> Now:
         report = decoded(asked.args.payloads[0], RunReport) if asked.name == REPORT_UPDATE else None
         if report is not None:
             progress = {
-                "step": report.message or "reported as running",
+                "step": clean(report.message or "reported as running"),
                 "percent": report.progress,
                 "files_done": report.files,
                 "bytes_done": report.bytes,

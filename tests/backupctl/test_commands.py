@@ -1,45 +1,24 @@
 """backupctl as a person and as a script use it, on a running service."""
 
 import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from typer.testing import CliRunner, Result
+from temporalio.client import Client, ScheduleUpdate, ScheduleUpdateInput
+from typer.testing import Result
 
-from backup_scheduler.contract.methods import PREVIEW, REMOVE
+from backup_scheduler.contract.methods import PREVIEW
 from backupctl import views
 from backupctl.commands import app
 from backupctl.service import broker
-from devstack.running import StackInfo
 from lab.parts.backup_service import BackupService
 from lab.parts.places import ROOT
-from lab.parts.waiting import eventually
-from tests.support.calls import Caller
+from lab.parts.waiting import eventually, eventually_async
+from tests.support.command_line import Ctl
 from tests.support.slow_backups import slow
-
-Ctl = Callable[..., Result]
-
-
-@pytest.fixture
-def ctl(stack: StackInfo) -> Ctl:
-    def run(*words: str) -> Result:
-        return CliRunner().invoke(app, ["--broker", stack.amqp_uri, *words])
-
-    return run
-
-
-@pytest.fixture
-def own(ctl: Ctl, call: Caller, scheduler_id: str) -> Iterator[str]:
-    made = ctl(
-        "add", scheduler_id, "--policy", "documents", "--at", "02:01", "--days", "3", "--grace", "3600", "tenant=a"
-    )
-    assert made.exit_code == 0, made.output
-    yield scheduler_id
-    call(REMOVE, scheduler_id)
 
 
 def objects(result: Result) -> list[dict[str, Any]]:
@@ -98,6 +77,8 @@ def test_what_runs_now_is_watched(
     with slow(backup_endpoint, own):
         [begun] = objects(ctl("run", own, "--no-wait", "--json"))
         eventually(lambda: "waiting for the answer" in " ".join(ctl("watch", "--once").output.split()))
+        lines = [json.loads(line) for line in ctl("watch", "--once", "--json").stdout.splitlines()]
+        assert begun["run_id"] in [run["run_id"] for run in lines]
     assert ctl("run", own, "--at", f"{begun['run_id'][-20:]}").exit_code == 0
 
 
@@ -141,27 +122,43 @@ def test_run_comes_back_at_once_where_nobody_waits_and_cancel_ends_it(
 
 
 def test_what_is_wrong_is_a_sentence_and_a_code(ctl: Ctl, own: str) -> None:
-    refused = ctl("runs", own, "--limit", "0")
-    assert (refused.exit_code, "limit must be a whole number" in refused.stderr) == (1, True)
+    for command in (("runs", own), ("list",)):
+        refused = ctl(*command, "--limit", "0")
+        assert (refused.exit_code, "limit must be a whole number" in refused.stderr) == (1, True)
     misused = ctl("add", own, "--policy", "p", "--at", "02:01", "tenant")
     assert (misused.exit_code, "must be NAME=VALUE" in misused.stderr) == (2, True)
-    for name in ("days", "scheduler_id"):
+    for name in ("days", "scheduler_id", "self"):
         taken = ctl("modify", own, "--policy", "p", "--at", "02:01", f"{name}=7")
-        assert (taken.exit_code, "is not passed on" in taken.stderr) == (2, True)
+        assert (taken.exit_code, "cannot be passed on" in taken.stderr) == (2, True)
+    hasty = ctl("watch", "--every", "-1")
+    assert (hasty.exit_code, "0.1" in hasty.stderr) == (2, True)
 
 
-def test_a_broker_that_is_away_is_named(scheduler_id: str) -> None:
-    away = CliRunner().invoke(app, ["--broker", "amqp://guest:guest@127.0.0.1:1/", "get", scheduler_id])
-    assert away.exit_code == 1
-    assert "the broker cannot be reached at amqp://***@127.0.0.1:1/: " in away.stderr
+def test_whatever_else_has_a_name_is_passed_on_to_the_backup(ctl: Ctl, own: str) -> None:
+    more = {name: f"my-{name}" for name in ("method", "context", "view", "as_json", "policy", "job", "window")}
+    terms = ("--policy", "documents", "--at", "02:01", "--grace", "3600")
+    shown = ctl("modify", own, *terms, *(f"{name}={value}" for name, value in more.items()))
+    assert shown.exit_code == 0, shown.output
+    words = shown.output.split()
+    assert {own, "documents", "02:01", *(f"{name}={value}" for name, value in more.items())} <= set(words)
+    [job] = objects(ctl("get", own, "--json"))
+    assert job["kwargs"] | more == job["kwargs"]
 
 
-@pytest.mark.parametrize(("part", "other"), [("guest:guest@", "guest:wrong@"), ("/$", "/nowhere")])
-def test_a_refusal_of_the_broker_is_a_sentence(stack: StackInfo, part: str, other: str) -> None:
-    refused = CliRunner().invoke(app, ["--broker", re.sub(part, other, stack.amqp_uri), "doctor"])
-    assert refused.exit_code == 1
-    assert re.search(r"^backupctl: the broker at amqp\S+ refuses: .*(ACCESS_REFUSED|not found)", refused.stderr)
-    assert "wrong" not in refused.stderr
+async def test_jobs_that_could_not_be_paused_are_named_and_the_code_tells_so(
+    ctl: Ctl, own: str, temporal: Client
+) -> None:
+    def break_it(seen: ScheduleUpdateInput) -> ScheduleUpdate:
+        seen.description.schedule.spec.cron_expressions = ["0 4 * * *"]
+        return ScheduleUpdate(seen.description.schedule)
+
+    await temporal.get_schedule_handle(own).update(break_it)
+
+    async def named() -> bool:
+        tried = ctl("pause-all", "--prefix", own, "--reason", "repair", "--dry-run", "--json")
+        return tried.exit_code == 1 and json.loads(tried.stdout)["failed"].keys() == {own}
+
+    await eventually_async(named)
 
 
 @pytest.mark.parametrize(
@@ -186,53 +183,3 @@ def test_every_command_is_on_the_page() -> None:
     page = (ROOT / "docs/backupctl.md").read_text()
     names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
     assert [name for name in names if f"`{name}" not in page] == []
-
-
-def test_a_clock_change_is_shown_among_the_windows(capsys: pytest.CaptureFixture[str]) -> None:
-    days = ("2026-10-24", "2026-10-25")
-    windows = [{"opens": f"{day} 02:00:00", "closes": f"{day} 03:00:00", "starts": None} for day in days]
-    change = {"at": "2026-10-25 02:00:00", "from": "+02:00", "to": "+01:00"}
-    views.show_preview({"timezone": "Europe/Berlin", "paused": True, "windows": windows, "clock_changes": [change]}, "")
-    lines = capsys.readouterr().out.splitlines()
-    places = [
-        next(n for n, line in enumerate(lines) if text in line) for text in ("10-24", "+02:00 to +01:00", "paused")
-    ]
-    assert places == sorted(places)
-
-
-@pytest.mark.parametrize(
-    ("time", "now", "said"),
-    [
-        ("2026-11-28 05:00:00", "2026-11-28 02:00:00", "2026-11-28 05:00:00 (in 3 h)"),
-        ("2026-11-28 01:58:30", "2026-11-28 02:00:00", "2026-11-28 01:58:30 (1 min ago)"),
-        ("2026-12-02 02:00:01", "2026-11-28 02:00:00", "2026-12-02 02:00:01 (in 4 d)"),
-        (None, "2026-11-28 02:00:00", "-"),
-    ],
-)
-def test_a_time_says_how_far_it_is(time: str | None, now: str, said: str) -> None:
-    assert views.relative(time, now) == said
-
-
-def listed_job(job_id: str, **pause: str | None) -> dict[str, Any]:
-    terms = {"policy_name": "documents", "start_time": "02:01", "duration": 2}
-    times = {"next_run_time": "2026-11-28 02:34:28", "last_run": "2026-11-27 03:12:09", "last_outcome": "failed"}
-    paused = {key: pause.get(key) for key in ("paused_until", "paused_why", "paused_by")}
-    return {"job_id": job_id, "kwargs": terms, "paused": bool(pause), "overdue": True, **times, **paused}
-
-
-def test_ids_stand_whole_on_one_line_so_that_they_can_be_copied(capsys: pytest.CaptureFixture[str]) -> None:
-    job_id = "nightly-documents-of-the-second-file-server-备份"
-    run_id = f"backup-{job_id}-2026-11-27T01:01:00Z"
-    keys = ("reason", "message", "closed_at")
-    run = {"run_id": run_id, "outcome": "running", "started_at": "2026-11-27 03:12:09", **dict.fromkeys(keys)}
-    views.show_jobs([listed_job(job_id), listed_job("short")], "2026-11-27 09:00:00")
-    views.show_runs({"runs": [run], "next": None}, "2026-11-27 09:00:00")
-    printed = capsys.readouterr().out
-    assert {job_id, run_id} <= set(printed.split())
-
-
-def test_a_paused_job_says_why_and_by_whom(capsys: pytest.CaptureFixture[str]) -> None:
-    job = listed_job("a", paused_why="repair", paused_by="pause_job for shop.nightly")
-    views.show_jobs([job], "2026-11-27 09:00:00")
-    printed = capsys.readouterr().out
-    assert all(text in printed for text in ("paused: repair", "(pause_job for", "shop.nightly)"))

@@ -1,10 +1,130 @@
 """What backupctl prints for people."""
 
-import pytest
+from typing import Any
 
+import pytest
+from rich.console import Console
+
+from backup_scheduler.texts import clean
 from backupctl import views
+from backupctl.progress import follow
+from backupctl.service import Service
 
 
 def test_colons_in_a_name_are_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:
     views.complain("no job has the scheduler_id 'files:books:prod'")
     assert "files:books:prod" in capsys.readouterr().err
+
+
+def test_a_clock_change_is_shown_among_the_windows(capsys: pytest.CaptureFixture[str]) -> None:
+    days = ("2026-10-24", "2026-10-25")
+    windows = [{"opens": f"{day} 02:00:00", "closes": f"{day} 03:00:00", "starts": None} for day in days]
+    change = {"at": "2026-10-25 02:00:00", "from": "+02:00", "to": "+01:00"}
+    views.show_preview({"timezone": "Europe/Berlin", "paused": True, "windows": windows, "clock_changes": [change]}, "")
+    lines = capsys.readouterr().out.splitlines()
+    places = [
+        next(n for n, line in enumerate(lines) if text in line) for text in ("10-24", "+02:00 to +01:00", "paused")
+    ]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("time", "now", "said"),
+    [
+        ("2026-11-28 05:00:00", "2026-11-28 02:00:00", "2026-11-28 05:00:00 (in 3 h)"),
+        ("2026-11-28 01:58:30", "2026-11-28 02:00:00", "2026-11-28 01:58:30 (1 min ago)"),
+        ("2026-12-02 02:00:01", "2026-11-28 02:00:00", "2026-12-02 02:00:01 (in 4 d)"),
+        (None, "2026-11-28 02:00:00", "-"),
+    ],
+)
+def test_a_time_says_how_far_it_is(time: str | None, now: str, said: str) -> None:
+    assert views.relative(time, now) == said
+
+
+def listed_job(job_id: str, **pause: str | None) -> dict[str, Any]:
+    terms = {"policy_name": "documents", "start_time": "02:01", "duration": 2}
+    times = {"next_run_time": "2026-11-28 02:34:28", "last_run": "2026-11-27 03:12:09", "last_outcome": "failed"}
+    paused = {key: pause.get(key) for key in ("paused_until", "paused_why", "paused_by")}
+    return {"job_id": job_id, "kwargs": terms, "paused": bool(pause), "overdue": True, **times, **paused}
+
+
+def test_ids_stand_whole_on_one_line_so_that_they_can_be_copied(capsys: pytest.CaptureFixture[str]) -> None:
+    job_id = "nightly-documents-of-the-second-file-server-备份"
+    run_id = f"backup-{job_id}-2026-11-27T01:01:00Z"
+    keys = ("reason", "message", "closed_at")
+    run = {"run_id": run_id, "outcome": "running", "started_at": "2026-11-27 03:12:09", **dict.fromkeys(keys)}
+    views.show_jobs([listed_job(job_id), listed_job("short")], "2026-11-27 09:00:00")
+    views.show_runs({"runs": [run], "next": None}, "2026-11-27 09:00:00")
+    printed = capsys.readouterr().out
+    assert {job_id, run_id} <= set(printed.split())
+
+
+def test_a_paused_job_says_why_and_by_whom(capsys: pytest.CaptureFixture[str]) -> None:
+    job = listed_job("a", paused_why="repair", paused_by="pause_job for shop.nightly")
+    views.show_jobs([job], "2026-11-27 09:00:00")
+    printed = capsys.readouterr().out
+    assert all(text in printed for text in ("paused: repair", "(pause_job for", "shop.nightly)"))
+
+
+NOW = "2026-11-27 09:00:00"
+
+
+def described_run(**values: Any) -> dict[str, Any]:
+    keys = (
+        *("job_id", "policy_name", "started_by", "reason", "scheduled_at", "closed_at", "message", "attempt"),
+        *("waits_for", "progress", "snapshot_id", "files", "bytes", "answer"),
+    )
+    run = {"run_id": "backup-a-2026-11-27T01:01:00Z", "outcome": "running", "started_at": "2026-11-27 03:12:09"}
+    return dict.fromkeys(keys) | run | values
+
+
+def test_ids_of_a_run_stand_whole_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    job_id = "nightly-documents-of-the-second-file-server-in-the-cellar-备份"
+    run = described_run(job_id=job_id, run_id=f"backup-{job_id}-2026-11-27T01:01:00Z", snapshot_id="5a" * 32)
+    views.show_run(run, NOW)
+    assert {run["run_id"], job_id, run["snapshot_id"]} <= set(capsys.readouterr().out.split())
+
+
+ODD = "\x1b[2J[/]\x9b31m:smile: \u202e[red]"
+"""A text that would clear a terminal, change colours or end markup, if it were not shown as text."""
+
+
+def test_texts_are_no_commands_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    run = described_run(message=ODD, reason=ODD, answer={"status": 200}, progress={"step": ODD}, outcome="failed")
+    job = listed_job("a", paused_why=ODD, paused_by=ODD)
+    views.show_run(run, NOW)
+    views.show_runs({"runs": [run], "next": None}, NOW)
+    views.show_jobs([job | {"job_id": ODD}], NOW)
+    views.show_job(job | {"misfire_grace_time": 1, "kwargs": {**job["kwargs"], "more": ODD}}, NOW)
+    views.show_receipt({"changed": [ODD], "already": [], "left": [], "failed": {ODD: ODD}}, NOW)
+    views.show_checks([{"check": ODD, "state": "ok", "found": ODD, "todo": ODD}], {"now": NOW, "timezone": "UTC"})
+    views.people.print(views.running([run], NOW))
+    views.complain(ODD)
+    shown = "".join(capsys.readouterr())
+    assert not set(shown) & set("\x1b\x9b\u202e")
+    assert shown.count(":smile:") >= 12
+
+
+def test_the_step_of_a_run_stands_below_its_long_id(capsys: pytest.CaptureFixture[str]) -> None:
+    run = described_run(
+        run_id=f"backup-{'a' * 40}-2026-11-27T01:01:00Z", progress={"step": "restic backs up", "percent": 7}
+    )
+    views.people.print(views.running([run], NOW))
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    place = lines.index("restic backs up, 7 %")
+    assert lines[place - 1].split() == [run["run_id"], "5", "h"]
+
+
+@pytest.mark.parametrize("step", ["[/] of [red]", ODD])
+def test_progress_shows_a_step_as_it_is(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Console(force_terminal=True, force_interactive=True, record=True, width=200)
+    monkeypatch.setattr("backupctl.progress.people", terminal)
+    monkeypatch.setattr("backupctl.progress._LOOKS_EVERY", 0.01)
+    ended = described_run(closed_at=NOW)
+
+    class Answers(Service):
+        def call(self, method: str, /, **arguments: Any) -> Any:
+            return ended
+
+    assert follow(Answers(None, 1), described_run(progress={"step": step}), quiet=False) == ended
+    assert clean(step) in terminal.export_text()

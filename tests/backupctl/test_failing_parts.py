@@ -1,0 +1,168 @@
+"""backupctl where the broker, the service or its own output fails: it says so in a sentence, and ends."""
+
+import gc
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kombu import pools
+
+from backup_scheduler.contract.methods import CHECK, GET_ALL
+from backupctl import progress, service
+from backupctl.service import CallFailed, Service, connected
+from devstack.running import StackInfo
+from lab.parts.backup_service import BackupService
+from tests.support.command_line import Ctl, backupctl
+from tests.support.doors import Door
+from tests.support.slow_backups import slow
+
+SOON = 0.5
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""backupctl leaves a broken connection to the end of its process."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
+    """Nothing left to other tests, which take an open socket for a fault of theirs."""
+    yield
+    pools.reset()
+    gc.collect()
+
+
+@pytest.fixture
+def door(stack: StackInfo) -> Iterator[Door]:
+    """A way to the broker."""
+    with Door(re.split("[@/]", stack.amqp_uri)[3]) as door:
+        yield door
+
+
+@pytest.fixture
+def uri(stack: StackInfo, door: Door) -> str:
+    return stack.amqp_uri.replace(re.split("[@/]", stack.amqp_uri)[3], door.address)
+
+
+def test_a_broker_that_is_away_is_named(scheduler_id: str) -> None:
+    away = backupctl("amqp://guest:guest@127.0.0.1:1/")("get", scheduler_id)
+    assert away.exit_code == 1
+    assert "the broker cannot be reached at amqp://***@127.0.0.1:1/: " in away.stderr
+
+
+@pytest.mark.parametrize(("part", "other"), [("guest:guest@", "guest:wrong@"), ("/$", "/nowhere")])
+def test_a_refusal_of_the_broker_is_a_sentence(stack: StackInfo, part: str, other: str) -> None:
+    refused = backupctl(re.sub(part, other, stack.amqp_uri))("doctor")
+    assert refused.exit_code == 1
+    assert re.search(r"^backupctl: the broker at amqp\S+ refuses: .*(ACCESS_REFUSED|not found)", refused.stderr)
+    assert "wrong" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("uri", "fault"),
+    [
+        ("amqp://user:pa#ss@host/", "percent-encoded"),
+        ("http://user:pass@host/", "not http://"),
+        ("amqp://user:pass@[::1", "percent-encoded"),
+        ("amqp://user:pass@host/;host", "node 2"),
+    ],
+)
+@pytest.mark.parametrize("command", [("get", "nightly"), ("doctor",)], ids=["get", "doctor"])
+def test_a_uri_that_is_none_is_wrong_use_and_its_password_stays_unseen(
+    uri: str, fault: str, command: tuple[str, ...]
+) -> None:
+    refused = backupctl(uri)(*command)
+    assert refused.exit_code == 2
+    said = " ".join(refused.stderr.replace("\u2502", " ").split())
+    assert "AMQP_URI" in said
+    assert fault in said
+    assert not re.search("pa#ss|:pass@|ss@", said.replace("amqp://user:password@rabbitmq", ""))
+
+
+def test_a_connection_that_breaks_is_told(door: Door, uri: str) -> None:
+    with connected(uri) as scheduler:
+        scheduler.call(GET_ALL)
+        door.__exit__(None, None, None)
+        for _ in range(2):
+            with pytest.raises(CallFailed, match="the connection to the broker was lost: the call may be carried out"):
+                scheduler.call(GET_ALL)
+
+
+@pytest.mark.timeout(30)
+def test_a_broker_that_does_nothing_any_more_is_not_waited_for(
+    door: Door, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("_CONNECTED_WITHIN", "_CONFIRMED_WITHIN", "_CLOSED_WITHIN"):
+        monkeypatch.setattr(service, limit, SOON)
+    with connected(uri, timeout=SOON) as scheduler:
+        door.hold()
+        with pytest.raises(CallFailed, match="the broker does not answer any more: the call may be carried out yet"):
+            scheduler.call(GET_ALL)
+    with pytest.raises(CallFailed, match=r"cannot be reached at amqp://\*\*\*@\S+: it does not answer"), connected(uri):
+        pass
+
+
+def test_a_run_whose_progress_is_lost_is_named(
+    stack: StackInfo, door: Door, uri: str, own: str, backup_endpoint: BackupService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(run: dict[str, Any]) -> str:
+        door.__exit__(None, None, None)
+        return "cut"
+
+    monkeypatch.setattr(progress, "_step", cut)
+    with slow(backup_endpoint, own):
+        lost = backupctl(uri)("run", own, "--at", "2026-01-03 02:01:00")
+    assert lost.exit_code == 1
+    assert "the connection to the broker was lost" in lost.stderr
+    named = re.search(r"see what became of the run: backupctl show (\S+)", lost.stderr)
+    assert named is not None
+    assert backupctl(stack.amqp_uri)("run", own, "--at", "2026-01-03 02:01:00").exit_code == 0
+    assert backupctl(stack.amqp_uri)("show", named[1]).exit_code == 0
+
+
+def test_a_change_that_was_made_is_no_failure_where_only_the_clock_is_not_told(
+    ctl: Ctl, own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Service.call
+
+    def without_clock(self: Service, method: str, /, **arguments: Any) -> Any:
+        if method == CHECK:
+            raise CallFailed("Temporal is away", 503)
+        return call(self, method, **arguments)
+
+    monkeypatch.setattr(Service, "call", without_clock)
+    paused = ctl("pause", own)
+    assert paused.exit_code == 0, paused.output
+    assert "none: paused" in paused.output
+    resumed = ctl("resume", own)
+    assert re.search(r"next run +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d *\n", resumed.output)
+
+
+def written(stack: StackInfo, own: str, *, into: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "backupctl", "--broker", stack.amqp_uri, "get", own, "--json"]
+    return subprocess.run(command, stdout=into, stderr=subprocess.PIPE, text=True, timeout=60)
+
+
+def test_an_output_that_cannot_be_written_is_told(stack: StackInfo, own: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = written(stack, own, into=full)
+    assert (done.returncode, done.stderr) == (1, "backupctl: the output cannot be written: No space left on device\n")
+
+
+def test_an_output_that_nobody_reads_any_more_ends_it_without_a_word(
+    stack: StackInfo, own: str, closed_pipe: int
+) -> None:
+    done = written(stack, own, into=closed_pipe)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.fixture
+def closed_pipe() -> Iterator[int]:
+    """The writing end of a pipe whose reading end is closed."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    yield writing
+    os.close(writing)
