@@ -3,6 +3,7 @@
 from lab.judge.faults import (
     bench,
     calls,
+    command_line,
     counting,
     later,
     lists,
@@ -19,6 +20,7 @@ from lab.judge.planted import Planted
 PLANTED: tuple[Planted, ...] = (
     *bench.PLANTED,
     *calls.PLANTED,
+    *command_line.PLANTED,
     *counting.PLANTED,
     *later.PLANTED,
     *lists.PLANTED,

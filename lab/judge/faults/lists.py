@@ -57,6 +57,20 @@ PLANTED: tuple[Planted, ...] = (
         tests(f"{_BULK}::test_a_job_that_a_person_paused_stays_as_it_is"),
     ),
     planted(
+        "a pause that is delivered again does not find the jobs that it paused",
+        "rpc_service/gateway/bulk.py",
+        "if redelivered and lasting != wanted.given():",
+        "if False:",
+        tests(f"{_BULK}::test_a_call_that_comes_again_finds_the_jobs_that_its_filter_does_not_fit_any_more"),
+    ),
+    planted(
+        "a pause that is delivered again cancels its own end",
+        "rpc_service/gateway/bulk.py",
+        "if timer is not None and in_vain and not redelivered:",
+        "if timer is not None and in_vain:",
+        tests(f"{_BULK}::test_a_call_that_comes_again_leaves_the_timer_of_its_first_delivery"),
+    ),
+    planted(
         "a pause that is delivered again undoes a resume",
         "backup_scheduler/temporal/switches.py",
         "if job.was_changed_by(request_id):",

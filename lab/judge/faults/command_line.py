@@ -1,0 +1,53 @@
+"""Faults of backupctl."""
+
+from lab.judge.planted import Planted, planted, tests
+
+_COMMANDS = "tests/backupctl/test_commands.py"
+_FAILING = "tests/backupctl/test_failing_parts.py"
+_VIEWS = "tests/backupctl/test_views.py"
+_SERVICE = "backupctl/service.py"
+
+PLANTED: tuple[Planted, ...] = (
+    planted(
+        "a change that was made is told as a failure because the clock is not told",
+        "backupctl/app.py",
+        "except CallFailed:  # what was asked for is done",
+        "except ZeroDivisionError:  # what was asked for is done",
+        tests(f"{_FAILING}::test_a_change_that_was_made_is_no_failure_where_only_the_clock_is_not_told"),
+    ),
+    planted(
+        "jobs that could not be paused are no failure",
+        "backupctl/app.py",
+        'Exit.FAILED if method in (PAUSE_ALL, RESUME_ALL) and found["failed"] else Exit.DONE',
+        "Exit.DONE",
+        tests(f"{_COMMANDS}::test_jobs_that_could_not_be_paused_are_named_and_the_code_tells_so"),
+    ),
+    planted(
+        "a frozen broker is waited for without an end",
+        _SERVICE,
+        "with _ended_within(self._timeout + _CONFIRMED_WITHIN):",
+        "with suppress():",
+        tests(f"{_FAILING}::test_a_broker_that_does_nothing_any_more_is_not_waited_for"),
+    ),
+    planted(
+        "a connection that nameko has lost is a traceback",
+        _SERVICE,
+        "except (OSError, AMQPError, OperationalError, RuntimeError) as error:",
+        "except (OSError, AMQPError, OperationalError) as error:",
+        tests(f"{_FAILING}::test_a_connection_that_breaks_is_told"),
+    ),
+    planted(
+        "a step of a run is read as markup",
+        "backupctl/progress.py",
+        'TextColumn("{task.description}", markup=False)',
+        'TextColumn("{task.description}")',
+        tests(f"{_VIEWS}::test_progress_shows_a_step_as_it_is"),
+    ),
+    planted(
+        "a message of a run is a command to the terminal",
+        "backupctl/views.py",
+        "return escape(clean(str(value)))",
+        "return escape(str(value))",
+        tests(f"{_VIEWS}::test_texts_are_no_commands_to_the_terminal"),
+    ),
+)
