@@ -67,8 +67,7 @@ class Service:
             raise CallFailed(f"the RPC service failed at the call: {error}") from None
         except _NotEndedError:
             raise CallFailed("the broker does not answer any more: the call may be carried out yet") from None
-        except (OSError, AMQPError, OperationalError, RuntimeError) as error:
-            # A RuntimeError is nameko's word for a connection that it lost before.
+        except (OSError, AMQPError, OperationalError) as error:
             raise CallFailed(
                 f"the connection to the broker was lost: the call may be carried out yet ({redact(str(error))})"
             ) from None

@@ -30,7 +30,7 @@ _TERMS = ("--policy", _POLICY, "--at", "02:00", "--window", "2", "--grace", "360
 _LOOK = 3
 """Exit code of `backupctl doctor` for something to look at, such as passes that are yet to come."""
 
-_console = Console(highlight=False, soft_wrap=True)
+_console = Console(highlight=False, emoji=False, soft_wrap=True)
 
 
 def main() -> int:

@@ -55,7 +55,7 @@ def main() -> int:
     if given.tiny and given.results == FOLDER:
         parser.error("--tiny measures nothing that is worth keeping: give --results another folder")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # an interrupt ends all that was started
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 160)
     for name in given.names or (ON_A_CLUSTER if given.cluster else BENCHMARKS):
         benchmark, seconds = {**BENCHMARKS, **ON_A_CLUSTER}[name]
         plan = Plan(

@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="only list the faults")
     parser.add_argument("--no-clean", action="store_true", help="do not try first whether all passes without a fault")
     given = parser.parse_args()
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, emoji=False, soft_wrap=True)
     faults = [each for each in PLANTED if not given.names or any(word in each.name for word in given.names)]
     if given.list:
         for fault in faults:

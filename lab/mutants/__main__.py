@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--after", type=Path, help="the results of an earlier run: try only what was alive then")
     parser.add_argument("--list", action="store_true", help="only list the mutants")
     given = parser.parse_args()
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, emoji=False, soft_wrap=True)
     mutants = all_mutants()
     if given.words:
         drawn = [each for each in mutants if any(word in each.name for word in given.words)]

@@ -67,7 +67,7 @@ def main() -> int:
         "--slowest", type=float, help="seconds that a run may take from when it comes due (240, without faults 30)"
     )
     arguments = parser.parse_args()
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, emoji=False, soft_wrap=True)
     site = _cluster(console, upgrade=bool(arguments.upgrade_from)) if arguments.cluster else DEVELOPMENT
     if arguments.minutes > _LONGEST:
         parser.error(f"at most {_LONGEST} minutes: later the jobs of the callers would come due by themselves")

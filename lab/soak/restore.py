@@ -211,7 +211,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.soak.restore", description=__doc__)
     parser.add_argument("--nodes-go-on", action="store_true", help="do not end the Temporal nodes, as one has to")
     arguments = parser.parse_args()
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, emoji=False, soft_wrap=True)
     place = Path(os.environ.get("SCHEDULER_STATE_DIR") or ".state").absolute()
     folder = place / "restore" / time.strftime("%Y%m%d-%H%M%S")
     return 0 if asyncio.run(Drill(folder, console, stop_nodes=not arguments.nodes_go_on).run()) else 1
