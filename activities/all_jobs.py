@@ -13,9 +13,11 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.resume_jobs import end_pause
 from backup_scheduler.contract.errors import BrokenJob
 from backup_scheduler.jobs.from_schedule import Losses, ScheduledJob, without_workers
 from backup_scheduler.jobs.names import runs_queue
+from backup_scheduler.jobs.notes import SwitchNote
 from backup_scheduler.jobs.timing import phase
 from backup_scheduler.temporal.lists import for_each_job
 from backup_scheduler.temporal.schedule_engine import is_on_new_engine, on_old_engine
@@ -26,6 +28,9 @@ _log = structlog.stdlib.get_logger(__name__)
 
 _CONCURRENT_JOBS: Final = 5
 """Jobs that a pass checks at the same time. Few: callers of the RPC service come first."""
+
+_ENDS_WITHIN: Final = timedelta(minutes=5)
+"""Time after the end of a pause within which its timer resumes the jobs."""
 
 _MOST_NAMED: Final = 100
 
@@ -169,6 +174,7 @@ class AllJobs:
             self._log_losses(job)
             if job.broken:
                 raise _NotKept(job.broken)
+            await self._end_pause(job, clock())
             await self._realign(job, result, clock())
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:  # removed since it was listed
@@ -176,6 +182,15 @@ class AllJobs:
             raise
         if not await self._has_workers(job.task_queue):
             raise _NotKept(without_workers(job.task_queue))
+
+    async def _end_pause(self, job: ScheduledJob, now: datetime) -> None:
+        """Resume a job whose pause should be over: its timer ended before the pause was made, or is lost."""
+        note = SwitchNote.read(job.note)
+        if not job.paused or note is None or note.until is None or note.id is None or now < note.until + _ENDS_WITHIN:
+            return
+        stored = StoredJob(self._client, job.request.scheduler_id)
+        if await end_pause(stored, note.id, f"overdue end of {note.id}"):
+            _log.warning("job resumed long after the end of its pause", scheduler_id=job.request.scheduler_id)
 
     async def _realign(self, job: ScheduledJob, result: Pass, now: datetime) -> None:
         """Move a job to its start_time where that is needed."""

@@ -21,6 +21,21 @@ _log = structlog.stdlib.get_logger(__name__)
 _MOST_NAMED: Final = 100
 
 
+async def end_pause(stored: StoredJob, pause_id: str, request_id: str) -> ScheduledJob | None:
+    """Resume a job if it is still paused by this pause; None if it is not. Raises as `switch_if` does."""
+
+    def is_paused(job: ScheduledJob) -> bool:
+        return job.paused and _has_id(job.note, pause_id)
+
+    note = SwitchNote(False, "the end of its pause", datetime.now(UTC))
+    return await switch_if(stored, note, request_id, is_paused, is_retry=True)
+
+
+def _has_id(text: str, pause_id: str) -> bool:
+    note = SwitchNote.read(text)
+    return note is not None and note.id == pause_id
+
+
 class JobResumer:
     """Resumes jobs through the worker's own client."""
 
@@ -61,7 +76,7 @@ class _End:
                 scheduler_id = job_of_memo(entry.schedule_id, entry.memo)
                 if scheduler_id is None or scheduler_id in self._resumed:  # the list may lag
                     continue
-                if self._holds(entry.info.notes):
+                if _has_id(entry.info.notes, self._request.pause_id):
                     resumed += await self.resume(scheduler_id)
             token = page.next_page_token
             if not token:
@@ -70,10 +85,9 @@ class _End:
     async def resume(self, scheduler_id: str) -> bool:
         """Resume a job if the pause still holds; return whether it did."""
         activity.heartbeat(self.report)
-        note = SwitchNote(False, "the end of its pause", datetime.now(UTC))
-        stored = StoredJob(activity.client(), scheduler_id)
+        pause_id = self._request.pause_id
         try:
-            job = await switch_if(stored, note, f"end of {self._request.pause_id}", self._is_paused, is_retry=True)
+            job = await end_pause(StoredJob(activity.client(), scheduler_id), pause_id, f"end of {pause_id}")
         except JobNotFound:
             return False
         except BrokenJob as broken:
@@ -91,10 +105,3 @@ class _End:
         self.report.resumed += 1
         self.report.scheduler_ids = [*self.report.scheduler_ids, scheduler_id][:_MOST_NAMED]
         return True
-
-    def _is_paused(self, job: ScheduledJob) -> bool:
-        return job.paused and self._holds(job.note)
-
-    def _holds(self, text: str) -> bool:
-        note = SwitchNote.read(text)
-        return note is not None and note.id == self._request.pause_id

@@ -1,5 +1,6 @@
 """The service's connection to the broker: calls come in on it, and answers go out on the same one."""
 
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -136,6 +137,7 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
         self._writing = Semaphore()
         self._replies: OrderedDict[str, int] = OrderedDict()
         self._presences: list[Presence] = []
+        self._awake = self._may_hang = 0.0
 
     @property
     def connection(self) -> Connection:
@@ -217,6 +219,8 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
             for presence in self._presences:
                 presence.announce(connection)
             transport = connection.connection
+            self._may_hang = (transport.heartbeat or DEFAULT_HEARTBEAT) / 2
+            self._awake = time.monotonic()
             # amqp would read the connection before it writes a reply, while another greenlet reads it; with TLS that
             # fails. Being told that the broker blocks publishers would gain nothing: the reply waits all the same.
             transport.client_properties.get("capabilities", {}).pop("connection.blocked", None)
@@ -233,7 +237,8 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
         super().unregister_provider(provider)
 
     def handle_message(self, provider: Any, body: Any, message: Message) -> None:
-        """Hand the message on, and remember it until it is settled."""
+        """Hand the message on, and remember it until it is settled. Raises OSError if this process hung."""
+        self._stay_awake()
         self._unsettled.add(message)
         super().handle_message(provider, body, message)
 
@@ -248,13 +253,28 @@ class SturdyQueueConsumer(QueueConsumer):  # type: ignore[misc]  # nameko has no
         self._unsettled.discard(message)
 
     def on_iteration(self) -> None:
-        """Look for other services; stop once nothing is consumed any more and everything is settled."""
+        """Look for other services; stop once nothing is consumed any more and everything is settled.
+
+        Raises OSError if this process hung.
+        """
+        self._stay_awake()
         self._cancel_consumers_if_requested()
         if self._consumers:
             for presence in self._presences:
                 presence.look(self._writing)
         if not self._consumers and not self._unsettled:
             self.should_stop = True
+
+    def _stay_awake(self) -> None:
+        """Raise OSError if this process did nothing for so long that the broker may have given it up.
+
+        Then another process has its calls, carried them out, and later ones as well; but the messages are still in this
+        process's socket, not marked as redelivered. With the connection they are lost, and come again, marked.
+        """
+        asleep, self._awake = time.monotonic() - self._awake, time.monotonic()
+        if asleep > self._may_hang:
+            _log.warning("this process hung: connecting anew", seconds=round(asleep, 1))
+            raise OSError(f"this process hung for {asleep:.1f} s")
 
     def _stop_if_asked(self) -> None:
         if self._pending_remove_providers or not self._providers:

@@ -19,6 +19,15 @@ _LONGEST_ANSWER: Final = 30
 """Seconds in which the broker has to answer; on a connection that is dead unnoticed no answer comes."""
 
 
+_strangers: dict[str, int] = {}
+"""By queue, as this process saw it last."""
+
+
+def strangers() -> int | None:
+    """Return how many consumers of the service's queue are of another service; None where this process cannot look."""
+    return sum(_strangers.values()) if _strangers else None
+
+
 class Presence:
     """Compares the consumers of the service's queue with those of a queue that only processes of this service consume.
 
@@ -41,6 +50,7 @@ class Presence:
         )
         self._suspected = False
         self._pause, self._next_look = _FIRST_PAUSE, 0.0
+        _strangers.pop(self._queue, None)
         self._channel = connection.channel()
         try:
             Consumer(self._channel, [marker], no_ack=True, on_message=lambda _: None).consume()
@@ -61,7 +71,8 @@ class Presence:
             self._give_up(error)
             return
         # A process of this service may be starting or stopping, so a second look comes before an alarm.
-        if others > 0 and self._suspected:
+        _strangers[self._queue] = others if others > 0 and self._suspected else 0
+        if _strangers[self._queue]:
             _log.error(
                 "another service takes calls from our queue: stop it",
                 queue=self._queue,
@@ -76,4 +87,5 @@ class Presence:
 
     def _give_up(self, error: ChannelError) -> None:
         self._channel = None
+        _strangers.pop(self._queue, None)
         _log.warning("cannot look for other services on our queue", queue=self._queue, error=str(error))

@@ -17,6 +17,7 @@ from backup_scheduler.runs.reports import RunReport
 from rpc_service.calls import Call, Calls
 from rpc_service.entrypoint import rpc
 from rpc_service.gateway.checkup import CheckUp
+from rpc_service.presence import strangers
 
 
 class SchedulerService:
@@ -116,7 +117,7 @@ class SchedulerService:
     @rpc
     def check_scheduler(self, /, *args: Any, **kwargs: Any) -> Reply:
         """Check all that jobs need in Temporal: (checks=True)."""
-        return self.call.answer(CheckUp, args, kwargs, lambda jobs, wanted: jobs.check_up(wanted))
+        return self.call.answer(CheckUp, args, kwargs, lambda jobs, wanted: jobs.check_up(wanted, strangers()))
 
     @rpc
     def preview(self, /, *args: Any, **kwargs: Any) -> Reply:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from temporalio.client import Client
@@ -23,7 +23,7 @@ from backup_scheduler.temporal.switches import switch_if
 from rpc_service.gateway.changes import Changes
 from rpc_service.gateway.faults import answering
 from rpc_service.gateway.pages import read_all
-from rpc_service.gateway.timers import cancel_timer, start_timer
+from rpc_service.gateway.timers import start_timer
 
 _SECONDS_FOR_EACH: Final = 0.1
 """Bound of the time for the changes, for each job: a busy server needs less than half of it."""
@@ -63,7 +63,7 @@ class Bulk:
     async def pause(
         self, asked: PauseJobs, until: datetime | None, request_id: str, by: By, *, redelivered: bool
     ) -> Description:
-        """Pause the jobs that are not paused; `until` lies ahead."""
+        """Pause the jobs that are not paused, unless `until` is near."""
         now = self._clock()
         note = SwitchNote(True, PAUSE_ALL, now, by.reason, until, short_request_id(request_id), by.caller)
         receipt = _Receipt(await self._wanted(asked.wanted, note, redelivered=redelivered))
@@ -71,22 +71,36 @@ class Bulk:
         if asked.dry_run:
             receipt.changed = [job.scheduler_id for job in to_change]
             return receipt.describe() | {"dry_run": True, "timer": None}
-        timer = None
+        timer, request = None, ResumeRequest(pause_id=note.id or "", until=until or now)
         if until is not None and to_change:
-            request = ResumeRequest(pause_id=note.id or "", until=until)
             async with answering(self._client):
                 timer = await start_timer(self._client, request, self._settings.task_queue, note)
 
+        def is_near_its_end() -> bool:
+            return until is not None and (until - self._clock()).total_seconds() < _MARGIN
+
         async def change(stored: StoredJob) -> None:
-            if until is not None and (until - self._clock()).total_seconds() < _MARGIN:
-                raise _TooLate(f"the pause ends at {shown(until, self._settings.zone)}, which is too soon to begin it")
-            made = await switch_if(stored, note, request_id, lambda job: not job.paused, is_retry=redelivered)
-            (receipt.changed if made else receipt.already).append(stored.scheduler_id)
+            ours: list[ScheduledJob] = []
+
+            def is_to_pause(job: ScheduledJob) -> bool:
+                if job.paused and _has_id(job.note, note.id):  # this call was delivered again, and overtaken by that
+                    ours.append(job)
+                if not job.paused and until is not None and is_near_its_end():
+                    raise _TooLate(
+                        f"the pause ends at {shown(until, self._settings.zone)}, which is too soon to begin it"
+                    )
+                return not job.paused
+
+            made = await switch_if(stored, note, request_id, is_to_pause, is_retry=redelivered)
+            (receipt.changed if made or ours else receipt.already).append(stored.scheduler_id)
 
         await self._each(to_change, change, receipt)
-        in_vain = not receipt.changed and not receipt.failed  # others paused them all meanwhile
-        if timer is not None and in_vain and not redelivered:  # at its first delivery it may have paused some
-            await cancel_timer(self._client, note.id or "")
+        if until is not None and timer is not None and is_near_its_end():  # it may end before all are in the list
+            later = request.model_copy(update={"until": max(until, self._clock()) + timedelta(seconds=_MARGIN)})
+            async with answering(self._client):
+                await start_timer(self._client, later, self._settings.task_queue, note, anew=True)
+        if not receipt.changed and not receipt.failed:
+            # Others paused them all meanwhile. The timer stays: this call, delivered again, may have paused some.
             timer = None
         return receipt.describe() | {"dry_run": False, "timer": timer}
 
@@ -114,16 +128,11 @@ class Bulk:
 
     async def _wanted(self, wanted: JobFilter, note: SwitchNote, *, redelivered: bool) -> list[JobOverview]:
         """Read the wanted jobs; those that the first delivery changed, too, though the filter may not fit them now."""
-        jobs = await self._read(wanted)
-        lasting = {name: value for name, value in wanted.given().items() if name in _LASTING}
-        if redelivered and lasting != wanted.given():
-            found = {job.scheduler_id for job in jobs}
-            others = await self._read(JobFilter(**lasting))
-            jobs += [job for job in others if job.scheduler_id not in found and _has_id(job.note, note.id)]
-        return jobs
-
-    async def _read(self, wanted: JobFilter) -> list[JobOverview]:
-        return await read_all(self._client, wanted, self._changes.lately(), self._clock(), self._list_deadline)
+        now, lasting = self._clock(), wanted
+        if redelivered:
+            lasting = JobFilter(**{name: value for name, value in wanted.given().items() if name in _LASTING})
+        jobs = await read_all(self._client, lasting, self._changes.lately(), now, self._list_deadline)
+        return [job for job in jobs if lasting is wanted or job.fits(wanted, now) or _has_id(job.note, note.id)]
 
     async def _each(
         self,

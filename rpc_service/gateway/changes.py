@@ -226,16 +226,26 @@ class Changes:
     ) -> ScheduledJob:
         """Pause a job with a reason and an end, also one that is paused, and repeat that until Temporal has it.
 
-        A retry does not do again what this request did before. Raises JobNotFound and BrokenJob.
+        A retry does not do again what this request did before. A pause that has ended begins no more. Raises
+        JobNotFound and BrokenJob.
         """
+
+        def has_ended() -> bool:
+            return until is not None and until <= self._clock()
+
         seen = await intact(stored)
         pause_id = short_request_id(request_id) if until else None
         note = SwitchNote(True, PAUSE, self._clock(), by.reason, until, pause_id, by.caller)
+        timer = None
         if until is not None and note.id is not None:  # first: no job may be left paused without its end
-            request = ResumeRequest(pause_id=note.id, until=until, scheduler_id=stored.scheduler_id)
-            await start_timer(self._client, request, self._settings.task_queue, note)
-        job = await switch_if(stored, note, request_id, lambda _: True, is_retry=is_retry)
-        await self.cancel_timer_of(seen, but=note.id)
+            timer = ResumeRequest(pause_id=note.id, until=until, scheduler_id=stored.scheduler_id)
+            await start_timer(self._client, timer, self._settings.task_queue, note)
+        job = await switch_if(stored, note, request_id, lambda _: not has_ended(), is_retry=is_retry)
+        if timer is not None and has_ended():  # perhaps before the job was paused: then the timer found nothing
+            await start_timer(self._client, timer, self._settings.task_queue, note, anew=True)
+        made = job and SwitchNote.read(job.note)
+        if made and made.id == note.id:  # else the job has the pause of a later call, which goes on
+            await self.cancel_timer_of(seen, but=note.id)
         return job or seen
 
     async def cancel_timer_of(self, seen: ListedJob | ScheduledJob, but: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A check-up of all that jobs need in Temporal: what is found there, and what to do."""
+"""A check-up of all that jobs need: what is found, and what to do."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
@@ -66,10 +66,12 @@ class CheckUp(Arguments):
     """Whether to check anything, or only to tell release, time zone and clock."""
 
 
-async def check_up(client: Client, settings: Settings, now: datetime, *, checks: bool) -> dict[str, Any]:
-    """Make all checks; where Temporal is away, that alone is found."""
-    findings = await _checked("Temporal", _temporal(client)) if checks else []
-    if findings and findings[0].state is not State.FAULT:
+async def check_up(
+    client: Client, settings: Settings, now: datetime, strangers: int | None, *, checks: bool
+) -> dict[str, Any]:
+    """Make all checks; where Temporal is away, only that and what is wrong with the queue of calls is found."""
+    findings = [_queue(strangers), *await _checked("Temporal", _temporal(client))] if checks else []
+    if findings and findings[-1].state is not State.FAULT:
         groups = await asyncio.gather(
             _checked("namespace", _namespace(client)),
             _checked("search attributes", _search_attributes(client)),
@@ -95,6 +97,15 @@ async def _checked(check: str, work: Awaitable[list[Finding]]) -> list[Finding]:
     except (RPCError, RuntimeError) as error:
         found = reason(error)
     return [Finding(check, State.FAULT, found, "see that Temporal runs, and the TEMPORAL_* settings of the service")]
+
+
+def _queue(strangers: int | None) -> Finding:
+    if strangers is None:
+        return Finding("queue", State.OK, "not known whether another service takes calls from it: the log says why")
+    if not strangers:
+        return Finding("queue", State.OK, "no other service takes calls from it")
+    found = f"another service takes a part of the calls from it: {strangers} of its consumers are not of this service"
+    return Finding("queue", State.FAULT, found, "stop that service: rabbitmqctl list_consumers -p VHOST shows it")
 
 
 async def _temporal(client: Client) -> list[Finding]:

@@ -112,7 +112,7 @@ class ScheduleGateway:
 
         A reason or an end replaces those that a paused job has. Raises InvalidArguments, JobNotFound and BrokenJob.
         """
-        by, until = (by.because(how.reason), self._ahead(how.until)) if how else (by, None)
+        by, until = (by.because(how.reason), self._end(how.until, redelivered=redelivered)) if how else (by, None)
         async with self._changes.alone(scheduler_id) as stored:
             if by.reason is None and until is None:
                 return self._describe(await self._changes.switch(stored, by, paused=True))
@@ -176,9 +176,12 @@ class ScheduleGateway:
                 described[job.request.scheduler_id] = self._describe(job)
         return [described[scheduler_id] for scheduler_id in sorted(described)]
 
-    async def check_up(self, wanted: CheckUp) -> dict[str, Any]:
-        """Check all that jobs need in Temporal. Raises none of the errors above: they are among what is found."""
-        return await check_up(self._client, self._settings, self._clock(), checks=wanted.checks)
+    async def check_up(self, wanted: CheckUp, strangers: int | None = None) -> dict[str, Any]:
+        """Check all that jobs need; `strangers` are consumers of the queue of calls that are not of this service.
+
+        Raises none of the errors above: they are among what is found.
+        """
+        return await check_up(self._client, self._settings, self._clock(), strangers, checks=wanted.checks)
 
     async def preview(self, asked: Preview) -> Description:
         """Describe the next windows of a job with these terms; nothing is changed.
@@ -206,7 +209,7 @@ class ScheduleGateway:
         self, asked: PauseJobs, request_id: str, by: By = UNKNOWN, *, redelivered: bool = False
     ) -> Description:
         """Pause all jobs that fit; return a receipt. Raises InvalidArguments and ListTimeout."""
-        until = self._ahead(asked.until)
+        until = self._end(asked.until, redelivered=redelivered)
         return await self._bulk.pause(asked, until, request_id, by.because(asked.reason), redelivered=redelivered)
 
     async def resume_all(
@@ -215,12 +218,12 @@ class ScheduleGateway:
         """Resume all jobs that fit and were paused by `pause_all`; return a receipt. Raises ListTimeout."""
         return await self._bulk.resume(asked, request_id, by, redelivered=redelivered)
 
-    def _ahead(self, until: datetime | None) -> datetime | None:
-        """Return the end of a pause in UTC. Raises InvalidArguments if it does not lie ahead."""
+    def _end(self, until: datetime | None, *, redelivered: bool) -> datetime | None:
+        """Return the end of a pause in UTC. Raises InvalidArguments if it did not lie ahead of the first delivery."""
         if until is None:
             return None
         moment = in_utc(until, self._settings.zone)
-        if moment <= self._clock():
+        if moment <= self._clock() and not redelivered:
             rule = PauseJob.model_fields["until"].description
             raise InvalidArguments([f"until must be {rule}, not {str(until)!r}"])
         return moment

@@ -33,7 +33,9 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 import activities.all_jobs
 from activities.all_jobs import AllJobs, Pass
+from backup_scheduler.contract.methods import PAUSE
 from backup_scheduler.jobs.from_schedule import Losses
+from backup_scheduler.jobs.notes import SwitchNote
 from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_for, search_attributes
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.stored_jobs import describe_schedule, read_job
@@ -182,6 +184,24 @@ async def test_a_job_of_a_newer_release_is_moved_with_what_this_one_does_not_kno
     assert after.spec.interval[0].phase.ToTimedelta() != before.spec.interval[0].phase.ToTimedelta()
     assert b"of_a_newer_release" in after.action.start_workflow.input.payloads[0].data
     assert after.action == before.action
+
+
+@pytest.mark.parametrize(("ended_ago", "is_resumed"), [(400, True), (100, False), (-100, False)])
+async def test_a_job_whose_pause_should_be_over_is_resumed(
+    temporal: Client, ended_ago: float, is_resumed: bool
+) -> None:
+    """Its timer ended before the pause was made, or was terminated: nothing else would ever resume it."""
+    now = datetime.now(UTC)
+    handle = await put(temporal)
+    note = SwitchNote(True, PAUSE, now, "repair", until=now - timedelta(seconds=ended_ago), id="3f29a1c0de")
+    await handle.pause(note=note.text())
+    with capture_logs() as logs:
+        await passed(temporal)
+    state = (await handle.describe()).schedule.state
+    await handle.delete()
+    assert state.paused is not is_resumed
+    told = [line["scheduler_id"] for line in logs if "long after the end of its pause" in line["event"]]
+    assert (handle.id in told) is is_resumed
 
 
 async def test_a_job_moves_by_the_clock_of_temporal_not_by_that_of_the_worker(temporal: Client) -> None:

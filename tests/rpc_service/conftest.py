@@ -6,7 +6,8 @@ import pytest
 from temporalio.client import Client
 
 from rpc_service.gateway.jobs import ScheduleGateway
-from tests.support.gateway_jobs import SETTINGS
+from tests.support.gateway_jobs import SETTINGS, a_job
+from tests.support.listed_jobs import has
 
 
 @pytest.fixture
@@ -24,3 +25,13 @@ def other(temporal: Client) -> ScheduleGateway:
 def policy() -> str:
     """A policy_name of the test's own."""
     return f"policy {uuid.uuid4().hex}"
+
+
+@pytest.fixture
+async def jobs(gateway: ScheduleGateway, other: ScheduleGateway, policy: str) -> list[str]:
+    """Four jobs, which lists have."""
+    ids = [f"{policy}-{number}" for number in range(4)]
+    for each in ids:
+        await gateway.add(a_job(each, policy_name=policy), "add")
+    await has(other, ids, policy_name=policy)
+    return ids

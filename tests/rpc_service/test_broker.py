@@ -1,12 +1,14 @@
 """The service where the broker sets limits, and where another service takes its calls."""
 
 import json
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,13 @@ from typing import Any
 import pytest
 from kombu import Connection, Queue
 
-from backup_scheduler.contract.methods import ADD, GET, GET_ALL, REMOVE, SERVICE
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, PAUSE, REMOVE, RESUME, SERVICE
 from devstack.running import StackInfo
 from lab.parts.answers import Reply
 from lab.parts.waiting import eventually
 from tests.support.brokers import rabbitmqctl
 from tests.support.calls import TERMS, Caller, assert_fails, calling, job
+from tests.support.command_line import backupctl
 from tests.support.rpc_processes import rpc_process
 from tests.support.wire import Wire
 
@@ -94,6 +97,16 @@ def a_foreign_service(broker: str, folder: Path) -> Iterator[None]:
         process.wait()
 
 
+def told_by_doctor(broker: str) -> dict[str, Any]:
+    """Return the fault of the queue once both services had a call, each with what it leads to; else {}."""
+    answers = [backupctl(broker)("doctor", "--json") for _ in range(6)]
+    assert {each.exit_code for each in answers} == {1}
+    checks = [json.loads(line) for each in answers for line in each.stdout.splitlines()]
+    faults = [each for each in checks if each["check"] == "queue" and "1 of its consumers" in each["found"]]
+    from_the_other = any("or another service takes calls from its queue" in each.stderr for each in answers)
+    return faults[0] if faults and from_the_other else {}
+
+
 def messages(broker: str) -> int:
     with Connection(broker) as connection:
         return int(Queue(f"rpc-{SERVICE}")(connection.channel()).queue_declare(passive=True).message_count)
@@ -152,10 +165,36 @@ def test_another_service_that_takes_calls_is_reported_loudly_and_a_process_of_ou
             assert (found["level"], found["queue"]) == ("error", "rpc-scheduler")
             assert found["consumers_not_of_this_service"] == 1  # and neither itself nor the other of ours
             assert not output.of("cannot look")
+
+        told = eventually(lambda: told_by_doctor(private_broker))
+        assert told["todo"].startswith("stop that service")
         with Connection(private_broker) as connection:
             for queue, consumers in (("rpc-scheduler", 3), ("rpc-scheduler.processes", 2)):
                 declared = connection.default_channel.queue_declare(queue, passive=True)
                 assert declared.consumer_count == consumers
+
+
+def test_a_process_that_hung_carries_out_no_call_that_the_broker_gave_to_another_one(
+    stack: StackInfo, private_broker: str, tmp_path: Path, scheduler_id: str
+) -> None:
+    """Its socket still has the calls: a pause would come after the resume that followed it."""
+    config = tmp_path / "nameko.yml"
+    config.write_text(f"AMQP_URI: {private_broker}\nHEARTBEAT: 4\n")  # the broker waits for twice as long
+    command = ("nameko", "run", "--config", str(config), "rpc_service.service")
+    with rpc_process(private_broker, stack.temporal_address, *command) as process, calling(private_broker) as call:
+        hung = Output(process)
+        job(call(ADD, scheduler_id, *TERMS))
+        process.send_signal(signal.SIGSTOP)
+        with ThreadPoolExecutor(1) as other_caller, calling(private_broker) as call_meanwhile:
+            pausing = other_caller.submit(call_meanwhile, PAUSE, scheduler_id)
+            with a_service(private_broker, stack):
+                assert job(pausing.result())["next_run_time"] is None
+                assert job(call(RESUME, scheduler_id))["next_run_time"]
+                process.send_signal(signal.SIGCONT)
+                eventually(lambda: hung.of("this process hung: connecting anew"))
+                eventually(lambda: hung.of("call answered")[1:])  # it takes calls again
+                assert job(call(GET, scheduler_id))["next_run_time"]
+                job(call(REMOVE, scheduler_id))
 
 
 def test_a_user_who_may_make_no_other_queue_can_run_the_service(stack: StackInfo, private_broker: str) -> None:

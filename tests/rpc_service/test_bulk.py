@@ -10,39 +10,14 @@ from temporalio.client import Client, ScheduleUpdate, ScheduleUpdateInput
 from backup_scheduler.contract.methods import ADD, LIST, PAUSE_ALL, RESUME_ALL
 from backup_scheduler.jobs.filters import ListJobs
 from backup_scheduler.jobs.notes import SwitchNote
-from backup_scheduler.jobs.pauses import PauseJobs, ResumeJobs
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from lab.parts.waiting import eventually, eventually_async
+from rpc_service.gateway import bulk
 from rpc_service.gateway.jobs import ScheduleGateway
 from tests.support.calls import TERMS, Caller, assert_fails, job
-from tests.support.gateway_jobs import SETTINGS, a_job, overtaken
+from tests.support.gateway_jobs import SETTINGS, overtaken
 from tests.support.listed_jobs import has
-
-NOTHING: dict[str, Any] = {"changed": [], "already": [], "left": [], "failed": {}}
-PAUSED: dict[str, Any] = NOTHING | {"dry_run": False, "timer": None}
-
-
-@pytest.fixture
-async def jobs(gateway: ScheduleGateway, other: ScheduleGateway, policy: str) -> list[str]:
-    """Four jobs, which lists have."""
-    ids = [f"{policy}-{number}" for number in range(4)]
-    for each in ids:
-        await gateway.add(a_job(each, policy_name=policy), "add")
-    await has(other, ids, policy_name=policy)
-    return ids
-
-
-def pausing(policy: str, **others: Any) -> PauseJobs:
-    return PauseJobs(filter={"policy_name": policy}, reason="repair", **others)
-
-
-def resuming(policy: str) -> ResumeJobs:
-    return ResumeJobs(filter={"policy_name": policy})
-
-
-async def notes_of(temporal: Client, ids: list[str]) -> list[tuple[bool, str]]:
-    states = [(await temporal.get_schedule_handle(each).describe()).schedule.state for each in ids]
-    return [(state.paused, state.note or "") for state in states]
+from tests.support.pauses_of_many import NOTHING, PAUSED, notes_of, pausing, resuming
 
 
 def test_jobs_are_paused_and_resumed_by_what_they_have_in_common(call: Caller, policy: str) -> None:
@@ -153,70 +128,6 @@ async def test_two_processes_pause_the_same_jobs_and_each_pause_is_of_one_of_the
     assert sorted(one["changed"] + two["changed"]) == jobs
 
 
-async def test_a_call_that_comes_again_undoes_nothing_and_has_the_same_receipt(
-    temporal: Client, gateway: ScheduleGateway, other: ScheduleGateway, policy: str, jobs: list[str]
-) -> None:
-    paused = await gateway.pause_all(pausing(policy), f"pause {policy}")
-    assert paused["changed"] == jobs
-    assert await gateway.pause_all(pausing(policy), f"pause {policy}", redelivered=True) == paused
-    await has(other, jobs, policy_name=policy, paused=True)
-    assert await other.pause_all(pausing(policy), f"pause {policy}", redelivered=True) == paused
-    await gateway.resume(jobs[0])
-    again = await gateway.pause_all(pausing(policy), f"pause {policy}", redelivered=True)
-    assert again == paused
-    assert [each for each, _ in await notes_of(temporal, jobs)] == [False, True, True, True]
-    resumed = await gateway.resume_all(resuming(policy), f"resume {policy}")
-    assert resumed == NOTHING | {"changed": jobs[1:], "already": jobs[:1]}
-    await gateway.pause(jobs[3])
-    again = await gateway.resume_all(resuming(policy), f"resume {policy}", redelivered=True)
-    assert again["changed"] == jobs[1:]
-    assert [each for each, _ in await notes_of(temporal, jobs)] == [False, False, False, True]
-
-
-async def test_a_call_that_comes_again_finds_the_jobs_that_its_filter_does_not_fit_any_more(
-    temporal: Client, gateway: ScheduleGateway, other: ScheduleGateway, policy: str, jobs: list[str]
-) -> None:
-    until = datetime.now(UTC) + timedelta(hours=1)
-    pause = PauseJobs(filter={"prefix": policy, "paused": False}, reason="repair", until=until)
-    paused = await gateway.pause_all(pause, f"pause {policy}")
-    assert paused["changed"] == jobs
-    await has(other, jobs, policy_name=policy, paused=True)
-    await gateway.resume(jobs[0])  # somebody does since: it fits the filter again
-    assert await other.pause_all(pause, f"pause {policy}", redelivered=True) == paused
-    assert [each for each, _ in await notes_of(temporal, jobs)] == [False, True, True, True]
-    resume = ResumeJobs(filter={"policy_name": policy, "paused": True})
-    resumed = await gateway.resume_all(resume, f"resume {policy}")
-    assert resumed["changed"] == jobs[1:]
-    await has(other, jobs, policy_name=policy, paused=False)
-    assert (await other.resume_all(resume, f"resume {policy}", redelivered=True))["changed"] == jobs[1:]
-
-
-async def test_a_call_that_comes_again_leaves_the_timer_of_its_first_delivery(
-    temporal: Client, gateway: ScheduleGateway, policy: str, jobs: list[str]
-) -> None:
-    """Even if it finds none of the jobs that it paused, such as those that were given another policy since."""
-    until = datetime.now(UTC) + timedelta(hours=1)
-
-    def pausing_one(job: str) -> PauseJobs:
-        return PauseJobs(filter={"prefix": job}, reason="repair", until=until)
-
-    receipt = await gateway.pause_all(pausing_one(jobs[0]), f"pause {policy}")
-    assert receipt["changed"] == jobs[:1]
-
-    async def by_hand() -> None:
-        await temporal.get_schedule_handle(jobs[1]).pause(note="disk is broken")
-
-    other = overtaken(temporal, by_hand)
-    again = await other.pause_all(pausing_one(jobs[1]), f"pause {policy}", redelivered=True)
-    assert (again["changed"], again["already"], again["timer"]) == ([], jobs[1:2], receipt["timer"])
-    asked_to_end = [
-        event
-        async for event in temporal.get_workflow_handle(receipt["timer"]).fetch_history_events()
-        if event.HasField("workflow_execution_cancel_requested_event_attributes")
-    ]
-    assert asked_to_end == []
-
-
 async def test_many_jobs_are_resumed_at_the_end_of_their_pause_but_for_those_switched_since(
     temporal: Client, gateway: ScheduleGateway, policy: str, jobs: list[str]
 ) -> None:
@@ -232,6 +143,27 @@ async def test_many_jobs_are_resumed_at_the_end_of_their_pause_but_for_those_swi
     [(paused, note)] = await notes_of(temporal, [jobs[3]])
     assert not paused
     assert note.startswith("resumed by the end of its pause at")
+
+
+async def test_jobs_that_are_paused_only_after_the_end_of_their_pause_are_resumed(
+    temporal: Client, policy: str, jobs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their process hung in between, as one that is frozen does."""
+    monkeypatch.setattr(bulk, "_MARGIN", 1)
+
+    class Late(StoredJob):
+        async def switch(self, job: Any, note: SwitchNote, request_id: str) -> None:
+            await temporal.get_workflow_handle(f"resume-{note.id}").result()
+            await super().switch(job, note, request_id)
+
+    late = ScheduleGateway(temporal, SETTINGS, stored_job=Late)
+    until = datetime.now(UTC) + timedelta(seconds=2.5)
+    assert (await late.pause_all(pausing(policy, until=until), f"pause {policy}"))["changed"] == jobs
+
+    async def are_resumed() -> bool:
+        return [paused for paused, _ in await notes_of(temporal, jobs)] == [False] * 4
+
+    await eventually_async(are_resumed)
 
 
 async def test_no_job_is_paused_when_its_pause_is_about_to_end(

@@ -26,7 +26,7 @@ from tests.support.gateway_jobs import SETTINGS
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 CHECKS = {
     *("Temporal", "namespace", "search attributes", "workers", "release", "policies", "restic", "passes"),
-    *("schedule engine", "clocks"),
+    *("schedule engine", "clocks", "queue"),
 }
 
 
@@ -75,10 +75,12 @@ async def test_a_namespace_that_nothing_was_made_in_says_what_is_missing(stack: 
         assert text in checks[check]["todo"]
 
 
-async def test_of_a_temporal_that_is_away_that_alone_is_said() -> None:
+async def test_where_temporal_is_away_only_that_and_the_queue_of_calls_are_told() -> None:
     client = await Client.connect("127.0.0.1:1", lazy=True)
-    [only] = found(await ScheduleGateway(client, SETTINGS).check_up(CheckUp())).values()
-    assert (only["check"], only["state"]) == ("Temporal", "fault")
+    queue, temporal = found(await ScheduleGateway(client, SETTINGS).check_up(CheckUp(), strangers=2)).values()
+    assert (temporal["check"], temporal["state"]) == ("Temporal", "fault")
+    assert (queue["check"], queue["state"]) == ("queue", "fault")
+    assert "2 of its consumers" in queue["found"]
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ from temporalio.client import Client, ScheduleHandle, WorkflowExecutionStatus, W
 
 from backup_scheduler.contract.errors import InvalidArguments, JobNotFound
 from backup_scheduler.contract.methods import ADD, LIST, PAUSE, RESUME
+from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.notes import SwitchNote
 from backup_scheduler.jobs.pauses import PauseJob
+from backup_scheduler.temporal.stored_jobs import StoredJob
 from lab.parts.waiting import eventually, eventually_async
 from rpc_service.gateway.jobs import ScheduleGateway
 from tests.support.calls import TERMS, Caller, assert_fails, job
-from tests.support.gateway_jobs import a_job
+from tests.support.gateway_jobs import SETTINGS, a_job
 
 
 def a_pause(scheduler_id: str, reason: str | None = "repair", ends_in: float | None = 3600) -> PauseJob:
@@ -150,6 +152,20 @@ async def test_a_pause_that_comes_again_undoes_nothing_that_came_after_it(
     assert await is_paused(schedule), "a new call with the name of an earlier one"
 
 
+async def test_a_pause_that_comes_again_leaves_the_end_of_a_later_one(
+    temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    await gateway.add(a_job(scheduler_id), "add")
+    first = a_pause(scheduler_id, "first", ends_in=1800)
+    await gateway.pause(scheduler_id, first, f"first {scheduler_id}")
+    await gateway.pause(scheduler_id, a_pause(scheduler_id, "later"), f"later {scheduler_id}")
+    ends = await end_of(temporal, schedule)
+    await gateway.pause(scheduler_id, first, f"first {scheduler_id}", redelivered=True)
+    assert (await note_of(schedule)).reason == "later"
+    events = [event async for event in ends.fetch_history_events()]
+    assert not any(each.HasField("workflow_execution_cancel_requested_event_attributes") for each in events)
+
+
 async def test_a_job_that_is_modified_keeps_the_end_of_its_pause(
     temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
@@ -167,3 +183,37 @@ async def test_no_end_is_left_of_a_pause_of_no_job(gateway: ScheduleGateway, sch
         await gateway.pause(scheduler_id, a_pause(scheduler_id), f"pause {scheduler_id}")
     with pytest.raises(InvalidArguments):
         await gateway.pause(scheduler_id, a_pause(scheduler_id, ends_in=-1), f"pause {scheduler_id}")
+
+
+async def test_a_job_that_is_paused_only_after_the_end_of_its_pause_is_resumed(
+    temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    """Its process hung in between, as one that is frozen does."""
+
+    class Late(StoredJob):
+        async def switch(self, job: ScheduledJob, note: SwitchNote, request_id: str) -> None:
+            await temporal.get_workflow_handle(f"resume-{note.id}").result()
+            await super().switch(job, note, request_id)
+
+    await gateway.add(a_job(scheduler_id), "add")
+    late = ScheduleGateway(temporal, SETTINGS, stored_job=Late)
+    await late.pause(scheduler_id, a_pause(scheduler_id, ends_in=2), f"pause {scheduler_id}")
+
+    async def is_resumed() -> bool:
+        return not await is_paused(schedule)
+
+    await eventually_async(is_resumed)
+    assert (await note_of(schedule)).by == "the end of its pause"
+
+
+async def test_a_pause_that_comes_again_after_its_end_is_answered_and_pauses_no_job(
+    temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    await gateway.add(a_job(scheduler_id), "add")
+    pause = a_pause(scheduler_id, ends_in=1)
+    await gateway.pause(scheduler_id, pause, f"pause {scheduler_id}")
+    await (await end_of(temporal, schedule)).result()
+    for request in (f"pause {scheduler_id}", f"one that died before it paused {scheduler_id}"):
+        described = await gateway.pause(scheduler_id, pause, request, redelivered=True)
+        assert described["next_run_time"]
+        assert not await is_paused(schedule)

@@ -10,9 +10,9 @@ _SERVICE = "backupctl/service.py"
 PLANTED: tuple[Planted, ...] = (
     planted(
         "a change that was made is told as a failure because the clock is not told",
-        "backupctl/app.py",
-        "except CallFailed:  # what was asked for is done",
-        "except ZeroDivisionError:  # what was asked for is done",
+        _SERVICE,
+        "except (CallFailed, _NotEndedError, KeyboardInterrupt):",
+        "except KeyboardInterrupt:",
         tests(f"{_FAILING}::test_a_change_that_was_made_is_no_failure_where_only_the_clock_is_not_told"),
     ),
     planted(
@@ -35,6 +35,23 @@ PLANTED: tuple[Planted, ...] = (
         "except (OSError, AMQPError, OperationalError) as error:",
         "except AMQPError as error:",
         tests(f"{_FAILING}::test_a_connection_that_breaks_is_told"),
+    ),
+    planted(
+        "a run that nobody looks at any more is not named",
+        "backupctl/progress.py",
+        "        views.complain(f\"see what became of the run: backupctl show {run['run_id']}\")\n",
+        "",
+        tests(f"{_FAILING}::test_a_run_whose_progress_is_lost_is_named"),
+    ),
+    planted(
+        "doctor does not know of another service that takes calls",
+        "rpc_service/presence.py",
+        "return sum(_strangers.values())",
+        "return 0",
+        tests(
+            "tests/rpc_service/test_broker.py::"
+            "test_another_service_that_takes_calls_is_reported_loudly_and_a_process_of_ours_is_not"
+        ),
     ),
     planted(
         "a step of a run is read as markup",

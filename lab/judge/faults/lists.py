@@ -4,6 +4,7 @@ from lab.judge.planted import Planted, planted, tests
 
 _PAGES = "tests/rpc_service/test_pages.py"
 _BULK = "tests/rpc_service/test_bulk.py"
+_BULK_AGAIN = "tests/rpc_service/test_bulk_delivered_again.py"
 _PAUSES = "tests/rpc_service/test_pauses.py"
 
 PLANTED: tuple[Planted, ...] = (
@@ -57,18 +58,57 @@ PLANTED: tuple[Planted, ...] = (
         tests(f"{_BULK}::test_a_job_that_a_person_paused_stays_as_it_is"),
     ),
     planted(
+        "a pause that its own redelivery overtakes cancels its end",
+        "rpc_service/gateway/bulk.py",
+        "(receipt.changed if made or ours else",
+        "(receipt.changed if made else",
+        tests(
+            f"{_BULK_AGAIN}::test_a_call_that_its_own_redelivery_overtakes_has_the_same_receipt_and_leaves_the_timer"
+        ),
+    ),
+    planted(
+        "a job that is paused after the end of its pause stays paused",
+        "rpc_service/gateway/changes.py",
+        "if timer is not None and has_ended():",
+        "if False:",
+        tests(f"{_PAUSES}::test_a_job_that_is_paused_only_after_the_end_of_its_pause_is_resumed"),
+    ),
+    planted(
+        "jobs that are paused after the end of their pause stay paused",
+        "rpc_service/gateway/bulk.py",
+        "if until is not None and timer is not None and is_near_its_end():",
+        "if False:",
+        tests(f"{_BULK}::test_jobs_that_are_paused_only_after_the_end_of_their_pause_are_resumed"),
+    ),
+    planted(
+        "a pause that is delivered again after its end pauses the job",
+        "rpc_service/gateway/changes.py",
+        "lambda _: not has_ended()",
+        "lambda _: True",
+        tests(f"{_PAUSES}::test_a_pause_that_comes_again_after_its_end_is_answered_and_pauses_no_job"),
+    ),
+    planted(
+        "a pause that is delivered again cancels the end of a later one",
+        "rpc_service/gateway/changes.py",
+        "if made and made.id == note.id:",
+        "if True:",
+        tests(f"{_PAUSES}::test_a_pause_that_comes_again_leaves_the_end_of_a_later_one"),
+    ),
+    planted(
         "a pause that is delivered again does not find the jobs that it paused",
         "rpc_service/gateway/bulk.py",
-        "if redelivered and lasting != wanted.given():",
-        "if False:",
-        tests(f"{_BULK}::test_a_call_that_comes_again_finds_the_jobs_that_its_filter_does_not_fit_any_more"),
+        "or _has_id(job.note, note.id)]",
+        "]",
+        tests(f"{_BULK_AGAIN}::test_a_call_that_comes_again_finds_the_jobs_that_its_filter_does_not_fit_any_more"),
     ),
     planted(
         "a pause that is delivered again cancels its own end",
         "rpc_service/gateway/bulk.py",
-        "if timer is not None and in_vain and not redelivered:",
-        "if timer is not None and in_vain:",
-        tests(f"{_BULK}::test_a_call_that_comes_again_leaves_the_timer_of_its_first_delivery"),
+        "            timer = None\n        return receipt",
+        "            from rpc_service.gateway.timers import cancel_timer\n\n"
+        "            await cancel_timer(self._client, note.id or '')\n"
+        "            timer = None\n        return receipt",
+        tests(f"{_BULK_AGAIN}::test_a_call_that_comes_again_leaves_the_timer_of_its_first_delivery"),
     ),
     planted(
         "a pause that is delivered again undoes a resume",
@@ -80,14 +120,14 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "the end of a pause resumes a job that was paused anew",
         "activities/resume_jobs.py",
-        "note is not None and note.id == self._request.pause_id",
-        "True",
+        "return note is not None and note.id == pause_id",
+        "return True",
         tests(f"{_PAUSES}::test_the_end_of_a_pause_leaves_a_job_alone_that_a_person_paused_since"),
     ),
     planted(
         "a pause has no end",
         "rpc_service/gateway/changes.py",
-        "            await start_timer(self._client, request, self._settings.task_queue, note)\n",
+        "            await start_timer(self._client, timer, self._settings.task_queue, note)\n",
         "",
         tests(f"{_PAUSES}::test_a_job_is_resumed_at_the_end_of_its_pause"),
     ),

@@ -13,6 +13,23 @@ _SESSION = "activities/restic/session.py"
 
 PLANTED: tuple[Planted, ...] = (
     planted(
+        "a process that hung carries out calls that another one has carried out since",
+        _BROKER,
+        "if asleep > self._may_hang:",
+        "if False:",
+        tests(
+            "tests/rpc_service/test_broker.py::"
+            "test_a_process_that_hung_carries_out_no_call_that_the_broker_gave_to_another_one"
+        ),
+    ),
+    planted(
+        "a job whose timer is gone stays paused",
+        "activities/all_jobs.py",
+        "            await self._end_pause(job, clock())\n",
+        "",
+        tests("tests/activities/test_all_jobs.py::test_a_job_whose_pause_should_be_over_is_resumed"),
+    ),
+    planted(
         "restic begins while Temporal is away",
         _SESSION,
         "        await self._attempt.confirm()\n        self._attempt.step",

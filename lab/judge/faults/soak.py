@@ -50,7 +50,7 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "a receipt says that jobs were paused which were not",
         "rpc_service/gateway/bulk.py",
-        "made = await switch_if(stored, note, request_id, lambda job: not job.paused, is_retry=redelivered)",
+        "made = await switch_if(stored, note, request_id, is_to_pause, is_retry=redelivered)",
         "made = bool(stored)",
         BySoak("list_jobs soak-together"),
     ),
