@@ -38,6 +38,10 @@ def _fault(uri: str) -> str | None:
         return f"cannot be read: {_ENCODE}"
     if odd:
         return f"cannot be read: {_ENCODE}"
+    try:
+        (parts.hostname or "").encode("idna")
+    except UnicodeError:  # a part between two dots is empty or too long
+        return "must have the name of a host"
     return _fault_of_port(parts)
 
 

@@ -27,7 +27,7 @@ _NOT_SECRET = frozenset({"guest", "guest:guest"})
 
 _CREDENTIALS = re.compile(
     r"""(?<=://)(?!user:password@|guest:guest@)(?:                # as examples and defaults have it
-        [^\s:/?\#@"<>]*:(?!\d+[/?\#])(?:(?!://)[^\s"<>])+(?=@)  # user:password, whatever it forgot to encode
+        [^\s:/?\#\["<>]*:(?!\d+[/?\#])(?:(?!://)[^\s"<>])+(?=@)  # user:password, whatever it forgot to encode
         | [^\s:/?\#@"<>]+(?=@)                                  # a user alone, which may be a token
     )""",
     re.VERBOSE,

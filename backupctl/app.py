@@ -9,10 +9,10 @@ import typer
 from backup_scheduler.broker_uri import fault_of
 from backup_scheduler.contract.methods import CHECK, GET_ALL, LIST, PAUSE_ALL, RESUME_ALL
 from backupctl import views
-from backupctl.service import LIST_TIMEOUT, TIMEOUT, CallFailed, Service, broker, connected
+from backupctl.service import BULK_TIMEOUT, LIST_TIMEOUT, TIMEOUT, CallFailed, Service, broker, connected
 
-_LONG = {GET_ALL, LIST, PAUSE_ALL, RESUME_ALL}
-"""Methods about many jobs."""
+_TIMEOUTS = {GET_ALL: LIST_TIMEOUT, LIST: LIST_TIMEOUT, PAUSE_ALL: BULK_TIMEOUT, RESUME_ALL: BULK_TIMEOUT}
+"""Of methods about many jobs."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -60,8 +60,12 @@ def uri_of(context: typer.Context) -> str:
 
 def ask(context: typer.Context, work: Callable[[Service], int], timeout: float = TIMEOUT) -> None:
     """Do some work with the service, and exit with its code."""
+    uri = uri_of(context)
     try:
-        with connected(uri_of(context), timeout) as service:
+        if timeout == BULK_TIMEOUT:  # nobody waits so long for a service that is not there
+            with connected(uri) as service:
+                service.call(CHECK, checks=False)
+        with connected(uri, timeout) as service:
             code = work(service)
     except CallFailed as error:
         views.complain(str(error))
@@ -84,16 +88,15 @@ def show(
         put_out(service, found, view, as_json=as_json)
         return Exit.FAILED if method in (PAUSE_ALL, RESUME_ALL) and found["failed"] else Exit.DONE
 
-    ask(context, work, LIST_TIMEOUT if method in _LONG else TIMEOUT)
+    ask(context, work, _TIMEOUTS.get(method, TIMEOUT))
 
 
 def put_out(service: Service, found: Any, view: Callable[[Any, str | None], None], *, as_json: bool) -> None:
-    """Print what was found, for a script or for people; `view` is given the scheduler's clock, too, if it answers."""
+    """Print what was found, for a script or for people; `view` is given the scheduler's clock, too, if it is told.
+
+    What was asked for is done by now: without the clock it is shown without `3 h ago`.
+    """
     if as_json:
         views.print_json(found)
-        return
-    try:
-        now = service.call(CHECK, checks=False)["now"]
-    except CallFailed:  # what was asked for is done: it is shown without `3 h ago`
-        now = None
-    view(found, now)
+    else:
+        view(found, service.now())

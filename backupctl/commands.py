@@ -1,7 +1,9 @@
 """All commands, each a call of the service (docs/backupctl.md)."""
 
+import io
 import os
 import sys
+from pathlib import Path
 
 import typer
 
@@ -32,11 +34,15 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
 
 def main() -> None:
     """Run the command line."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # the caller closed it; Python closes this
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # for a terminal that lacks a character
     try:
         app(prog_name="backupctl")
     except KeyboardInterrupt:
         sys.exit(Exit.CANCELLED)
-    except OSError as error:  # of the output, such as a full disk: those of the broker are CallFailed
-        views.complain(f"the output cannot be written: {error.strerror or error}")
+    except OSError as error:  # such as a full disk; those of the broker are CallFailed
+        views.complain(f"{error.filename or 'the output'} cannot be written: {error.strerror or error}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest of it at its end
         sys.exit(Exit.FAILED)

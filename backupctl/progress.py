@@ -7,21 +7,30 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColum
 
 from backup_scheduler.contract.methods import GET_RUN
 from backup_scheduler.texts import clean
+from backupctl import views
 from backupctl.service import CallFailed, Service
 from backupctl.views import people
 
 _LOOKS_EVERY: Final = 0.5
 """Seconds."""
 
-_PASSING: Final = frozenset({503, 504})
+PASSING: Final = frozenset({503, 504})
 """Codes of a service whose Temporal is away for a while."""
 
 
 def follow(service: Service, run: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
-    """Show the progress of a run until it has ended, and return it as it is then.
+    """Show the progress of a run until it has ended, and return it as it is then. Raises CallFailed.
 
-    The run goes on if this is interrupted, or raises CallFailed.
+    The run goes on if this ends before, and its id is told.
     """
+    try:
+        return _followed(service, run, quiet=quiet)
+    except BaseException:
+        views.complain(f"see what became of the run: backupctl show {run['run_id']}")
+        raise
+
+
+def _followed(service: Service, run: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
     columns = (
         TextColumn("{task.description}", markup=False),
         *(BarColumn(), TaskProgressColumn(), DownloadColumn(), TimeElapsedColumn()),
@@ -39,8 +48,8 @@ def follow(service: Service, run: dict[str, Any], *, quiet: bool) -> dict[str, A
             try:
                 run = service.call(GET_RUN, run_id=run["run_id"])
             except CallFailed as error:
-                if error.code not in _PASSING:
-                    raise CallFailed(f"{error}; see what became of the run: backupctl show {run['run_id']}") from None
+                if error.code not in PASSING:
+                    raise
     return run
 
 

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.live import Live
+from rich.text import Text
 
 from backup_scheduler.contract.methods import CANCEL_RUN, CHECK, GET_RUN, GET_RUNS, LIST, RUN
 from backupctl import progress, views
 from backupctl.app import Exit, Job, Json, Reason, app, ask, put_out, show
-from backupctl.service import Service
+from backupctl.service import LIST_TIMEOUT, CallFailed, Service
 
 _OF_OUTCOME: Final = {
     "completed": Exit.DONE,
@@ -91,20 +92,29 @@ def watch(
         table = Live(console=views.people, auto_refresh=False, screen=full)
         with nullcontext() if as_json else table:
             while True:
-                found, now = _running(service)
-                views.print_json(found) if as_json else table.update(views.running(found, now), refresh=True)
+                try:
+                    found, has_more = _running(service)
+                    if as_json:
+                        views.print_json(found)
+                    else:
+                        now = service.call(CHECK, checks=False)["now"]
+                        table.update(views.running(found, now, has_more=has_more), refresh=True)
+                except CallFailed as error:
+                    if once or error.code not in progress.PASSING:
+                        raise
+                    views.complain(str(error)) if as_json else table.update(Text(str(error)), refresh=True)
                 if once:
                     return Exit.DONE
                 time.sleep(every)
 
-    ask(context, work)
+    ask(context, work, LIST_TIMEOUT)
 
 
-def _running(service: Service) -> tuple[list[dict[str, Any]], str]:
-    jobs = service.call(LIST, last_outcome="running", limit=_MOST_WATCHED)["jobs"]
-    last = [service.call(GET_RUNS, scheduler_id=job["job_id"], limit=1)["runs"] for job in jobs]
-    now = service.call(CHECK, checks=False)["now"]
-    return [run for runs in last for run in runs if run["closed_at"] is None], now
+def _running(service: Service) -> tuple[list[dict[str, Any]], bool]:
+    """Return runs that go on, and whether there are more."""
+    page = service.call(LIST, last_outcome="running", limit=_MOST_WATCHED)
+    last = [service.call(GET_RUNS, scheduler_id=job["job_id"], limit=1)["runs"] for job in page["jobs"]]
+    return [run for runs in last for run in runs if run["closed_at"] is None], page["next"] is not None
 
 
 def _code_of(run: dict[str, Any]) -> Exit:

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from backup_scheduler.contract.methods import SERVICE
+from backup_scheduler.contract.methods import CHECK, SERVICE
 from backup_scheduler.texts import redact
 
 _STACK: Final = Path(".state/stack.json")
@@ -22,10 +23,12 @@ _DEFAULT: Final = "amqp://guest:guest@localhost:5672"
 
 TIMEOUT: Final = 15
 LIST_TIMEOUT: Final = 90
-"""Seconds that a caller waits for an answer (docs/api.md#what-raises)."""
+BULK_TIMEOUT: Final = 1200
+"""Seconds that a caller waits for an answer (docs/api.md#what-raises); the last is of changes of 10,000 jobs."""
 
 _CONNECTED_WITHIN: Final = 15
 _CONFIRMED_WITHIN: Final = 10
+_CLOCK_WITHIN: Final = 2
 _CLOSED_WITHIN: Final = 3
 """Seconds for what the broker does itself; a frozen one does nothing at all."""
 
@@ -46,18 +49,22 @@ class Service:
         self._timeout = timeout
 
     def call(self, method: str, /, **arguments: Any) -> Any:
-        """Call a method and return the description of its reply. Raises CallFailed."""
-        from amqp.exceptions import AMQPError
+        """Call a method and return the description of its reply; without arguments that are None. Raises CallFailed."""
+        from amqp.exceptions import AMQPError, MessageNacked
         from kombu.exceptions import OperationalError
-        from nameko.exceptions import MethodNotFound, RemoteError, RpcTimeout, UnknownService
+        from nameko.exceptions import IncorrectSignature, MethodNotFound, RemoteError, RpcTimeout, UnknownService
 
+        given = {name: value for name, value in arguments.items() if value is not None}
         try:
             with _ended_within(self._timeout + _CONFIRMED_WITHIN):
-                reply = getattr(self._proxy, method)(**arguments)
+                reply = getattr(self._proxy, method)(**given)
         except UnknownService:
             raise CallFailed("the broker has no queue of the scheduler: its RPC service has not run there") from None
-        except MethodNotFound:
-            raise CallFailed(f"the scheduler has no method {method}: its RPC service is of an older release") from None
+        except (MethodNotFound, IncorrectSignature):
+            raise CallFailed(
+                f"the scheduler has no method {method} with these arguments: its RPC service is of an older release, "
+                "or another service takes calls from its queue"
+            ) from None
         except RpcTimeout:
             raise CallFailed(
                 "no answer came in time: the call waits at the broker and may be carried out yet; is an RPC service "
@@ -65,6 +72,8 @@ class Service:
             ) from None
         except RemoteError as error:
             raise CallFailed(f"the RPC service failed at the call: {error}") from None
+        except MessageNacked:
+            raise CallFailed("the broker did not take the call, and nothing is carried out: ask its log") from None
         except _NotEndedError:
             raise CallFailed("the broker does not answer any more: the call may be carried out yet") from None
         except (OSError, AMQPError, OperationalError) as error:
@@ -74,6 +83,14 @@ class Service:
         if reply["status"] != "success":
             raise CallFailed(reply["description"], reply["code"])
         return reply["description"]
+
+    def now(self) -> str | None:
+        """Return the scheduler's clock; None if it is not told at once, or nobody waits for it."""
+        try:
+            with _ended_within(_CLOCK_WITHIN):
+                return str(self.call(CHECK, checks=False)["now"])
+        except (CallFailed, _NotEndedError, KeyboardInterrupt):
+            return None
 
 
 class _NotEndedError(Exception):
@@ -90,14 +107,17 @@ def _ended_within(seconds: float) -> Iterator[None]:
     def stop(*_: object) -> None:
         raise _NotEndedError
 
+    began = time.monotonic()
+    outer, _ = signal.setitimer(signal.ITIMER_REAL, 0)
     before = signal.signal(signal.SIGALRM, stop)
-    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, min(seconds, outer or seconds))
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-        signal.setitimer(signal.ITIMER_REAL, left)
+        if outer:
+            signal.setitimer(signal.ITIMER_REAL, max(outer - (time.monotonic() - began), 0.001))
 
 
 @contextmanager
@@ -115,7 +135,7 @@ def connected(uri: str, timeout: float = TIMEOUT) -> Iterator[Service]:
 
 def _connection(uri: str, timeout: float) -> tuple[Any, Any]:
     """Return a connection, which is to be stopped at the end, and the services that can be called over it."""
-    from amqp.exceptions import AMQPError
+    from amqp.exceptions import AccessRefused, AMQPError, NotAllowed
     from nameko.standalone.rpc import ClusterRpcProxy
 
     fault = ""
@@ -131,7 +151,8 @@ def _connection(uri: str, timeout: float) -> tuple[Any, Any]:
             fault = f"the broker cannot be reached at {redact(uri)}: {error.strerror or error}"
         except AMQPError as error:
             fault = f"the broker at {redact(uri)} refuses: {error.message}"
-            break
+            if isinstance(error, AccessRefused | NotAllowed):  # so would the other nodes; one that shuts down is alone
+                break
     raise CallFailed(fault)
 
 
@@ -141,6 +162,8 @@ def _tls(node: str) -> dict[str, str] | None:
     if parts.scheme != "amqps":
         return None
     own = os.environ.get("SCHEDULER_AMQP_CERTIFICATE")
+    if own and not os.access(own, os.R_OK):
+        raise CallFailed(f"SCHEDULER_AMQP_CERTIFICATE must name a file that can be read, not {own!r}")
     return {"server_hostname": parts.hostname or "", **({"certfile": own} if own else {})}
 
 

@@ -42,8 +42,12 @@ def print_json(found: Any) -> None:
     if isinstance(found, dict) and isinstance(found.get("runs"), list):
         found = found["runs"]
     for each in found if isinstance(found, list) else [found]:
-        sys.stdout.write(f"{json.dumps(each, ensure_ascii=False)}\n")
+        sys.stdout.write(f"{json.dumps(each, ensure_ascii=not _writes_all())}\n")
     sys.stdout.flush()  # an error is told here, and not where Python ends
+
+
+def _writes_all() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def relative(time: str | None, now: str | None) -> str:
@@ -62,7 +66,7 @@ def _span(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-_TERMS: Final = frozenset({"policy_name", "start_time", "duration", "days"})
+_TERMS: Final = frozenset({"policy_name", "start_time", "duration"})
 """Everything else among the kwargs of a job is passed on to the backup."""
 
 
@@ -75,7 +79,6 @@ def show_job(job: dict[str, Any], now: str | None) -> None:
             ("job", job["job_id"]),
             ("policy", terms["policy_name"]),
             ("window", _window(terms)),
-            ("days", terms.get("days")),
             ("next run", relative(job["next_run_time"], now) if job["next_run_time"] else "none: paused or removed"),
             ("grace time", job["misfire_grace_time"] and f"{job['misfire_grace_time']:,} s"),
             *(("passed on", pair) for pair in more),
@@ -99,7 +102,9 @@ def show_jobs(jobs: Iterable[dict[str, Any]], now: str | None) -> None:
         last = f"[{_style(outcome)}]{_text(outcome)}[/]\n{_text(relative(job['last_run'], now))}" if outcome else "-"
         if job["overdue"]:
             last = f"[red]overdue[/]\n{last}"
-        table.add_row(*_texts(job["job_id"], terms["policy_name"] or "-", _window(terms), comes), last)
+        window = _window(terms) if job["days"] in (None, 1) else f"{_window(terms)}\nevery {job['days']} days"
+        job_id, policy, comes = _texts(job["job_id"], terms["policy_name"] or "-", comes)
+        table.add_row(job_id, policy, window, comes, last)
     people.print(table, crop=False)
 
 
@@ -108,12 +113,10 @@ def show_receipt(receipt: dict[str, Any], now: str | None) -> None:
     names = {"changed": "changed", "already": "were so already", "left": "left as they are"}
     if receipt.get("dry_run"):
         names["changed"] = "would be changed"
-    table = Table("", "jobs", "", box=SIMPLE, pad_edge=False)
     for key, name in names.items():
-        table.add_row(name, str(len(receipt[key])), ", ".join(_texts(*receipt[key])))
+        people.print(f"{name}: {len(receipt[key])}  {', '.join(_texts(*receipt[key]))}".rstrip(), soft_wrap=True)
     for job, why in receipt["failed"].items():
-        table.add_row("[red]failed[/]", *_texts(job, why))
-    people.print(table)
+        people.print(f"[red]failed[/]: {_text(job)}  {_text(why)}", soft_wrap=True)
     if receipt.get("timer"):
         people.print(f"They are resumed by the workflow {receipt['timer']}", markup=False)
 
@@ -176,11 +179,13 @@ def show_runs(page: dict[str, Any], now: str | None) -> None:
         people.print(f"There are more: --before '{page['next']}'", markup=False)
 
 
-def running(runs: Iterable[dict[str, Any]], now: str) -> Table:
+def running(runs: Iterable[dict[str, Any]], now: str, *, has_more: bool = False) -> Table:
     """Return a table of what runs at this moment; each step is below the id of its run, which names the job."""
-    title = f"Runs at {now}"
+    runs = list(runs)
+    title = f"{'Runs' if runs else 'Nothing runs'} at {now}"
     columns = (Column("run", overflow="fold"), Column("for", no_wrap=True))
     table = Table(*columns, box=SIMPLE, pad_edge=False, title=title, title_justify="left", min_width=len(title))
+    table.caption = "More jobs run than are shown." if has_more else None
     for run in runs:
         began = run["started_at"] and (datetime.fromisoformat(now) - datetime.fromisoformat(run["started_at"]))
         step = _progress(run["progress"]) if run["progress"] else run["waits_for"] and f"waits for {run['waits_for']}"
@@ -201,7 +206,7 @@ _MARKS: Final = {"ok": "[green]ok[/]", "warning": "[yellow]look[/]", "fault": "[
 
 def show_checks(checks: Iterable[dict[str, Any]], scheduler: dict[str, Any]) -> None:
     """Show what a check-up found."""
-    table = Table("", "check", "found", box=SIMPLE, pad_edge=False)
+    table = Table("", "check", Column("found", overflow="fold"), box=SIMPLE, pad_edge=False)
     for each in checks:
         check, found, todo = _texts(each["check"], each["found"], f"-> {each['todo']}" if each["todo"] else "")
         table.add_row(_MARKS[each["state"]], check, f"{found}\n{todo}" if todo else found)

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from backup_scheduler.policies.fields import AbsolutePath, Policy, Text, Timeout
 from backup_scheduler.policies.patterns import is_exclude_pattern
 
-_CREDENTIALS: Final = re.compile(r"://[^\s:/?#@]*:(?!\d+[/?#])\S*@")
-"""User and password, whatever it forgot to encode. Behind a port an @ is part of the path."""
+_CREDENTIALS: Final = re.compile(r"://[^\s:/?#\[]*:(?!\d+[/?#])\S*@")
+"""User and password, whatever they forgot to encode. Behind a port, or an IPv6 address, an @ is part of the path."""
 _REPOSITORY: Final = re.compile(r"/|(?:local|sftp|s3|gs|azure|swift|b2|rest|rclone):.")
 
 

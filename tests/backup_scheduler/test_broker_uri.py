@@ -30,6 +30,8 @@ ENCODE = "user and password must be percent-encoded"
         ("amqp://u:pass@host: 5672/", "must be a URI without blanks"),
         ("amqp://u:pass@host/;ampq://u:pass@other/", "node 2: must begin with amqp://"),
         ("amqp://u:pass@host/;", "node 2: must begin with amqp://"),
+        ("amqp://u:pass@rabbitmq..example.org/", "must have the name of a host"),
+        (f"amqp://u:pass@{'a' * 64}.example.org/", "must have the name of a host"),
     ],
 )
 def test_a_wrong_uri_is_refused_with_what_would_be_right_and_without_its_password(uri: str, fault: str) -> None:

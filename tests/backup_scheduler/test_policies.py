@@ -66,6 +66,7 @@ def test_the_example_is_read_unchanged() -> None:
         (COMPLETE.replace('["/srv"]', "[]"), "policy 'p': paths must not be empty"),
         (COMPLETE.replace("/srv", "srv"), "policy 'p': paths.0 must be an absolute path"),
         (COMPLETE.replace('"/repo"', '"repo"'), "policy 'p': repository must be an absolute path or a restic location"),
+        (COMPLETE.replace("/repo", "rest:https://me@h:sesame@h/"), "policy 'p': repository must not hold a password"),
         (COMPLETE.replace("/repo", "rest:https://u:pa/ss@h/"), "policy 'p': repository must not hold a password"),
         (COMPLETE.replace("/repo", "rest:https://u:p?a#s@s@h/"), "policy 'p': repository must not hold a password"),
         (

@@ -49,14 +49,17 @@ def test_a_job_is_made_changed_paused_resumed_listed_and_removed(ctl: Ctl, own: 
     assert f"backupctl: no job has the scheduler_id '{own}'" in gone.stderr.replace("\n", "")
 
 
-def test_jobs_are_paused_at_once_with_a_reason_and_listed_so(ctl: Ctl, own: str) -> None:
+def test_jobs_are_paused_at_once_with_a_reason_and_listed_so(
+    ctl: Ctl, own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views.people, "width", 200)  # the words stay on a line
     chosen = ("--prefix", own)
     assert "would be changed" in ctl("pause-all", *chosen, "--reason", "target moves", "--dry-run").output
     [receipt] = objects(ctl("pause-all", *chosen, "--reason", "target moves", "--json"))
     assert receipt["changed"] == [own]
     [paused] = objects(ctl("list", *chosen, "--paused", "--json"))
     assert (paused["job_id"], paused["paused_why"]) == (own, "target moves")
-    assert "target moves" in ctl("list", *chosen).output.replace("\n", " ")
+    assert "target moves" in ctl("list", *chosen).output
     assert objects(ctl("resume-all", *chosen, "--json"))[0]["changed"] == [own]
     assert objects(ctl("list", *chosen, "--paused", "--json")) == []
     refused = ctl("pause-all", "--reason", "all of them")

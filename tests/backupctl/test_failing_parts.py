@@ -1,16 +1,22 @@
 """backupctl where the broker, the service or its own output fails: it says so in a sentence, and ends."""
 
 import gc
+import json
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from amqp.exceptions import ConnectionForced, MessageNacked, NotAllowed
 from kombu import pools
+from nameko.exceptions import IncorrectSignature, RemoteError
 
 from backup_scheduler.contract.methods import CHECK, GET_ALL
 from backupctl import progress, service
@@ -105,18 +111,34 @@ def test_a_broker_that_does_nothing_any_more_is_not_waited_for(
         pass
 
 
+@pytest.mark.parametrize(
+    ("ends_by", "code", "said"),
+    [("broker", 1, "connection to the broker was lost"), ("Ctrl-C", 130, "")],
+    ids=["broker", "Ctrl-C"],
+)
 def test_a_run_whose_progress_is_lost_is_named(
-    stack: StackInfo, door: Door, uri: str, own: str, backup_endpoint: BackupService, monkeypatch: pytest.MonkeyPatch
+    stack: StackInfo,
+    door: Door,
+    uri: str,
+    own: str,
+    backup_endpoint: BackupService,
+    monkeypatch: pytest.MonkeyPatch,
+    ends_by: str,
+    code: int,
+    said: str,
 ) -> None:
-    def cut(run: dict[str, Any]) -> str:
+    def end(run: dict[str, Any]) -> str:
+        if ends_by == "Ctrl-C":
+            raise KeyboardInterrupt
         door.__exit__(None, None, None)
         return "cut"
 
-    monkeypatch.setattr(progress, "_step", cut)
+    monkeypatch.setattr(progress, "_step", end)
     with slow(backup_endpoint, own):
         lost = backupctl(uri)("run", own, "--at", "2026-01-03 02:01:00")
-    assert lost.exit_code == 1
-    assert "the connection to the broker was lost" in lost.stderr
+    assert lost.exit_code == code
+    assert said in lost.stderr
+    monkeypatch.undo()
     named = re.search(r"see what became of the run: backupctl show (\S+)", lost.stderr)
     assert named is not None
     assert backupctl(stack.amqp_uri)("run", own, "--at", "2026-01-03 02:01:00").exit_code == 0
@@ -157,6 +179,74 @@ def test_an_output_that_nobody_reads_any_more_ends_it_without_a_word(
 ) -> None:
     done = written(stack, own, into=closed_pipe)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.timeout(30)
+def test_what_was_done_is_shown_without_a_clock_that_is_slow(
+    ctl: Ctl, own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Service.call
+
+    def slow_clock(self: Service, method: str, /, **arguments: Any) -> Any:
+        if method == CHECK:
+            time.sleep(600)
+        return call(self, method, **arguments)
+
+    monkeypatch.setattr(Service, "call", slow_clock)
+    monkeypatch.setattr(service, "_CLOCK_WITHIN", SOON)
+    paused = ctl("pause", own)
+    assert (paused.exit_code, "none: paused" in paused.output) == (0, True), paused.output
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MessageNacked(), "the broker did not take the call"),
+        (RemoteError("KeyError", "'x'"), "the RPC service failed at the call: KeyError 'x'"),
+        (IncorrectSignature("got an unexpected argument"), "or another service takes calls from its queue"),
+    ],
+    ids=["nacked", "remote error", "other arguments"],
+)
+def test_whatever_comes_of_a_call_is_a_sentence(error: Exception, said: str) -> None:
+    proxy = Mock(**{"get_jobs.side_effect": error})
+    with pytest.raises(CallFailed, match=re.escape(said)):
+        Service(proxy, 1).call(GET_ALL)
+
+
+@pytest.mark.parametrize(("first", "tried"), [(ConnectionForced("shutdown"), 2), (NotAllowed("no such vhost"), 1)])
+def test_a_node_that_shuts_down_is_no_refusal_of_the_others(
+    first: Exception, tried: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = Mock(**{"start.side_effect": [first, {"scheduler": Mock()}]})
+    monkeypatch.setattr("nameko.standalone.rpc.ClusterRpcProxy", lambda *_, **__: connection)
+    with (
+        nullcontext() if tried == 2 else pytest.raises(CallFailed, match="refuses: no such vhost"),
+        connected("amqp://u:p@one/;amqp://u:p@two/"),
+    ):
+        pass
+    assert connection.start.call_count == tried
+
+
+def test_watch_outlasts_a_temporal_that_is_away(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([CallFailed("Temporal cannot be reached", 503), KeyboardInterrupt()])
+
+    def call(self: Service, method: str, /, **arguments: Any) -> Any:
+        raise next(looks)
+
+    monkeypatch.setattr(Service, "call", call)
+    watched = ctl("watch", "--json", "--every", "0.1")
+    assert "Temporal cannot be reached" in watched.stderr
+    assert next(looks, None) is None
+
+
+def test_a_name_that_the_terminal_cannot_write_ends_nothing(
+    stack: StackInfo, own: str, ctl: Ctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms = ("--policy", "documents", "--at", "02:01", "--grace", "60", "note=备份 é 🙂")
+    assert ctl("modify", own, *terms).exit_code == 0
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    done = written(stack, own, into=subprocess.PIPE)
+    assert (done.returncode, json.loads(done.stdout)["kwargs"]["note"]) == (0, "备份 é 🙂"), done.stderr
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def listed_job(job_id: str, **pause: str | None) -> dict[str, Any]:
     terms = {"policy_name": "documents", "start_time": "02:01", "duration": 2}
     times = {"next_run_time": "2026-11-28 02:34:28", "last_run": "2026-11-27 03:12:09", "last_outcome": "failed"}
     paused = {key: pause.get(key) for key in ("paused_until", "paused_why", "paused_by")}
-    return {"job_id": job_id, "kwargs": terms, "paused": bool(pause), "overdue": True, **times, **paused}
+    return {"job_id": job_id, "kwargs": terms, "days": 3, "paused": bool(pause), "overdue": True, **times, **paused}
 
 
 def test_ids_stand_whole_on_one_line_so_that_they_can_be_copied(capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,6 +85,17 @@ def test_ids_of_a_run_stand_whole_on_one_line(capsys: pytest.CaptureFixture[str]
     assert {run["run_id"], job_id, run["snapshot_id"]} <= set(capsys.readouterr().out.split())
 
 
+def test_ids_of_a_receipt_and_what_to_do_stand_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    ids = [f"nightly-{'documents-' * 9}{number}" for number in range(4)]
+    views.show_receipt({"changed": ids[:2], "already": [], "left": ids[2:3], "failed": {ids[3]: "it is broken"}}, NOW)
+    said = capsys.readouterr().out
+    assert {*ids} <= {*said.replace(",", " ").split()}
+    assert f"failed: {ids[3]}  it is broken" in said
+    todo = f"temporal operator namespace update {'n' * 90}"
+    views.show_checks([{"check": "a", "state": "fault", "found": "b", "todo": todo}], {"now": NOW, "timezone": "UTC"})
+    assert capsys.readouterr().out.count("n") >= todo.count("n")
+
+
 ODD = "\x1b[2J[/]\x9b31m:smile: \u202e[red]"
 """A text that would clear a terminal, change colours or end markup, if it were not shown as text."""
 
@@ -103,6 +114,17 @@ def test_texts_are_no_commands_to_the_terminal(capsys: pytest.CaptureFixture[str
     shown = "".join(capsys.readouterr())
     assert not set(shown) & set("\x1b\x9b\u202e")
     assert shown.count(":smile:") >= 12
+
+
+def test_a_list_tells_the_days_of_jobs_that_do_not_run_daily(capsys: pytest.CaptureFixture[str]) -> None:
+    views.show_jobs([listed_job("a"), listed_job("b") | {"days": 1}], NOW)
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("every") == said.count("3 days") == 1
+
+
+def test_watch_says_that_nothing_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    views.people.print(views.running([], NOW))
+    assert f"Nothing runs at {NOW}" in capsys.readouterr().out
 
 
 def test_the_step_of_a_run_stands_below_its_long_id(capsys: pytest.CaptureFixture[str]) -> None:
