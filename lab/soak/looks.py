@@ -92,11 +92,13 @@ def triggered_fault(job: Job, trigger: Trigger, described: Any, ends: Ends) -> s
 def runs_fault(job: Job, listed: Sequence[Any], ends: Ends, missing_from: datetime | None) -> str | None:
     """Return what is not true in a list of all runs of a job.
 
-    Runs that were asked for before `missing_from`, and shown, have to be in it.
+    Runs that were asked for before `missing_from`, and shown, have to be in it. A run that a killed server started
+    twice is there twice, each with a start of its own: the audit counts those.
     """
     known = {each.run: each for each in job.triggers}
     ids = [each.get("run_id") if isinstance(each, Mapping) else None for each in listed]
-    if twice := {each for each in ids if ids.count(each) > 1}:
+    entries = [(each, described.get("started_at")) for each, described in zip(ids, listed, strict=True) if each]
+    if twice := {each for each, started in entries if entries.count((each, started)) > 1}:
         return f"listed twice: {sorted(map(str, twice))}"
     for each, described in zip(ids, listed, strict=True):
         if each not in known:

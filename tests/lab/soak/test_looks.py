@@ -94,6 +94,8 @@ def test_a_list_of_runs_has_those_that_were_asked_for_and_no_others() -> None:
     assert looks.runs_fault(job, [], {}, NOW) is None
     assert looks.runs_fault(job, [], {}, late) == f"not listed: {RUN_ID}"
     assert "twice" in str(looks.runs_fault(job, [a_run(), a_run()], {}, late))
+    by_a_killed_server = a_run(started_at="2026-01-31 12:00:10")
+    assert looks.runs_fault(job, [by_a_killed_server, a_run()], {}, late) is None
     assert "nobody asked for" in str(looks.runs_fault(job, [a_run(run_id="another")], {}, None))
     assert "wrong job_id" in str(looks.runs_fault(job, [a_run(job_id="another")], {}, None))
     trigger.confirmed = False
