@@ -10,7 +10,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from backup_scheduler.contract.errors import BrokenJob, JobNotFound
 from backup_scheduler.jobs.filters import JobFilter
 from backup_scheduler.jobs.from_schedule import ScheduledJob, job_of_memo
-from backup_scheduler.jobs.notes import SwitchNote
+from backup_scheduler.jobs.notes import SwitchNote, is_of
 from backup_scheduler.jobs.pauses import ResumeReport, ResumeRequest
 from backup_scheduler.temporal.lists import page_of_jobs, query_of
 from backup_scheduler.temporal.stored_jobs import StoredJob
@@ -25,15 +25,10 @@ async def end_pause(stored: StoredJob, pause_id: str, request_id: str) -> Schedu
     """Resume a job if it is still paused by this pause; None if it is not. Raises as `switch_if` does."""
 
     def is_paused(job: ScheduledJob) -> bool:
-        return job.paused and _has_id(job.note, pause_id)
+        return job.paused and is_of(job.note, pause_id)
 
     note = SwitchNote(False, "the end of its pause", datetime.now(UTC))
     return await switch_if(stored, note, request_id, is_paused, is_retry=True)
-
-
-def _has_id(text: str, pause_id: str) -> bool:
-    note = SwitchNote.read(text)
-    return note is not None and note.id == pause_id
 
 
 class JobResumer:
@@ -76,7 +71,7 @@ class _End:
                 scheduler_id = job_of_memo(entry.schedule_id, entry.memo)
                 if scheduler_id is None or scheduler_id in self._resumed:  # the list may lag
                     continue
-                if _has_id(entry.info.notes, self._request.pause_id):
+                if is_of(entry.info.notes, self._request.pause_id):
                     resumed += await self.resume(scheduler_id)
             token = page.next_page_token
             if not token:

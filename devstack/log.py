@@ -14,7 +14,7 @@ class LogStream:
     """Prints whole lines, so that the services' lines do not mix, and masks secrets in them."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._console = Console(highlight=False, emoji=False, soft_wrap=True)
+        self._console = Console(highlight=False, soft_wrap=True)
         self._width = max(map(len, ["devstack", *names]))
         self._styles = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
 

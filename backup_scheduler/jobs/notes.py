@@ -86,6 +86,12 @@ class SwitchNote:
         return cls(*switched, match["reason"], until or None, match["id"], match["caller"])
 
 
+def is_of(text: str, request_id: str | None) -> bool:
+    """Return whether a note was written by the service for the request with this short id."""
+    note = SwitchNote.read(text)
+    return note is not None and note.id == request_id
+
+
 def _because(reason: str | None) -> str:
     return f": {reason}" if reason else ""
 

@@ -13,7 +13,7 @@ from backup_scheduler.contract.moments import shown
 from backup_scheduler.jobs.description import Description
 from backup_scheduler.jobs.filters import JobFilter
 from backup_scheduler.jobs.from_schedule import ScheduledJob
-from backup_scheduler.jobs.notes import By, SwitchNote
+from backup_scheduler.jobs.notes import By, SwitchNote, is_of
 from backup_scheduler.jobs.overview import JobOverview
 from backup_scheduler.jobs.pauses import PauseJobs, ResumeJobs, ResumeRequest
 from backup_scheduler.jobs.to_schedule import short_request_id
@@ -67,7 +67,7 @@ class Bulk:
         now = self._clock()
         note = SwitchNote(True, PAUSE_ALL, now, by.reason, until, short_request_id(request_id), by.caller)
         receipt = _Receipt(await self._wanted(asked.wanted, note, redelivered=redelivered))
-        to_change = receipt.choose(lambda job: not job.paused or _has_id(job.note, note.id))
+        to_change = receipt.choose(lambda job: not job.paused or is_of(job.note, note.id))
         if asked.dry_run:
             receipt.changed = [job.scheduler_id for job in to_change]
             return receipt.describe() | {"dry_run": True, "timer": None}
@@ -83,7 +83,7 @@ class Bulk:
             ours: list[ScheduledJob] = []
 
             def is_to_pause(job: ScheduledJob) -> bool:
-                if job.paused and _has_id(job.note, note.id):  # this call was delivered again, and overtaken by that
+                if job.paused and is_of(job.note, note.id):  # this call was delivered again, and overtaken by that
                     ours.append(job)
                 if not job.paused and until is not None and is_near_its_end():
                     raise _TooLate(
@@ -122,7 +122,7 @@ class Bulk:
             into = receipt.changed if made else receipt.left if left else receipt.already
             into.append(stored.scheduler_id)
 
-        to_change = receipt.choose(lambda job: job.paused or _has_id(job.note, note.id))
+        to_change = receipt.choose(lambda job: job.paused or is_of(job.note, note.id))
         await self._each(to_change, change, receipt)
         return receipt.describe()
 
@@ -132,7 +132,7 @@ class Bulk:
         if redelivered:
             lasting = JobFilter(**{name: value for name, value in wanted.given().items() if name in _LASTING})
         jobs = await read_all(self._client, lasting, self._changes.lately(), now, self._list_deadline)
-        return [job for job in jobs if lasting is wanted or job.fits(wanted, now) or _has_id(job.note, note.id)]
+        return [job for job in jobs if lasting is wanted or job.fits(wanted, now) or is_of(job.note, note.id)]
 
     async def _each(
         self,
@@ -189,11 +189,6 @@ class _Receipt:
             "left": sorted(self.left),
             "failed": dict(sorted(self.failed.items())),
         }
-
-
-def _has_id(text: str, pause_id: str | None) -> bool:
-    note = SwitchNote.read(text)
-    return note is not None and note.id == pause_id
 
 
 def _is_of_many(text: str) -> bool:

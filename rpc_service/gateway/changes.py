@@ -23,7 +23,7 @@ from backup_scheduler.contract.methods import PAUSE, RESUME
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES, is_reserved
-from backup_scheduler.jobs.notes import By, SwitchNote, fitting
+from backup_scheduler.jobs.notes import By, SwitchNote, fitting, is_of
 from backup_scheduler.jobs.pauses import ResumeRequest
 from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.to_schedule import (
@@ -243,8 +243,7 @@ class Changes:
         job = await switch_if(stored, note, request_id, lambda _: not has_ended(), is_retry=is_retry)
         if timer is not None and has_ended():  # perhaps before the job was paused: then the timer found nothing
             await start_timer(self._client, timer, self._settings.task_queue, note, anew=True)
-        made = job and SwitchNote.read(job.note)
-        if made and made.id == note.id:  # else the job has the pause of a later call, which goes on
+        if job and is_of(job.note, note.id):  # else the job has the pause of a later call, which goes on
             await self.cancel_timer_of(seen, but=note.id)
         return job or seen
 

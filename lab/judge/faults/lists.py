@@ -90,14 +90,14 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "a pause that is delivered again cancels the end of a later one",
         "rpc_service/gateway/changes.py",
-        "if made and made.id == note.id:",
+        "if job and is_of(job.note, note.id):",
         "if True:",
         tests(f"{_PAUSES}::test_a_pause_that_comes_again_leaves_the_end_of_a_later_one"),
     ),
     planted(
         "a pause that is delivered again does not find the jobs that it paused",
         "rpc_service/gateway/bulk.py",
-        "or _has_id(job.note, note.id)]",
+        "or is_of(job.note, note.id)]",
         "]",
         tests(f"{_BULK_AGAIN}::test_a_call_that_comes_again_finds_the_jobs_that_its_filter_does_not_fit_any_more"),
     ),
@@ -120,8 +120,8 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "the end of a pause resumes a job that was paused anew",
         "activities/resume_jobs.py",
-        "return note is not None and note.id == pause_id",
-        "return True",
+        "return job.paused and is_of(job.note, pause_id)",
+        "return job.paused",
         tests(f"{_PAUSES}::test_the_end_of_a_pause_leaves_a_job_alone_that_a_person_paused_since"),
     ),
     planted(
