@@ -17,6 +17,7 @@ from backup_scheduler.contract.methods import (
     PAUSE,
     PREVIEW,
     REMOVE,
+    REPORT,
     RESUME,
     RUN,
 )
@@ -35,6 +36,8 @@ _TRIES = 10
 
 _CHANGES = (GET, MODIFY, PAUSE, RESUME, REMOVE, ADD)
 _WEIGHTS = (3, 4, 3, 3, 2, 1)
+
+_POLICIES = ("soak", "soak", "soak", LATER)
 
 _LOOKS = (GET_RUN, GET_RUNS, PREVIEW, CHECK)
 
@@ -108,7 +111,7 @@ class Caller:
     def terms(self, policy_name: str = "") -> Terms:
         """Return new terms; their window is hours away, so only triggers make runs."""
         self._revision += 1
-        policy_name = policy_name or self._random.choice(["soak", "soak", "soak", LATER])
+        policy_name = policy_name or self._random.choice(_POLICIES if self._log.succeeded[REPORT] else [LATER])
         start = datetime.now(UTC) + timedelta(minutes=self._random.randrange(180, 1080))
         return Terms(
             policy_name=policy_name,

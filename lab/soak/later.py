@@ -83,7 +83,8 @@ class Later:
             await asyncio.sleep(_PAUSE)
 
     def _chosen(self, run: str) -> End:
-        if not self._log.succeeded[CANCEL_RUN] or self._random.random() < _CANCELLED_SHARE:
+        never = [method for method in (CANCEL_RUN, REPORT) if not self._log.succeeded[method]]
+        if never[:1] == [CANCEL_RUN] or (not never and self._random.random() < _CANCELLED_SHARE):
             return _cancelled(run)
         numbers = {name: self._random.randrange(1 << 40) for name in ("files", "bytes")}
         outcome = self._random.choice(["completed", "completed with warnings"])

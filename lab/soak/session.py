@@ -14,7 +14,7 @@ from rich.console import Console
 from temporalio.client import Client
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
-from backup_scheduler.contract.methods import ADD, GET
+from backup_scheduler.contract.methods import ADD, GET, GET_ALL, METHODS
 from backup_scheduler.temporal.client import connect
 from devstack.errors import StackError
 from devstack.running import StackInfo, running_stack
@@ -153,6 +153,7 @@ class Soak:
         self._stop.set()
         with suppress(RuntimeError):
             await killing  # the last part is back before the audit asks it
+        await self._until_all_succeeded(working)
         seconds = time.time() - began
         over.set()
         self._complaints += [f"{name} was not upgraded" for name in processes.of_release(earlier=True)]
@@ -226,6 +227,15 @@ class Soak:
                 if task.done() and (error := task.exception()):
                     self._complaints.append(f"the soak itself had to stop: {error!r}")
                     return
+            await asyncio.sleep(0.1)
+
+    async def _until_all_succeeded(self, working: list[asyncio.Task[None]]) -> None:
+        """Let the callers go on until each of their methods has succeeded, or chance decides what a soak shows."""
+        theirs = [method for method in METHODS if method != GET_ALL]  # the audit calls that one
+        deadline = time.monotonic() + _LAST_CALL
+        while time.monotonic() < deadline and not all(self._log.succeeded[method] for method in theirs):
+            if any(task.done() for task in working):
+                return
             await asyncio.sleep(0.1)
 
     async def _last_calls(self, tasks: list[asyncio.Task[None]]) -> None:

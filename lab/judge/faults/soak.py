@@ -136,4 +136,11 @@ PLANTED: tuple[Planted, ...] = (
         '    await __import__("asyncio").sleep(32 if task.occurrence.split("~")[0].endswith("2Z") else 0)\n',
         BySoak("the slowest run ended"),
     ),
+    planted(
+        "a soak ends before its callers have seen each method succeed",
+        "lab/soak/session.py",
+        "        await self._until_all_succeeded(working)\n",
+        "",
+        BySoak("none, so the soak has shown nothing", ("--minutes=0.05", "--faults=0", "--seed=3", "--callers=2")),
+    ),
 )
