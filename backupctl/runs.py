@@ -88,21 +88,22 @@ def watch(
     """Show what runs now, until Ctrl-C."""
 
     def work(service: Service) -> int:
-        full = not once and views.people.is_terminal
-        table = Live(console=views.people, auto_refresh=False, screen=full)
-        with nullcontext() if as_json else table:
+        screen = None
+        if views.people.is_terminal and not (once or as_json):
+            screen = Live(console=views.people, auto_refresh=False, screen=True)
+        with screen or nullcontext():
             while True:
                 try:
                     found, has_more = _running(service)
                     if as_json:
                         views.print_json(found)
                     else:
-                        now = service.call(CHECK, checks=False)["now"]
-                        table.update(views.running(found, now, has_more=has_more), refresh=True)
+                        table = views.running(found, service.call(CHECK, checks=False)["now"], has_more=has_more)
+                        screen.update(table, refresh=True) if screen else views.people.print(table)
                 except CallFailed as error:
                     if once or error.code not in progress.PASSING:
                         raise
-                    views.complain(str(error)) if as_json else table.update(Text(str(error)), refresh=True)
+                    screen.update(Text(str(error)), refresh=True) if screen else views.complain(str(error))
                 if once:
                     return Exit.DONE
                 time.sleep(every)

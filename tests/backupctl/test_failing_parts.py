@@ -227,16 +227,34 @@ def test_a_node_that_shuts_down_is_no_refusal_of_the_others(
     assert connection.start.call_count == tried
 
 
-def test_watch_outlasts_a_temporal_that_is_away(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_watch_outlasts_a_temporal_that_is_away(
+    options: tuple[str, ...], ctl: Ctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looks = iter([CallFailed("Temporal cannot be reached", 503), KeyboardInterrupt()])
 
     def call(self: Service, method: str, /, **arguments: Any) -> Any:
         raise next(looks)
 
     monkeypatch.setattr(Service, "call", call)
-    watched = ctl("watch", "--json", "--every", "0.1")
+    watched = ctl("watch", *options, "--every", "0.1")
     assert "Temporal cannot be reached" in watched.stderr
     assert next(looks, None) is None
+
+
+def test_watch_shows_each_look_where_there_is_no_terminal(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter(["2026-01-01 02:00:00", "2026-01-01 02:00:02"])
+
+    def call(self: Service, method: str, /, **arguments: Any) -> Any:
+        if method != CHECK:
+            return {"jobs": [], "count": None, "next": None}
+        if moment := next(moments, None):
+            return {"now": moment}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Service, "call", call)
+    watched = ctl("watch", "--every", "0.1")
+    assert watched.stdout.count("Nothing runs") == 2
 
 
 def test_a_name_that_the_terminal_cannot_write_ends_nothing(
