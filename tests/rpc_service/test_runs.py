@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from aiohttp import web
@@ -17,6 +18,7 @@ from lab.parts.backup_service import BackupService
 from lab.parts.waiting import eventually, eventually_async
 from tests.support.backup_requests import a_request
 from tests.support.calls import Caller, assert_fails, job
+from tests.support.rpc_processes import ZONE
 from tests.support.slow_backups import requests_for, slow
 from tests.support.workers import Runs
 
@@ -74,6 +76,15 @@ def test_a_run_is_started_named_and_described_to_its_end(
     )
     assert done["answer"]["body"] == {"id": 7}
     assert done["policy_name"] == "documents"
+
+
+def test_a_run_that_is_asked_for_within_its_window_keeps_who_asked(call: Caller, scheduler_id: str) -> None:
+    opened = datetime.now(ZoneInfo(ZONE)).replace(second=0, microsecond=0) - timedelta(minutes=1)
+    job(call(ADD, scheduler_id, "documents", 1, f"{opened:%H:%M}", 2, 3600))
+    job(call(PAUSE, scheduler_id))
+    begun = run(call(RUN, scheduler_id, at=f"{opened.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z", reason="made up for"))
+    done = ended(call, begun["run_id"])
+    assert (done["outcome"], done["started_by"], done["reason"]) == ("completed", StartedBy.RUN_JOB, "made up for")
 
 
 def test_the_same_moment_names_the_same_run_open_or_closed(
