@@ -162,7 +162,7 @@ def test_the_environment_tells_what_is_secret() -> None:
             "CLIENT_SECRET": "client-1",
             "GIT_TOKEN": "token-1",
             "TEMPORAL_TLS_CLIENT_KEY_DATA": "pem-1-1",
-            "RESTIC_REPOSITORY": "rest:https://u:repo-1@h/",
+            "RESTIC_REPOSITORY": "rest:https://u:repo%2D1@h/",
             "aws_session_token": "session-1",
             "AWS_PROFILE": "production",
             "SCHEDULER_POLICIES": "/etc/policies.toml",
