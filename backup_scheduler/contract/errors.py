@@ -70,6 +70,19 @@ class RunNotRunning(SchedulerError):
         self.run_id = run_id
 
 
+class TooManyWait(SchedulerError):
+    """Temporal would drop one more run of the job that has to wait."""
+
+    code = 409
+
+    def __init__(self, scheduler_id: str, waiting: int) -> None:
+        super().__init__(
+            f"{waiting:,} runs of the job {scheduler_id!r} wait, and Temporal keeps no more: ask again once one of "
+            "them has started, or pause the job, which drops those that wait"
+        )
+        self.scheduler_id = scheduler_id
+
+
 class ReportRefused(SchedulerError):
     """The run takes no report, or not this one."""
 

@@ -1,6 +1,6 @@
 """From a Temporal Schedule to a job; to_schedule.py is the other direction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -60,6 +60,8 @@ class ScheduledJob:
     request: BackupRequest
     schedule_id: str
     description: DescribeScheduleResponse
+    foreseen: Sequence[datetime] = ()
+    """Starts that the description leaves out."""
 
     @classmethod
     def read(cls, schedule_id: str, description: DescribeScheduleResponse) -> Self | None:
@@ -237,7 +239,8 @@ class ScheduledJob:
 
     @property
     def _starts(self) -> list[datetime]:
-        return moments(self.description.info.future_action_times)
+        told = moments(self.description.info.future_action_times)
+        return sorted({*told, *self.foreseen}) if self.foreseen else told
 
 
 def changed_times(spec: ScheduleSpec, request: BackupRequest) -> tuple[bool, bool]:

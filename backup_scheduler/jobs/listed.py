@@ -10,6 +10,7 @@ from temporalio.api.schedule.v1 import ScheduleListEntry
 
 from backup_scheduler.jobs.from_schedule import changed_times, coming, decoded, latest_start, moments
 from backup_scheduler.jobs.names import BACKUP_WORKFLOW, TERMS, schedule_id
+from backup_scheduler.jobs.open_windows import resumed_within
 from backup_scheduler.jobs.recent_runs import RecentRun, recent_runs
 from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.jobs.to_schedule import LONG_TERMS, MADE_FOR, digest
@@ -33,7 +34,8 @@ class ListedJob:
         """Read the job of an entry; None if only a description of the schedule tells what it is.
 
         That is so for a job whose terms are too long for a list or were not written there, and where the entry does
-        not fit its terms: also if there is no next run within an interval, though the job is not paused. An overlap
+        not fit its terms: also if there is no next run within an interval, though the job is not paused. And of a job
+        that was resumed within its open window it may lack the next run. An overlap
         policy, a catch-up window or terms that were changed by other means than RPC are in no list.
         """
         request = _request_in(entry)
@@ -43,6 +45,8 @@ class ListedJob:
         if schedule_id(request.scheduler_id) != entry.schedule_id or any(changed_times(info.spec, request)):
             return None
         job = cls(request, info.paused, info.notes, moments(info.future_action_times), recent_runs(info.recent_actions))
+        if not job.paused and resumed_within(info.spec, job.note, now):
+            return None
         next_run = job.next_run(now)
         if not job.paused and (next_run is None or next_run > latest_start(now, request)):
             return None

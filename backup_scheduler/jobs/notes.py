@@ -13,6 +13,8 @@ _NOTE: Final = re.compile(
     re.DOTALL,
 )
 
+_TIME_IN_A_NAME: Final = re.compile(r"(?<=\d) UTC")
+
 _LONGEST: Final = 1000
 """Bytes that Temporal takes (docs/temporal-facts.md#notes-have-1000-bytes)."""
 
@@ -62,8 +64,8 @@ class SwitchNote:
 
     @property
     def whom(self) -> str:
-        """Who did it, for people: the method, and who called it."""
-        return f"{self.by} for {self.caller}" if self.caller else self.by
+        """Who did it, for people: the method, and who called it; a time in a caller's name is not that of the note."""
+        return f"{self.by} for {_TIME_IN_A_NAME.sub('', self.caller)}" if self.caller else self.by
 
     def text(self) -> str:
         """Write the note; `read` reads it, to the second, but for the end of a reason that is too long to be kept."""
@@ -71,6 +73,10 @@ class SwitchNote:
         known_by = f" [{self.id}]" if self.id else ""
         what = "paused" if self.paused else "resumed"
         return fitting(f"{what} by {self.whom} at {_written(self.at)}{until}{known_by}{_because(self.reason)}")
+
+    def has_resumed(self, text: str) -> bool:
+        """Return whether a note was written for this resumption, or for an earlier delivery of its request."""
+        return not self.paused and (is_of(text, self.id) if self.id else text == self.text())
 
     @classmethod
     def read(cls, text: str) -> Self | None:

@@ -9,6 +9,9 @@ from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.names import named_run, run_id
 from backup_scheduler.runs.asked import Asked, Request, StartedBy
 
+MOST_WAITING: Final = 1000
+"""Runs of a job; Temporal drops more (docs/temporal-facts.md#a-thousand-runs-wait)."""
+
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 

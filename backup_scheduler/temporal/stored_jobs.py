@@ -2,7 +2,8 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from google.protobuf.message import DecodeError
@@ -15,8 +16,8 @@ from temporalio.api.workflowservice.v1 import (
     DescribeScheduleRequest,
     DescribeScheduleResponse,
     GetWorkflowExecutionHistoryReverseRequest,
-    ListScheduleMatchingTimesRequest,
     ListWorkflowExecutionsRequest,
+    PatchScheduleRequest,
     UpdateScheduleRequest,
 )
 from temporalio.client import Client, Schedule
@@ -25,11 +26,13 @@ from temporalio.converter import encode_search_attributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.contract.errors import BrokenJob
-from backup_scheduler.jobs.from_schedule import CANNOT_GO_ON, ScheduledJob, job_of_memo, moments
+from backup_scheduler.jobs.from_schedule import CANNOT_GO_ON, ScheduledJob, job_of_memo
 from backup_scheduler.jobs.listed import ListedJob
 from backup_scheduler.jobs.names import schedule_id
 from backup_scheduler.jobs.notes import By, SwitchNote
+from backup_scheduler.jobs.open_windows import opened, resumed_within
 from backup_scheduler.jobs.to_schedule import CHANGED_BY, MADE_BY, changes, short_request_id
+from backup_scheduler.temporal.own_times import starts_between, starts_in_window
 from backup_scheduler.temporal.queries import equals
 from backup_scheduler.temporal.schedule_engine import SCHEDULER_WORKFLOW, describe_workflow
 
@@ -55,7 +58,12 @@ async def read_job(client: Client, schedule_id: str) -> ScheduledJob | None:
     """Read the job of a schedule; None if the schedule is not a job. Raises BrokenJob and RPCError."""
     while True:
         try:
-            return ScheduledJob.read(schedule_id, await describe_schedule(client, schedule_id))
+            job = ScheduledJob.read(schedule_id, await describe_schedule(client, schedule_id))
+            spec = job and not job.paused and not job.broken and job.description.schedule.spec
+            if job and spec and (opens := resumed_within(spec, job.note, datetime.now(UTC))):
+                foreseen = await starts_in_window(client, schedule_id, opens, spec.jitter.ToTimedelta())
+                return replace(job, foreseen=foreseen)
+            return job
         except RPCError as error:
             if error.status != RPCStatusCode.FAILED_PRECONDITION:
                 raise
@@ -123,11 +131,7 @@ class StoredJob:
 
         See docs/temporal-facts.md#moments-ahead-are-listed.
         """
-        request = ListScheduleMatchingTimesRequest(namespace=self._client.namespace, schedule_id=self.schedule_id)
-        request.start_time.FromDatetime(now)
-        request.end_time.FromDatetime(end)
-        listed = await self._client.workflow_service.list_schedule_matching_times(request, retry=True)
-        return moments(listed.start_time)
+        return await starts_between(self._client, self.schedule_id, now, end)
 
     async def create(self, schedule: Schedule, memo: Mapping[str, str], attributes: TypedSearchAttributes) -> None:
         """Create the schedule. Raises ScheduleAlreadyRunningError if the id is taken."""
@@ -162,8 +166,14 @@ class StoredJob:
     async def switch(self, current: ScheduledJob, note: SwitchNote, request_id: str) -> None:
         """Pause or resume the schedule, as the note says, unless it has changed since `current` was read.
 
-        `pause` and `unpause` do so whatever came between. `request_id` is kept beside those of modifies.
+        `pause` and `unpause` do so whatever came between. `request_id` is kept beside those of modifies; where a window
+        is open, only the note shows what resumed the job.
         """
+        if not note.paused and opened(current.description.schedule.spec, note.at):
+            # Not by an update, nor with one behind it (docs/temporal-facts.md#an-update-of-a-pause-drops-a-run). This
+            # undoes what comes between this moment and the one at which `current` was read.
+            await self.unpause(note.text())
+            return
         request = self._update(current, current.description.schedule)
         request.schedule.state.paused, request.schedule.state.notes = note.paused, note.text()
         header = request.schedule.action.start_workflow.header
@@ -180,9 +190,16 @@ class StoredJob:
             request_id=str(uuid.uuid4()),
         )
 
-    async def pause(self, note: str) -> None:
-        """Pause the schedule."""
-        await self._handle.pause(note=note)
+    async def touch(self) -> None:
+        """Send the schedule a request that changes nothing, and that only the node which has the schedule takes."""
+        request = PatchScheduleRequest(
+            namespace=self._client.namespace,
+            schedule_id=self.schedule_id,
+            patch=schedule_messages.SchedulePatch(),
+            identity=self._client.identity,
+            request_id=str(uuid.uuid4()),
+        )
+        await self._client.workflow_service.patch_schedule(request, retry=True)
 
     async def unpause(self, note: str) -> None:
         """Unpause the schedule."""

@@ -26,7 +26,7 @@ async def switch_if(
             raise JobNotFound(stored.scheduler_id)
         if not is_retry:
             request_id, is_retry = job.unused(request_id), True
-        if job.was_changed_by(request_id):
+        if job.was_changed_by(request_id) or (not job.paused and note.has_resumed(job.note)):
             return job
         if job.broken:
             raise BrokenJob(stored.scheduler_id, job.broken)

@@ -253,26 +253,35 @@ class Changes:
         if note is not None and note.by == PAUSE and note.id not in (None, but):
             await cancel_timer(self._client, note.id or "")
 
-    async def switch(self, stored: StoredJob, by: By, *, paused: bool) -> ScheduledJob:
-        """Pause or unpause a job, and repeat that until Temporal shows it.
+    async def hold(self, stored: StoredJob, by: By, request_id: str, *, is_retry: bool) -> ScheduledJob:
+        """Pause a job without a reason or an end of its own; the pause of a paused job stays as it is.
+
+        Raises JobNotFound and BrokenJob.
+        """
+        note = SwitchNote(True, PAUSE, self._clock(), by.reason, caller=by.caller)
+        while True:
+            made = await switch_if(stored, note, request_id, lambda job: not job.paused, is_retry=is_retry)
+            if made:
+                return made
+            # Only after a request that writes is it sure that a description is not of an earlier state
+            # (docs/temporal-facts.md#a-node-that-is-cut-off-shows-the-past).
+            await stored.touch()
+            seen = await intact(stored)
+            if seen.paused:
+                return seen
+
+    async def resume(self, stored: StoredJob, by: By) -> ScheduledJob:
+        """Resume a job, also one that is not paused, and repeat that until Temporal shows it.
 
         Raises JobNotFound, and BrokenJob, which a job whose policies or argument alone were edited is found to be only
-        after it was switched (StoredJob.look).
-
-        A job that is as it should be is switched, too: only after a change is it sure that a description is not of an
-        earlier state (docs/temporal-facts.md#a-node-that-is-cut-off-shows-the-past).
+        after it was resumed (StoredJob.look).
         """
         seen: ListedJob | ScheduledJob = await stored.look(self._clock()) or await intact(stored)
         before = seen
         while True:
-            method = PAUSE if paused else RESUME
-            note = SwitchNote(paused, method, self._clock(), by.reason, caller=by.caller).text()
-            if seen.paused == paused:
-                note = fitting(seen.note)
-            await (stored.pause(note) if paused else stored.unpause(note))
+            note = SwitchNote(False, RESUME, self._clock(), by.reason, caller=by.caller).text()
+            await stored.unpause(note if seen.paused else fitting(seen.note))
             seen = current = await intact(stored)
-            if current.paused == paused:
-                break
-        if not paused:
-            await self.cancel_timer_of(before)
-        return current
+            if not current.paused:
+                await self.cancel_timer_of(before)
+                return current

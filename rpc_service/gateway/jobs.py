@@ -115,7 +115,7 @@ class ScheduleGateway:
         by, until = (by.because(how.reason), self._end(how.until, redelivered=redelivered)) if how else (by, None)
         async with self._changes.alone(scheduler_id) as stored:
             if by.reason is None and until is None:
-                return self._describe(await self._changes.switch(stored, by, paused=True))
+                return self._describe(await self._changes.hold(stored, by, request_id, is_retry=redelivered))
             return self._describe(await self._changes.pause(stored, by, until, request_id, is_retry=redelivered))
 
     async def resume(self, scheduler_id: str, by: By = UNKNOWN) -> Description:
@@ -124,7 +124,7 @@ class ScheduleGateway:
         Raises JobNotFound and BrokenJob.
         """
         async with self._changes.alone(scheduler_id) as stored:
-            return self._describe(await self._changes.switch(stored, by, paused=False))
+            return self._describe(await self._changes.resume(stored, by))
 
     async def remove(
         self, scheduler_id: str, request_id: str, by: By = UNKNOWN, *, redelivered: bool = False

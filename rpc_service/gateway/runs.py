@@ -12,7 +12,14 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from backup_scheduler.contract.errors import BrokenJob, InvalidArguments, JobNotFound, RunNotFound, RunNotRunning
+from backup_scheduler.contract.errors import (
+    BrokenJob,
+    InvalidArguments,
+    JobNotFound,
+    RunNotFound,
+    RunNotRunning,
+    TooManyWait,
+)
 from backup_scheduler.contract.methods import CANCEL_RUN
 from backup_scheduler.contract.moments import in_utc
 from backup_scheduler.jobs.from_schedule import ScheduledJob
@@ -23,19 +30,17 @@ from backup_scheduler.runs import description
 from backup_scheduler.runs.arguments import CancelRun, JobRuns, RunId, RunJob
 from backup_scheduler.runs.asked import Asked, Request, StartedBy, Why
 from backup_scheduler.runs.description import RunDescription
-from backup_scheduler.runs.waiting import WaitingRun, asked_for, waiting_runs
+from backup_scheduler.runs.waiting import MOST_WAITING, WaitingRun, asked_for, waiting_runs
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal import runs as stored
 from backup_scheduler.temporal.asked_runs import requests_for_runs, who_asked
+from backup_scheduler.temporal.own_times import STARTS_WITHIN, own_time
 from backup_scheduler.temporal.stored_jobs import StoredJob, read_job
 from rpc_service.gateway.changes import Changes, intact
 from rpc_service.gateway.faults import answering, is_missing
 
 _CLOCKS_DIFFER: Final = timedelta(seconds=60)
 """A moment that is ahead by less is taken for now."""
-
-_STARTS_WITHIN: Final = timedelta(seconds=30)
-"""Longest time from a request to the start of a run that does not wait; a killed server makes up for it after 10 s."""
 
 _LISTS_LAG: Final = timedelta(seconds=10)
 """Runs that started this lately are looked up in the schedule, too."""
@@ -74,7 +79,7 @@ class Runs:
     async def start(self, wanted: RunJob, why: Why, *, redelivered: bool) -> RunDescription:
         """Start the run that `at` names, or find it: started, or waiting for the run before.
 
-        Raises InvalidArguments, JobNotFound and BrokenJob.
+        Raises InvalidArguments, JobNotFound, BrokenJob and TooManyWait.
         """
         now = self._clock()
         at = (in_utc(wanted.at, self._zone) if wanted.at else now).replace(microsecond=0)
@@ -96,9 +101,13 @@ class Runs:
             job = await intact(stored_job)
             if run := await stored.describe_run(self._client, wanted):
                 return await self._described(run)
-            if at in job.starts_ahead(self._clock(), ()):
+            its_time = await own_time(self._client, job, at, self._clock())
+            if its_time and its_time > self._clock():
                 came_due = WaitingRun(wanted, Asked(by=StartedBy.SCHEDULE), at)
                 return self._waiting(job, came_due, ITS_TIME)
+            if its_time:  # Temporal may be about to start it
+                await asyncio.sleep(_PAUSE)
+                continue
             requests = await requests_for_runs(self._client, stored_job.schedule_id)
             # More may have been asked for than wait; a request that may wait must not be repeated.
             waiting = (*waiting_runs(job, requests, self._clock()), *asked_for(job, requests))
@@ -109,12 +118,14 @@ class Runs:
             if any(each.taken and self._is_recent(each) for each in mine):
                 await asyncio.sleep(_PAUSE)
             else:  # there was none, or it was dropped; each has an id of its own
+                if job.losses.waiting >= MOST_WAITING:
+                    raise TooManyWait(stored_job.scheduler_id, job.losses.waiting)
                 request_id = f"{wanted} {len(mine)}"
                 await stored.ask_for_run(self._client, stored_job.schedule_id, at, request_id, why.identity())
 
     def _is_recent(self, request: Request) -> bool:
         """Return whether Temporal may be about to start the run of a request, or has just started it."""
-        return request.asked.at is not None and request.asked.at > self._clock() - _STARTS_WITHIN
+        return request.asked.at is not None and request.asked.at > self._clock() - STARTS_WITHIN
 
     async def page(self, wanted: JobRuns) -> dict[str, Any]:
         """List runs of a job, the last one first. Raises JobNotFound if there is neither a job nor a run."""

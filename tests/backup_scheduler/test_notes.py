@@ -27,6 +27,18 @@ def test_a_note_says_by_what_when_why_and_until_when() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "caller",
+    ["nightly at 2020-01-01 00:00:00 UTC: swap", "b at 2020-01-01 00:00:00 UTC until 2020-01-02 00:00:00 UTC [1f]"],
+)
+def test_the_name_of_a_caller_does_not_change_what_a_note_says(caller: str) -> None:
+    note = SwitchNote(True, PAUSE_ALL, AT, "repair", AT.replace(hour=18), "3f2a", caller)
+    read = SwitchNote.read(note.text())
+    assert read is not None
+    assert (read.at, read.until, read.id, read.reason) == (note.at, note.until, note.id, note.reason)
+    assert read.caller == caller.replace(":00 UTC", ":00")
+
+
 def test_who_gave_the_terms_is_said_with_the_reason() -> None:
     assert By("shop.nightly", "move").terms(AT) == "terms from shop.nightly at 2026-11-28 13:00:05 UTC: move"
     assert By().terms(AT) == "terms from a caller without a name at 2026-11-28 13:00:05 UTC"

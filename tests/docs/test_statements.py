@@ -28,6 +28,7 @@ from backup_scheduler.contract.errors import (
     TemporalOverloaded,
     TemporalTimeout,
     TemporalUnavailable,
+    TooManyWait,
 )
 from backup_scheduler.contract.methods import METHODS
 from backup_scheduler.jobs.from_schedule import UNREADABLE
@@ -168,6 +169,7 @@ def test_the_interface_quotes_every_failure(page: str) -> None:
         RunNotFound("a"),
         ReportRefused("a", "the run has ended"),
         ReportTimeout(DEADLINE),
+        TooManyWait("a", 1000),
         ReplyTooLarge(8_600_000, 9000),
         SearchAttributesMissing([key.name for key in SEARCH_ATTRIBUTES], "default"),
     ):

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from temporalio.client import Client, ScheduleHandle, ScheduleUpdate, ScheduleUpdateInput
 
-from backup_scheduler.jobs.notes import By
+from backup_scheduler.jobs.from_schedule import ScheduledJob
+from backup_scheduler.jobs.notes import By, SwitchNote
 from backup_scheduler.jobs.pauses import PauseJob
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from rpc_service.gateway.jobs import ScheduleGateway
@@ -18,9 +19,9 @@ async def test_a_pause_that_temporal_lost_is_made_again(
     class Lossy(StoredJob):
         loses = True
 
-        async def pause(self, note: str) -> None:
+        async def switch(self, current: ScheduledJob, note: SwitchNote, request_id: str) -> None:
             if not self.loses:
-                await super().pause(note)
+                await super().switch(current, note, request_id)
             self.loses = False
 
     await gateway.add(a_job(scheduler_id), "call")
@@ -87,6 +88,23 @@ async def test_a_pause_of_a_paused_job_leaves_its_note(
     assert (await schedule.describe()).schedule.state.note == "holiday"
 
 
+@pytest.mark.parametrize("is_paused_before", [True, False])
+async def test_a_pause_without_an_end_leaves_one_that_comes_in_between(
+    temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str, is_paused_before: bool
+) -> None:
+    async def pause_until() -> None:
+        pause = PauseJob(scheduler_id=scheduler_id, reason="repair", until=datetime(2090, 1, 1, tzinfo=UTC))
+        await gateway.pause(scheduler_id, pause, "pause until")
+
+    await gateway.add(a_job(scheduler_id), "call")
+    if is_paused_before:
+        await gateway.pause(scheduler_id, request_id="pause before")
+    await overtaken(temporal, pause_until).pause(scheduler_id, request_id="pause")
+    note = SwitchNote.read((await schedule.describe()).schedule.state.note or "")
+    assert note is not None
+    assert (note.reason, note.until) == ("repair", datetime(2090, 1, 1, tzinfo=UTC))
+
+
 async def test_a_job_with_a_note_of_any_length_is_paused_and_resumed(
     gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
@@ -106,6 +124,6 @@ async def test_a_job_with_a_note_of_any_length_is_paused_and_resumed(
     await schedule.update(edit)
     await gateway.pause(scheduler_id)
     state = (await schedule.describe()).schedule.state
-    assert (state.paused, state.note) == (True, "é" * 498 + "…")
+    assert (state.paused, state.note) == (True, "é" * 900)
     await gateway.resume(scheduler_id, by)
     assert not (await schedule.describe()).schedule.state.paused

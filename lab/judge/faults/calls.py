@@ -88,9 +88,9 @@ PLANTED: tuple[Planted, ...] = (
     ),
     planted(
         "a change that Temporal lost is not made again",
-        "rpc_service/gateway/changes.py",
-        "            if current.paused == paused:\n                break\n",
-        "            break\n",
+        "backup_scheduler/temporal/switches.py",
+        "        await stored.switch(job, note, request_id)\n",
+        "        await stored.switch(job, note, request_id)\n        return job\n",
         tests("tests/rpc_service/test_pause_and_resume.py::test_a_pause_that_temporal_lost_is_made_again"),
     ),
     planted(

@@ -18,6 +18,7 @@ _CANCEL_ALL = (
     "for each in (await self._handle.describe()).info.running_actions:\n"
     "            await self._client.get_workflow_handle(each.workflow_id).cancel()\n        "
 )
+_SWITCHES = "request.schedule.state.paused, request.schedule.state.notes = note.paused, note.text()"
 
 PLANTED: tuple[Planted, ...] = (
     planted(
@@ -81,18 +82,18 @@ PLANTED: tuple[Planted, ...] = (
     planted(
         "runs that wait start in spite of a pause",
         _STORED_JOBS,
-        "await self._handle.pause(note=note)",
+        _SWITCHES,
         "from temporalio.client import ScheduleOverlapPolicy\n"
         "        for _ in range((await self._handle.describe()).raw_description.info.buffer_size):\n"
         "            await self._handle.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ALL)\n"
-        "        await self._handle.pause(note=note)",
+        f"        {_SWITCHES}",
         tests(_PAUSE),
     ),
     planted(
         "a pause stops the run under way",
         _STORED_JOBS,
-        "await self._handle.pause(note=note)",
-        f"{_CANCEL_ALL}await self._handle.pause(note=note)",
+        _SWITCHES,
+        f"{_CANCEL_ALL}{_SWITCHES}",
         tests(_PAUSE),
     ),
     planted(
