@@ -9,6 +9,7 @@ import typer
 from backup_scheduler.broker_uri import fault_of
 from backup_scheduler.contract.methods import CHECK, GET_ALL, LIST, PAUSE_ALL, RESUME_ALL
 from backupctl import views
+from backupctl.clock import Clock
 from backupctl.service import BULK_TIMEOUT, LIST_TIMEOUT, TIMEOUT, CallFailed, Service, broker, connected
 
 _TIMEOUTS = {GET_ALL: LIST_TIMEOUT, LIST: LIST_TIMEOUT, PAUSE_ALL: BULK_TIMEOUT, RESUME_ALL: BULK_TIMEOUT}
@@ -76,7 +77,7 @@ def ask(context: typer.Context, work: Callable[[Service], int], timeout: float =
 def show(
     context: typer.Context,
     method: str,
-    view: Callable[[Any, str | None], None],
+    view: Callable[[Any, Clock | None], None],
     arguments: Mapping[str, Any],
     *,
     as_json: bool,
@@ -91,7 +92,7 @@ def show(
     ask(context, work, _TIMEOUTS.get(method, TIMEOUT))
 
 
-def put_out(service: Service, found: Any, view: Callable[[Any, str | None], None], *, as_json: bool) -> None:
+def put_out(service: Service, found: Any, view: Callable[[Any, Clock | None], None], *, as_json: bool) -> None:
     """Print what was found, for a script or for people; `view` is given the scheduler's clock, too, if it is told.
 
     What was asked for is done by now: without the clock it is shown without `3 h ago`.
@@ -99,4 +100,4 @@ def put_out(service: Service, found: Any, view: Callable[[Any, str | None], None
     if as_json:
         views.print_json(found)
     else:
-        view(found, service.now())
+        view(found, service.clock())

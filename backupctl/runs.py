@@ -11,6 +11,7 @@ from rich.text import Text
 from backup_scheduler.contract.methods import CANCEL_RUN, CHECK, GET_RUN, GET_RUNS, LIST, RUN
 from backupctl import progress, views
 from backupctl.app import Exit, Job, Json, Reason, app, ask, put_out, show
+from backupctl.clock import Clock
 from backupctl.service import LIST_TIMEOUT, CallFailed, Service
 
 _OF_OUTCOME: Final = {
@@ -98,7 +99,8 @@ def watch(
                     if as_json:
                         views.print_json(found)
                     else:
-                        table = views.running(found, service.call(CHECK, checks=False)["now"], has_more=has_more)
+                        clock = Clock.of(service.call(CHECK, checks=False))
+                        table = views.running(found, clock, has_more=has_more)
                         screen.update(table, refresh=True) if screen else views.people.print(table)
                 except CallFailed as error:
                     if once or error.code not in progress.PASSING:

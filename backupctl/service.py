@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from backup_scheduler.contract.methods import CHECK, SERVICE
 from backup_scheduler.texts import redact
+from backupctl.clock import Clock
 
 _STACK: Final = Path(".state/stack.json")
 """Written by `make up` and `make cluster` while they run."""
@@ -84,11 +85,11 @@ class Service:
             raise CallFailed(reply["description"], reply["code"])
         return reply["description"]
 
-    def now(self) -> str | None:
+    def clock(self) -> Clock | None:
         """Return the scheduler's clock; None if it is not told at once, or nobody waits for it."""
         try:
             with _ended_within(_CLOCK_WITHIN):
-                return str(self.call(CHECK, checks=False)["now"])
+                return Clock.of(self.call(CHECK, checks=False))
         except (CallFailed, _NotEndedError, KeyboardInterrupt):
             return None
 

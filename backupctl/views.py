@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any, Final
 
 from rich.box import SIMPLE
@@ -14,6 +13,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from backup_scheduler.texts import clean
+from backupctl.clock import Clock
 
 people: Final = Console(highlight=False, emoji=False)
 _errors: Final = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
@@ -50,27 +50,11 @@ def _writes_all() -> bool:
     return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
-def relative(time: str | None, now: str | None) -> str:
-    """Return a time with how far it is from now, such as `in 3 h`, if that is known; both on the scheduler's clock."""
-    if time is None or now is None:
-        return time or "-"
-    seconds = (datetime.fromisoformat(time) - datetime.fromisoformat(now)).total_seconds()
-    span = _span(abs(seconds))
-    return f"{time} (in {span})" if seconds > 0 else f"{time} ({span} ago)"
-
-
-def _span(seconds: float) -> str:
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
 _TERMS: Final = frozenset({"policy_name", "start_time", "duration"})
 """Everything else among the kwargs of a job is passed on to the backup."""
 
 
-def show_job(job: dict[str, Any], now: str | None) -> None:
+def show_job(job: dict[str, Any], clock: Clock | None) -> None:
     """Show a job."""
     terms = job["kwargs"]
     more = [f"{name}={value}" for name, value in terms.items() if name not in _TERMS]
@@ -79,27 +63,27 @@ def show_job(job: dict[str, Any], now: str | None) -> None:
             ("job", job["job_id"]),
             ("policy", terms["policy_name"]),
             ("window", _window(terms)),
-            ("next run", relative(job["next_run_time"], now) if job["next_run_time"] else "none: paused or removed"),
+            ("next run", _ahead(job["next_run_time"], clock) if job["next_run_time"] else "none: paused or removed"),
             ("grace time", job["misfire_grace_time"] and f"{job['misfire_grace_time']:,} s"),
             *(("passed on", pair) for pair in more),
         ]
     )
 
 
-def show_jobs(jobs: Iterable[dict[str, Any]], now: str | None) -> None:
+def show_jobs(jobs: Iterable[dict[str, Any]], clock: Clock | None) -> None:
     """Show a table of jobs, as list_jobs describes them."""
     jobs = list(jobs)
     ids = Column("job", overflow="fold", min_width=_longest(job["job_id"] for job in jobs))
     table = Table(ids, "policy", "window", "next run", "last run", box=SIMPLE, pad_edge=False)
     for job in jobs:
         terms = job["kwargs"]
-        comes = relative(job["next_run_time"], now)
+        comes = _ahead(job["next_run_time"], clock)
         if job["paused"]:
             until = f" until {job['paused_until']}" if job["paused_until"] else ""
             comes = f"paused{until}: {job['paused_why']}" if job["paused_why"] else f"paused{until}"
             comes = f"{comes} ({job['paused_by']})" if job["paused_by"] else comes
         outcome = job["last_outcome"]
-        last = f"[{_style(outcome)}]{_text(outcome)}[/]\n{_text(relative(job['last_run'], now))}" if outcome else "-"
+        last = f"[{_style(outcome)}]{_text(outcome)}[/]\n{_text(_ago(job['last_run'], clock))}" if outcome else "-"
         if job["overdue"]:
             last = f"[red]overdue[/]\n{last}"
         window = _window(terms) if job["days"] in (None, 1) else f"{_window(terms)}\nevery {job['days']} days"
@@ -108,7 +92,7 @@ def show_jobs(jobs: Iterable[dict[str, Any]], now: str | None) -> None:
     people.print(table, crop=False)
 
 
-def show_receipt(receipt: dict[str, Any], now: str | None) -> None:
+def show_receipt(receipt: dict[str, Any], clock: Clock | None) -> None:
     """Show what became of jobs that were meant at once."""
     names = {"changed": "changed", "already": "were so already", "left": "left as they are"}
     if receipt.get("dry_run"):
@@ -121,7 +105,7 @@ def show_receipt(receipt: dict[str, Any], now: str | None) -> None:
         people.print(f"They are resumed by the workflow {receipt['timer']}", markup=False)
 
 
-def show_preview(preview: dict[str, Any], now: str | None) -> None:
+def show_preview(preview: dict[str, Any], clock: Clock | None) -> None:
     """Show windows, and the clock changes among them where they fall."""
     table = Table("opens", "closes", "starts", box=SIMPLE, pad_edge=False)
     changes = list(preview["clock_changes"])
@@ -135,7 +119,7 @@ def show_preview(preview: dict[str, Any], now: str | None) -> None:
     people.print(f"Times of {preview['timezone']}{paused}", markup=False)
 
 
-def show_run(run: dict[str, Any], now: str | None) -> None:
+def show_run(run: dict[str, Any], clock: Clock | None) -> None:
     """Show a run."""
     answer = run["answer"]
     _rows(
@@ -147,10 +131,10 @@ def show_run(run: dict[str, Any], now: str | None) -> None:
             ("message", run["message"]),
             ("started by", run["started_by"]),
             ("reason", run["reason"]),
-            ("scheduled", run["scheduled_at"] and relative(run["scheduled_at"], now)),
-            ("started", run["started_at"] and relative(run["started_at"], now)),
-            ("ended", run["closed_at"] and relative(run["closed_at"], now)),
-            ("took", _took(run)),
+            ("scheduled", run["scheduled_at"] and _ago(run["scheduled_at"], clock)),
+            ("started", run["started_at"] and _ago(run["started_at"], clock)),
+            ("ended", run["closed_at"] and _ago(run["closed_at"], clock)),
+            ("took", _took(run, clock)),
             ("attempt", run["attempt"]),
             ("waits for", run["waits_for"]),
             ("progress", run["progress"] and _progress(run["progress"])),
@@ -163,7 +147,7 @@ def show_run(run: dict[str, Any], now: str | None) -> None:
     )
 
 
-def show_runs(page: dict[str, Any], now: str | None) -> None:
+def show_runs(page: dict[str, Any], clock: Clock | None) -> None:
     """Show a table of runs, each with what its caller or its end said below its id."""
     longest = _longest(run["run_id"] for run in page["runs"])
     columns = (Column("run", overflow="fold", min_width=max(36, longest)), Column("outcome", max_width=13))
@@ -172,33 +156,41 @@ def show_runs(page: dict[str, Any], now: str | None) -> None:
         style = _style(run["outcome"])
         said = [f"[dim]{_text(text)}[/]" for text in (run["reason"], run["message"]) if text]
         id_and_more = "\n".join([_text(run["run_id"]), *said])
-        times = _texts((run["started_at"] or "-")[:16], _took(run) or "-")
+        times = _texts((run["started_at"] or "-")[:16], _took(run, clock) or "-")
         table.add_row(id_and_more, f"[{style}]{_text(run['outcome'])}[/]", *times)
     people.print(table, crop=False)
     if page["next"]:
         people.print(f"There are more: --before '{page['next']}'", markup=False)
 
 
-def running(runs: Iterable[dict[str, Any]], now: str, *, has_more: bool = False) -> Table:
+def running(runs: Iterable[dict[str, Any]], clock: Clock, *, has_more: bool = False) -> Table:
     """Return a table of what runs at this moment; each step is below the id of its run, which names the job."""
     runs = list(runs)
-    title = f"{'Runs' if runs else 'Nothing runs'} at {now}"
+    title = f"{'Runs' if runs else 'Nothing runs'} at {clock.now}"
     columns = (Column("run", overflow="fold"), Column("for", no_wrap=True))
     table = Table(*columns, box=SIMPLE, pad_edge=False, title=title, title_justify="left", min_width=len(title))
     table.caption = "More jobs run than are shown." if has_more else None
     for run in runs:
-        began = run["started_at"] and (datetime.fromisoformat(now) - datetime.fromisoformat(run["started_at"]))
         step = _progress(run["progress"]) if run["progress"] else run["waits_for"] and f"waits for {run['waits_for']}"
-        span = _span(max(0, began.total_seconds())) if began else "-"
+        span = (run["started_at"] and clock.span(run["started_at"], clock.now)) or "-"
         run_id, step = _texts(run["run_id"], step or run["message"] or run["outcome"])
         table.add_row(f"{run_id}\n[dim]{step}[/]", span)
     return table
 
 
-def _took(run: dict[str, Any]) -> str | None:
+def _took(run: dict[str, Any], clock: Clock | None) -> str | None:
+    """Return how long a run took, `-` if that is not known; None if it has not ended."""
     if run["closed_at"] is None:
         return None
-    return _span((datetime.fromisoformat(run["closed_at"]) - datetime.fromisoformat(run["started_at"])).total_seconds())
+    return (clock and clock.span(run["started_at"], run["closed_at"])) or "-"
+
+
+def _ago(time: str | None, clock: Clock | None) -> str:
+    return clock.ago(time) if clock and time else time or "-"
+
+
+def _ahead(time: str | None, clock: Clock | None) -> str:
+    return clock.ahead(time) if clock and time else time or "-"
 
 
 _MARKS: Final = {"ok": "[green]ok[/]", "warning": "[yellow]look[/]", "fault": "[red]fault[/]"}

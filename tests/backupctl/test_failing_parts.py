@@ -249,7 +249,7 @@ def test_watch_shows_each_look_where_there_is_no_terminal(ctl: Ctl, monkeypatch:
         if method != CHECK:
             return {"jobs": [], "count": None, "next": None}
         if moment := next(moments, None):
-            return {"now": moment}
+            return {"now": moment, "timezone": "UTC"}
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Service, "call", call)

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from backup_scheduler.texts import clean
 from backupctl import views
+from backupctl.clock import Clock
 from backupctl.progress import follow
 from backupctl.service import Service
 
@@ -20,7 +21,8 @@ def test_a_clock_change_is_shown_among_the_windows(capsys: pytest.CaptureFixture
     days = ("2026-10-24", "2026-10-25")
     windows = [{"opens": f"{day} 02:00:00", "closes": f"{day} 03:00:00", "starts": None} for day in days]
     change = {"at": "2026-10-25 02:00:00", "from": "+02:00", "to": "+01:00"}
-    views.show_preview({"timezone": "Europe/Berlin", "paused": True, "windows": windows, "clock_changes": [change]}, "")
+    preview = {"timezone": "Europe/Berlin", "paused": True, "windows": windows, "clock_changes": [change]}
+    views.show_preview(preview, NOW)
     lines = capsys.readouterr().out.splitlines()
     places = [
         next(n for n, line in enumerate(lines) if text in line) for text in ("10-24", "+02:00 to +01:00", "paused")
@@ -28,17 +30,7 @@ def test_a_clock_change_is_shown_among_the_windows(capsys: pytest.CaptureFixture
     assert places == sorted(places)
 
 
-@pytest.mark.parametrize(
-    ("time", "now", "said"),
-    [
-        ("2026-11-28 05:00:00", "2026-11-28 02:00:00", "2026-11-28 05:00:00 (in 3 h)"),
-        ("2026-11-28 01:58:30", "2026-11-28 02:00:00", "2026-11-28 01:58:30 (1 min ago)"),
-        ("2026-12-02 02:00:01", "2026-11-28 02:00:00", "2026-12-02 02:00:01 (in 4 d)"),
-        (None, "2026-11-28 02:00:00", "-"),
-    ],
-)
-def test_a_time_says_how_far_it_is(time: str | None, now: str, said: str) -> None:
-    assert views.relative(time, now) == said
+NOW = Clock("2026-11-27 09:00:00", "UTC")
 
 
 def listed_job(job_id: str, **pause: str | None) -> dict[str, Any]:
@@ -53,20 +45,17 @@ def test_ids_stand_whole_on_one_line_so_that_they_can_be_copied(capsys: pytest.C
     run_id = f"backup-{job_id}-2026-11-27T01:01:00Z"
     keys = ("reason", "message", "closed_at")
     run = {"run_id": run_id, "outcome": "running", "started_at": "2026-11-27 03:12:09", **dict.fromkeys(keys)}
-    views.show_jobs([listed_job(job_id), listed_job("short")], "2026-11-27 09:00:00")
-    views.show_runs({"runs": [run], "next": None}, "2026-11-27 09:00:00")
+    views.show_jobs([listed_job(job_id), listed_job("short")], NOW)
+    views.show_runs({"runs": [run], "next": None}, NOW)
     printed = capsys.readouterr().out
     assert {job_id, run_id} <= set(printed.split())
 
 
 def test_a_paused_job_says_why_and_by_whom(capsys: pytest.CaptureFixture[str]) -> None:
     job = listed_job("a", paused_why="repair", paused_by="pause_job for shop.nightly")
-    views.show_jobs([job], "2026-11-27 09:00:00")
+    views.show_jobs([job], NOW)
     printed = capsys.readouterr().out
     assert all(text in printed for text in ("paused: repair", "(pause_job for", "shop.nightly)"))
-
-
-NOW = "2026-11-27 09:00:00"
 
 
 def described_run(**values: Any) -> dict[str, Any]:
@@ -92,7 +81,7 @@ def test_ids_of_a_receipt_and_what_to_do_stand_whole(capsys: pytest.CaptureFixtu
     assert {*ids} <= {*said.replace(",", " ").split()}
     assert f"failed: {ids[3]}  it is broken" in said
     todo = f"temporal operator namespace update {'n' * 90}"
-    views.show_checks([{"check": "a", "state": "fault", "found": "b", "todo": todo}], {"now": NOW, "timezone": "UTC"})
+    views.show_checks([{"check": "a", "state": "fault", "found": "b", "todo": todo}], vars(NOW))
     assert capsys.readouterr().out.count("n") >= todo.count("n")
 
 
@@ -108,7 +97,7 @@ def test_texts_are_no_commands_to_the_terminal(capsys: pytest.CaptureFixture[str
     views.show_jobs([job | {"job_id": ODD}], NOW)
     views.show_job(job | {"misfire_grace_time": 1, "kwargs": {**job["kwargs"], "more": ODD}}, NOW)
     views.show_receipt({"changed": [ODD], "already": [], "left": [], "failed": {ODD: ODD}}, NOW)
-    views.show_checks([{"check": ODD, "state": "ok", "found": ODD, "todo": ODD}], {"now": NOW, "timezone": "UTC"})
+    views.show_checks([{"check": ODD, "state": "ok", "found": ODD, "todo": ODD}], vars(NOW))
     views.people.print(views.running([run], NOW))
     views.complain(ODD)
     shown = "".join(capsys.readouterr())
@@ -122,9 +111,30 @@ def test_a_list_tells_the_days_of_jobs_that_do_not_run_daily(capsys: pytest.Capt
     assert said.count("every") == said.count("3 days") == 1
 
 
+def test_a_run_over_a_clock_change_took_as_long_as_it_did(capsys: pytest.CaptureFixture[str]) -> None:
+    run = described_run(started_at="2026-10-25 02:50:00", closed_at="2026-10-25 02:10:00")
+    clock = Clock("2026-10-25 02:12:00", "Europe/Berlin")
+    views.show_run(run, clock)
+    views.show_runs({"runs": [run], "next": None}, clock)
+    views.people.print(views.running([run], clock))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "started 2026-10-25 02:50:00 (22 min ago)" in said
+    assert "took 20 min" in said
+    assert "2026-10-25 02:50 20 min" in said
+    assert f"{run['run_id']} 22 min" in said
+
+
+def test_a_span_that_is_not_known_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    run = described_run(closed_at="2026-11-27 03:13:09")
+    for zone in ("Mars/Base", None):
+        views.show_run(run, Clock(NOW.now, zone) if zone else None)
+    said = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert said.count(["took", "-"]) == said.count(["started", "2026-11-27", "03:12:09"]) == 2
+
+
 def test_watch_says_that_nothing_runs(capsys: pytest.CaptureFixture[str]) -> None:
     views.people.print(views.running([], NOW))
-    assert f"Nothing runs at {NOW}" in capsys.readouterr().out
+    assert f"Nothing runs at {NOW.now}" in capsys.readouterr().out
 
 
 def test_the_step_of_a_run_stands_below_its_long_id(capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +152,7 @@ def test_progress_shows_a_step_as_it_is(step: str, monkeypatch: pytest.MonkeyPat
     terminal = Console(force_terminal=True, force_interactive=True, record=True, width=200)
     monkeypatch.setattr("backupctl.progress.people", terminal)
     monkeypatch.setattr("backupctl.progress._LOOKS_EVERY", 0.01)
-    ended = described_run(closed_at=NOW)
+    ended = described_run(closed_at=NOW.now)
 
     class Answers(Service):
         def call(self, method: str, /, **arguments: Any) -> Any:
