@@ -24,6 +24,9 @@ _OF_OUTCOME: Final = {
 _MOST_WATCHED: Final = 50
 """Runs that are looked at, each with a call of its own."""
 
+_OF_A_PAGE: Final = 100
+"""Runs that one call asks for where all are wanted; it is answered within seconds."""
+
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run_id of a run.")]
 
 
@@ -57,14 +60,27 @@ def run(
 def runs(
     context: typer.Context,
     job: Job,
-    limit: Annotated[int, typer.Option(help="Show so many at most.")] = 20,
+    limit: Annotated[int | None, typer.Option(help="Show so many at most; by default 20.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show all that Temporal still keeps.")] = False,
     before: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only runs that started before it.")] = None,
     outcome: Annotated[str | None, typer.Option(help="Only runs with this outcome, such as failed.")] = None,
     as_json: Json = False,
 ) -> None:
     """List runs of a job, the last one first."""
-    arguments = {"scheduler_id": job, "limit": limit, "before": before, "outcome": outcome}
-    show(context, GET_RUNS, views.show_runs, arguments, as_json=as_json)
+    if every and limit is not None:
+        raise typer.BadParameter("cannot be given beside --limit", param_hint="--all")
+
+    def work(service: Service) -> int:
+        wanted = {"scheduler_id": job, "outcome": outcome, "limit": _OF_A_PAGE if every else limit}
+        page = service.call(GET_RUNS, **wanted, before=before)
+        found = page["runs"]
+        while every and page["next"]:
+            page = service.call(GET_RUNS, **wanted, before=page["next"])
+            found += page["runs"]
+        put_out(service, page | {"runs": found}, views.show_runs, as_json=as_json)
+        return Exit.DONE
+
+    ask(context, work)
 
 
 @app.command("show")

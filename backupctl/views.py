@@ -160,7 +160,7 @@ def show_runs(page: dict[str, Any], clock: Clock | None) -> None:
         table.add_row(id_and_more, f"[{style}]{_text(run['outcome'])}[/]", *times)
     people.print(table, crop=False)
     if page["next"]:
-        people.print(f"There are more: --before '{page['next']}'", markup=False)
+        people.print(f"There are more: --all, or --before '{page['next']}'", markup=False)
 
 
 def running(runs: Iterable[dict[str, Any]], clock: Clock, *, has_more: bool = False) -> Table:

@@ -124,6 +124,22 @@ def test_run_comes_back_at_once_where_nobody_waits_and_cancel_ends_it(
     assert "disk is full" in ended.output
 
 
+def test_all_runs_are_listed_page_by_page(ctl: Ctl, own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backupctl.runs._OF_A_PAGE", 2)
+    begun = [objects(ctl("run", own, "--at", f"2026-01-0{day} 02:01:00", "--json"))[0] for day in range(1, 6)]
+    names = [each["run_id"] for each in reversed(begun)]
+
+    def listed(*options: str) -> list[str]:
+        return [each["run_id"] for each in objects(ctl("runs", own, *options, "--json"))]
+
+    eventually(lambda: listed("--all") == names)  # Temporal's index lags
+    assert listed("--limit", "2") == names[:2]
+    assert "There are more" not in ctl("runs", own, "--all").output
+    assert "There are more: --all, or --before " in ctl("runs", own, "--limit", "2").output
+    both = ctl("runs", own, "--all", "--limit", "2")
+    assert (both.exit_code, "--all" in both.stderr) == (2, True)
+
+
 def test_what_is_wrong_is_a_sentence_and_a_code(ctl: Ctl, own: str) -> None:
     for command in (("runs", own), ("list",)):
         refused = ctl(*command, "--limit", "0")
