@@ -4,32 +4,52 @@ import io
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 import typer
 
 from backup_scheduler.contract.methods import CHECK
 from backup_scheduler.texts import redact
 from backupctl import jobs, runs, views
-from backupctl.app import Exit, Json, app, ask, uri_of
-from backupctl.service import Service
+from backupctl.app import Exit, Json, app, uri_of
+from backupctl.service import BrokerFailed, CallFailed, connected
 
 __all__ = ["app", "jobs", "main", "runs"]
+
+_BROKER_TODO: Final = (
+    "see that RabbitMQ runs, and that AMQP_URI, or --broker, has its host, its port, and a user, a password and a "
+    "virtual host that it knows"
+)
+_SERVICE_TODO: Final = (
+    "see that backup-scheduler-rpc runs, with this broker and virtual host, and is of this release; its log says more"
+)
 
 
 @app.command()
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Check broker, service, Temporal and workers; say what to do. Exits with 1 for a fault, 3 for a warning."""
-    uri = uri_of(context)
+    checks = _checks(uri_of(context))
+    views.print_json(checks) if as_json else views.show_checks(checks)
+    states = {each["state"] for each in checks}
+    raise typer.Exit(Exit.FAILED if "fault" in states else Exit.PARTIAL if "warning" in states else Exit.DONE)
 
-    def work(service: Service) -> int:
-        found = service.call(CHECK)
-        answers = {"check": "RPC service", "state": "ok", "found": f"answers, release {found['version']}", "todo": ""}
-        checks = [{"check": "broker", "state": "ok", "found": redact(uri), "todo": ""}, answers, *found["checks"]]
-        views.print_json(checks) if as_json else views.show_checks(checks, found)
-        states = {each["state"] for each in checks}
-        return Exit.FAILED if "fault" in states else Exit.PARTIAL if "warning" in states else Exit.DONE
 
-    ask(context, work)
+def _checks(uri: str) -> list[dict[str, str]]:
+    """Return what check_scheduler finds, behind what is found on the way to it."""
+    there = _check("broker", redact(uri))
+    try:
+        with connected(uri) as service:
+            found = service.call(CHECK)
+    except BrokerFailed as error:
+        return [_check("broker", str(error), _BROKER_TODO)]
+    except CallFailed as error:
+        return [there, _check("RPC service", str(error), _SERVICE_TODO)]
+    answers = _check("RPC service", f"answers, release {found['version']}")
+    return [there, answers, _check("time zone", f"{found['timezone']}: {found['now']}"), *found["checks"]]
+
+
+def _check(name: str, found: str, todo: str = "") -> dict[str, str]:
+    return {"check": name, "state": "fault" if todo else "ok", "found": found, "todo": todo}
 
 
 def main() -> None:

@@ -42,6 +42,10 @@ class CallFailed(Exception):
         self.code = code
 
 
+class BrokerFailed(CallFailed):
+    """The broker itself is at fault, or the way to it."""
+
+
 class Service:
     """The RPC service `scheduler`."""
 
@@ -74,11 +78,11 @@ class Service:
         except RemoteError as error:
             raise CallFailed(f"the RPC service failed at the call: {error}") from None
         except MessageNacked:
-            raise CallFailed("the broker did not take the call, and nothing is carried out: ask its log") from None
+            raise BrokerFailed("the broker did not take the call, and nothing is carried out: ask its log") from None
         except _NotEndedError:
-            raise CallFailed("the broker does not answer any more: the call may be carried out yet") from None
+            raise BrokerFailed("the broker does not answer any more: the call may be carried out yet") from None
         except (OSError, AMQPError, OperationalError) as error:
-            raise CallFailed(
+            raise BrokerFailed(
                 f"the connection to the broker was lost: the call may be carried out yet ({redact(str(error))})"
             ) from None
         if reply["status"] != "success":
@@ -123,7 +127,7 @@ def _ended_within(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def connected(uri: str, timeout: float = TIMEOUT) -> Iterator[Service]:
-    """Connect to the broker, of several nodes to the first that answers. Raises CallFailed."""
+    """Connect to the broker, of several nodes to the first that answers. Raises BrokerFailed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nameko and eventlet warn about themselves
         connection, services = _connection(uri, timeout)
@@ -154,7 +158,7 @@ def _connection(uri: str, timeout: float) -> tuple[Any, Any]:
             fault = f"the broker at {redact(uri)} refuses: {error.message}"
             if isinstance(error, AccessRefused | NotAllowed):  # so would the other nodes; one that shuts down is alone
                 break
-    raise CallFailed(fault)
+    raise BrokerFailed(fault)
 
 
 def _tls(node: str) -> dict[str, str] | None:
@@ -164,7 +168,7 @@ def _tls(node: str) -> dict[str, str] | None:
         return None
     own = os.environ.get("SCHEDULER_AMQP_CERTIFICATE")
     if own and not os.access(own, os.R_OK):
-        raise CallFailed(f"SCHEDULER_AMQP_CERTIFICATE must name a file that can be read, not {own!r}")
+        raise BrokerFailed(f"SCHEDULER_AMQP_CERTIFICATE must name a file that can be read, not {own!r}")
     return {"server_hostname": parts.hostname or "", **({"certfile": own} if own else {})}
 
 

@@ -196,14 +196,13 @@ def _ahead(time: str | None, clock: Clock | None) -> str:
 _MARKS: Final = {"ok": "[green]ok[/]", "warning": "[yellow]look[/]", "fault": "[red]fault[/]"}
 
 
-def show_checks(checks: Iterable[dict[str, Any]], scheduler: dict[str, Any]) -> None:
+def show_checks(checks: Iterable[dict[str, Any]]) -> None:
     """Show what a check-up found."""
     table = Table("", "check", Column("found", overflow="fold"), box=SIMPLE, pad_edge=False)
     for each in checks:
         check, found, todo = _texts(each["check"], each["found"], f"-> {each['todo']}" if each["todo"] else "")
         table.add_row(_MARKS[each["state"]], check, f"{found}\n{todo}" if todo else found)
     people.print(table)
-    people.print(f"The scheduler's clock: {scheduler['now']} {scheduler['timezone']}", markup=False)
 
 
 def _rows(rows: Iterable[tuple[str, Any]], style: str = "") -> None:

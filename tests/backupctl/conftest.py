@@ -1,8 +1,10 @@
 """backupctl on the stack of the tests, and a job of the test's own."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
+from kombu import pools
 
 from backup_scheduler.contract.methods import REMOVE
 from devstack.running import StackInfo
@@ -13,6 +15,14 @@ from tests.support.command_line import Ctl, backupctl
 @pytest.fixture
 def ctl(stack: StackInfo) -> Ctl:
     return backupctl(stack.amqp_uri)
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """Nothing left of broken connections to other tests, which take an open socket for a fault of theirs."""
+    yield
+    pools.reset()
+    gc.collect()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """backupctl where the broker, the service or its own output fails: it says so in a sentence, and ends."""
 
-import gc
 import json
 import os
 import re
@@ -15,7 +14,6 @@ from unittest.mock import Mock
 
 import pytest
 from amqp.exceptions import ConnectionForced, MessageNacked, NotAllowed
-from kombu import pools
 from nameko.exceptions import IncorrectSignature, RemoteError
 
 from backup_scheduler.contract.methods import CHECK, GET_ALL
@@ -29,16 +27,11 @@ from tests.support.slow_backups import slow
 
 SOON = 0.5
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""backupctl leaves a broken connection to the end of its process."""
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left() -> Iterator[None]:
-    """Nothing left to other tests, which take an open socket for a fault of theirs."""
-    yield
-    pools.reset()
-    gc.collect()
+pytestmark = [
+    pytest.mark.usefixtures("nothing_left"),
+    # backupctl leaves a broken connection to the end of its process
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture
@@ -61,7 +54,7 @@ def test_a_broker_that_is_away_is_named(scheduler_id: str) -> None:
 
 @pytest.mark.parametrize(("part", "other"), [("guest:guest@", "guest:wrong@"), ("/$", "/nowhere")])
 def test_a_refusal_of_the_broker_is_a_sentence(stack: StackInfo, part: str, other: str) -> None:
-    refused = backupctl(re.sub(part, other, stack.amqp_uri))("doctor")
+    refused = backupctl(re.sub(part, other, stack.amqp_uri))("list")
     assert refused.exit_code == 1
     assert re.search(r"^backupctl: the broker at amqp\S+ refuses: .*(ACCESS_REFUSED|not found)", refused.stderr)
     assert "wrong" not in refused.stderr

@@ -81,7 +81,7 @@ def test_ids_of_a_receipt_and_what_to_do_stand_whole(capsys: pytest.CaptureFixtu
     assert {*ids} <= {*said.replace(",", " ").split()}
     assert f"failed: {ids[3]}  it is broken" in said
     todo = f"temporal operator namespace update {'n' * 90}"
-    views.show_checks([{"check": "a", "state": "fault", "found": "b", "todo": todo}], vars(NOW))
+    views.show_checks([{"check": "a", "state": "fault", "found": "b", "todo": todo}])
     assert capsys.readouterr().out.count("n") >= todo.count("n")
 
 
@@ -97,7 +97,7 @@ def test_texts_are_no_commands_to_the_terminal(capsys: pytest.CaptureFixture[str
     views.show_jobs([job | {"job_id": ODD}], NOW)
     views.show_job(job | {"misfire_grace_time": 1, "kwargs": {**job["kwargs"], "more": ODD}}, NOW)
     views.show_receipt({"changed": [ODD], "already": [], "left": [], "failed": {ODD: ODD}}, NOW)
-    views.show_checks([{"check": ODD, "state": "ok", "found": ODD, "todo": ODD}], vars(NOW))
+    views.show_checks([{"check": ODD, "state": "ok", "found": ODD, "todo": ODD}])
     views.people.print(views.running([run], NOW))
     views.complain(ODD)
     shown = "".join(capsys.readouterr())

@@ -103,7 +103,7 @@ def told_by_doctor(broker: str) -> dict[str, Any]:
     assert {each.exit_code for each in answers} == {1}
     checks = [json.loads(line) for each in answers for line in each.stdout.splitlines()]
     faults = [each for each in checks if each["check"] == "queue" and "1 of its consumers" in each["found"]]
-    from_the_other = any("or another service takes calls from its queue" in each.stderr for each in answers)
+    from_the_other = any("or another service takes calls from its queue" in each["found"] for each in checks)
     return faults[0] if faults and from_the_other else {}
 
 
