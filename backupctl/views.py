@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from rich.box import SIMPLE
-from rich.cells import cell_len
 from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
@@ -14,6 +13,7 @@ from rich.table import Column, Table
 
 from backup_scheduler.texts import clean
 from backupctl.clock import Clock
+from backupctl.tables import longest, put
 
 people: Final = Console(highlight=False, emoji=False)
 _errors: Final = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
@@ -73,7 +73,7 @@ def show_job(job: dict[str, Any], clock: Clock | None) -> None:
 def show_jobs(jobs: Iterable[dict[str, Any]], clock: Clock | None) -> None:
     """Show a table of jobs, as list_jobs describes them."""
     jobs = list(jobs)
-    ids = Column("job", overflow="fold", min_width=_longest(job["job_id"] for job in jobs))
+    ids = Column("job", overflow="fold", min_width=longest(job["job_id"] for job in jobs))
     table = Table(ids, "policy", "window", "next run", "last run", box=SIMPLE, pad_edge=False)
     for job in jobs:
         terms = job["kwargs"]
@@ -89,7 +89,7 @@ def show_jobs(jobs: Iterable[dict[str, Any]], clock: Clock | None) -> None:
         window = _window(terms) if job["days"] in (None, 1) else f"{_window(terms)}\nevery {job['days']} days"
         job_id, policy, comes = _texts(job["job_id"], terms["policy_name"] or "-", comes)
         table.add_row(job_id, policy, window, comes, last)
-    people.print(table, crop=False)
+    put(table, people)
 
 
 def show_receipt(receipt: dict[str, Any], clock: Clock | None) -> None:
@@ -114,7 +114,7 @@ def show_preview(preview: dict[str, Any], clock: Clock | None) -> None:
             change = changes.pop(0)
             table.add_row(f"[yellow]{change['at']}[/]", f"[yellow]clock: {change['from']} to {change['to']}[/]", "")
         table.add_row(window["opens"], window["closes"], window["starts"] or "-")
-    people.print(table)
+    put(table, people)
     paused = "; the job is paused" if preview["paused"] else ""
     people.print(f"Times of {preview['timezone']}{paused}", markup=False)
 
@@ -149,16 +149,16 @@ def show_run(run: dict[str, Any], clock: Clock | None) -> None:
 
 def show_runs(page: dict[str, Any], clock: Clock | None) -> None:
     """Show a table of runs, each with what its caller or its end said below its id."""
-    longest = _longest(run["run_id"] for run in page["runs"])
-    columns = (Column("run", overflow="fold", min_width=max(36, longest)), Column("outcome", max_width=13))
-    table = Table(*columns, Column("started", no_wrap=True), "took", box=SIMPLE, pad_edge=False)
+    widest = longest(run["run_id"] for run in page["runs"])
+    columns = (Column("run", overflow="fold", min_width=max(36, widest)), Column("outcome", max_width=13))
+    table = Table(*columns, Column("started", min_width=16), "took", box=SIMPLE, pad_edge=False)
     for run in page["runs"]:
         style = _style(run["outcome"])
         said = [f"[dim]{_text(text)}[/]" for text in (run["reason"], run["message"]) if text]
         id_and_more = "\n".join([_text(run["run_id"]), *said])
         times = _texts((run["started_at"] or "-")[:16], _took(run, clock) or "-")
         table.add_row(id_and_more, f"[{style}]{_text(run['outcome'])}[/]", *times)
-    people.print(table, crop=False)
+    put(table, people)
     if page["next"]:
         people.print(f"There are more: --all, or --before '{page['next']}'", markup=False)
 
@@ -202,23 +202,18 @@ def show_checks(checks: Iterable[dict[str, Any]]) -> None:
     for each in checks:
         check, found, todo = _texts(each["check"], each["found"], f"-> {each['todo']}" if each["todo"] else "")
         table.add_row(_MARKS[each["state"]], check, f"{found}\n{todo}" if todo else found)
-    people.print(table)
+    put(table, people)
 
 
 def _rows(rows: Iterable[tuple[str, Any]], style: str = "") -> None:
     shown = [(name, value) for name, value in rows if value is not None and value is not False and value != ""]
-    ids = _longest(str(value) for name, value in shown if name in ("run", "job", "snapshot"))
+    ids = longest(str(value) for name, value in shown if name in ("run", "job", "snapshot"))
     table = Table(
         Column(no_wrap=True), Column(overflow="fold", min_width=ids), box=None, show_header=False, pad_edge=False
     )
     for name, value in shown:
         table.add_row(*_texts(name, value), style=style if name == "outcome" else "")
     people.print(table, crop=False)
-
-
-def _longest(ids: Iterable[str]) -> int:
-    """Return the width in which each id stands on one line, so that it can be copied."""
-    return max(map(cell_len, ids), default=0)
 
 
 def _text(value: Any) -> str:

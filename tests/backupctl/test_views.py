@@ -51,6 +51,37 @@ def test_ids_stand_whole_on_one_line_so_that_they_can_be_copied(capsys: pytest.C
     assert {job_id, run_id} <= set(printed.split())
 
 
+@pytest.mark.parametrize("width", [60, 40, 30, 20])
+def test_ids_and_outcomes_are_whole_on_a_narrow_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Console(force_terminal=True, width=width, record=True, highlight=False)
+    monkeypatch.setattr(views, "people", terminal)
+    outcomes = ["completed", "completed with warnings", "failed"]
+    ended = [described_run(run_id=f"backup-nightly-{n}-2026-11-27T01:01:00Z") for n in range(3)]
+    ended = [run | {"outcome": outcome, "closed_at": NOW.now} for run, outcome in zip(ended, outcomes, strict=True)]
+    jobs = [listed_job(f"weekly-{outcome.split()[-1]}") | {"last_outcome": outcome} for outcome in outcomes]
+    views.show_runs({"runs": ended, "next": None}, NOW)
+    views.show_jobs(jobs, NOW)
+    shown = terminal.export_text()
+    words = shown.replace(",", " ").split()
+    assert {*(run["run_id"] for run in ended), *(job["job_id"] for job in jobs)} <= {*words}
+    assert (words.count("completed"), words.count("warnings"), words.count("failed")) == (4, 2, 2)
+    assert "…" not in shown
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_table_is_as_wide_as_the_terminal_at_most(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Console(force_terminal=True, width=width, record=True, highlight=False)
+    monkeypatch.setattr(views, "people", terminal)
+    run = described_run(
+        run_id="backup-nightly-2026-11-27T01:01:00Z", outcome="completed with warnings", closed_at=NOW.now
+    )
+    views.show_runs({"runs": [run], "next": None}, NOW)
+    views.show_jobs([listed_job("weekly-documents")], NOW)
+    lines = terminal.export_text().splitlines()
+    assert max(map(len, lines)) <= width
+    assert any(line.split()[:2] == [run["run_id"], "completed"] for line in lines)
+
+
 def test_a_paused_job_says_why_and_by_whom(capsys: pytest.CaptureFixture[str]) -> None:
     job = listed_job("a", paused_why="repair", paused_by="pause_job for shop.nightly")
     views.show_jobs([job], NOW)
