@@ -3,6 +3,8 @@
 import json
 import sys
 from collections.abc import Iterable
+from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 from rich.box import SIMPLE
@@ -106,17 +108,27 @@ def show_receipt(receipt: dict[str, Any], clock: Clock | None) -> None:
 
 
 def show_preview(preview: dict[str, Any], clock: Clock | None) -> None:
-    """Show windows, and the clock changes among them where they fall."""
+    """Show windows, and each clock change after the windows that open before it."""
     table = Table("opens", "closes", "starts", box=SIMPLE, pad_edge=False)
-    changes = list(preview["clock_changes"])
-    for window in preview["windows"]:
-        while changes and changes[0]["at"] <= window["opens"]:
-            change = changes.pop(0)
-            table.add_row(f"[yellow]{change['at']}[/]", f"[yellow]clock: {change['from']} to {change['to']}[/]", "")
-        table.add_row(window["opens"], window["closes"], window["starts"] or "-")
+    rows = []
+    for change in preview["clock_changes"]:
+        shown = (f"[yellow]{change['at']}[/]", f"[yellow]clock: {change['from']} to {change['to']}[/]", "")
+        rows.append((_without(change), shown))
+    rows += [(each["opens"], (each["opens"], each["closes"], each["starts"] or "-")) for each in preview["windows"]]
+    for _, row in sorted(rows, key=itemgetter(0)):  # of the same time, changes stay first
+        table.add_row(*row)
     put(table, people)
     paused = "; the job is paused" if preview["paused"] else ""
     people.print(f"Times of {preview['timezone']}{paused}", markup=False)
+
+
+def _without(change: dict[str, str]) -> str:
+    """Return what the clock would show at a change of it without that change.
+
+    What opens in an hour that is shown twice opens in the first, which is before the change, and earlier than this.
+    """
+    at, before = (datetime.fromisoformat(f"{change['at']}{change[offset]}") for offset in ("to", "from"))
+    return str(at.astimezone(before.tzinfo).replace(tzinfo=None))
 
 
 def show_run(run: dict[str, Any], clock: Clock | None) -> None:

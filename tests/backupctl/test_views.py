@@ -17,17 +17,30 @@ def test_colons_in_a_name_are_no_emoji(capsys: pytest.CaptureFixture[str]) -> No
     assert "files:books:prod" in capsys.readouterr().err
 
 
-def test_a_clock_change_is_shown_among_the_windows(capsys: pytest.CaptureFixture[str]) -> None:
-    days = ("2026-10-24", "2026-10-25")
-    windows = [{"opens": f"{day} 02:00:00", "closes": f"{day} 03:00:00", "starts": None} for day in days]
-    change = {"at": "2026-10-25 02:00:00", "from": "+02:00", "to": "+01:00"}
+AUTUMN = {"at": "2026-10-25 02:00:00", "from": "+02:00", "to": "+01:00"}
+SPRING = {"at": "2026-03-29 03:00:00", "from": "+01:00", "to": "+02:00"}
+
+
+@pytest.mark.parametrize(
+    ("opens", "change", "rows"),
+    [
+        (["2026-10-24 04:00:00", "2026-10-25 04:00:00"], AUTUMN, ["2026-10-24", "clock:", "2026-10-25"]),
+        (["2026-10-25 02:30:00", "2026-10-26 02:30:00"], AUTUMN, ["2026-10-25", "clock:", "2026-10-26"]),
+        (["2026-10-25 03:00:00"], AUTUMN, ["clock:", "2026-10-25"]),
+        (["2026-10-24 22:00:00"], AUTUMN, ["2026-10-24", "clock:"]),
+        (["2026-03-28 01:59:00", "2026-03-29 01:59:00"], SPRING, ["2026-03-28", "2026-03-29", "clock:"]),
+        (["2026-03-28 02:30:00", "2026-03-29 03:30:00"], SPRING, ["2026-03-28", "clock:", "2026-03-29"]),
+    ],
+    ids=["between", "before the repeated hour", "at its end", "in the last window", "on, after", "on, before"],
+)
+def test_a_clock_change_is_shown_among_the_windows(
+    opens: list[str], change: dict[str, str], rows: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    windows = [{"opens": each, "closes": "-", "starts": None} for each in opens]
     preview = {"timezone": "Europe/Berlin", "paused": True, "windows": windows, "clock_changes": [change]}
     views.show_preview(preview, NOW)
-    lines = capsys.readouterr().out.splitlines()
-    places = [
-        next(n for n, line in enumerate(lines) if text in line) for text in ("10-24", "+02:00 to +01:00", "paused")
-    ]
-    assert places == sorted(places)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith(" 2026")]
+    assert ["clock:" if "clock:" in words else words[0] for words in lines] == rows
 
 
 NOW = Clock("2026-11-27 09:00:00", "UTC")
