@@ -29,18 +29,17 @@ class Clock:
 
     def span(self, start: str, end: str) -> str | None:
         """Return how long it was from one time to a later one; None if that is not known."""
-        spans = self._spans(start, end)
-        return spans.pop() if len(spans) == 1 else None
+        return _said("{}", self._spans(start, end))
 
-    def ago(self, time: str) -> str:
-        """Return a time that is over with how far it is from now, such as `2 h ago`, if that is known."""
+    def ago(self, time: str) -> str | None:
+        """Return how far a time that is over is from now, such as `2 h ago`; None if that is not known."""
         back, ahead = self._spans(time, self.now), self._spans(self.now, time)
-        return _with(time, "({} ago)", back) if back else _with(time, "(in {})", ahead)
+        return _said("{} ago", back) if back else _said("in {}", ahead)
 
-    def ahead(self, time: str) -> str:
-        """Return a time that is to come with how far it is from now, such as `in 3 h`, if that is known."""
+    def ahead(self, time: str) -> str | None:
+        """Return how far a time that is to come is from now, such as `in 3 h`; None if that is not known."""
         ahead, back = self._spans(self.now, time), self._spans(time, self.now)
-        return _with(time, "(in {})", ahead) if ahead else _with(time, "({} ago)", back)
+        return _said("in {}", ahead) if ahead else _said("{} ago", back)
 
     def _spans(self, start: str, end: str) -> set[str]:
         """Return all spans that there can be from one time to a later one; none if it is not later."""
@@ -58,8 +57,8 @@ def _moments(time: str, zone: ZoneInfo) -> set[datetime]:
     return {shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
 
 
-def _with(time: str, words: str, spans: set[str]) -> str:
-    return f"{time} {words.format(*spans)}" if len(spans) == 1 else time
+def _said(words: str, spans: set[str]) -> str | None:
+    return words.format(*spans) if len(spans) == 1 else None
 
 
 def _span(seconds: float) -> str:

@@ -163,12 +163,13 @@ def show_runs(page: dict[str, Any], clock: Clock | None) -> None:
     """Show a table of runs, each with what its caller or its end said below its id."""
     widest = longest(run["run_id"] for run in page["runs"])
     columns = (Column("run", overflow="fold", min_width=max(36, widest)), Column("outcome", max_width=13))
-    table = Table(*columns, Column("started", min_width=16), "took", box=SIMPLE, pad_edge=False)
+    table = Table(*columns, Column("started", min_width=16), Column("took", min_width=6), box=SIMPLE, pad_edge=False)
     for run in page["runs"]:
         style = _style(run["outcome"])
         said = [f"[dim]{_text(text)}[/]" for text in (run["reason"], run["message"]) if text]
         id_and_more = "\n".join([_text(run["run_id"]), *said])
-        times = _texts((run["started_at"] or "-")[:16], _took(run, clock) or "-")
+        started = run["started_at"] and _ago(run["started_at"], clock, shown=16)  # without its seconds
+        times = _texts(started or "-", _took(run, clock) or "-")
         table.add_row(id_and_more, f"[{style}]{_text(run['outcome'])}[/]", *times)
     put(table, people)
     if page["next"]:
@@ -197,12 +198,16 @@ def _took(run: dict[str, Any], clock: Clock | None) -> str | None:
     return (clock and clock.span(run["started_at"], run["closed_at"])) or "-"
 
 
-def _ago(time: str | None, clock: Clock | None) -> str:
-    return clock.ago(time) if clock and time else time or "-"
+def _ago(time: str | None, clock: Clock | None, shown: int = 19) -> str:
+    return _beside(time and time[:shown], clock.ago(time) if clock and time else None)
 
 
 def _ahead(time: str | None, clock: Clock | None) -> str:
-    return clock.ahead(time) if clock and time else time or "-"
+    return _beside(time, clock.ahead(time) if clock and time else None)
+
+
+def _beside(time: str | None, relative: str | None) -> str:
+    return f"{time} ({relative})" if relative else time or "-"
 
 
 _MARKS: Final = {"ok": "[green]ok[/]", "warning": "[yellow]look[/]", "fault": "[red]fault[/]"}
@@ -210,7 +215,7 @@ _MARKS: Final = {"ok": "[green]ok[/]", "warning": "[yellow]look[/]", "fault": "[
 
 def show_checks(checks: Iterable[dict[str, Any]]) -> None:
     """Show what a check-up found."""
-    table = Table("", "check", Column("found", overflow="fold"), box=SIMPLE, pad_edge=False)
+    table = Table("", "check", Column("found", overflow="fold", min_width=20), box=SIMPLE, pad_edge=False)
     for each in checks:
         check, found, todo = _texts(each["check"], each["found"], f"-> {each['todo']}" if each["todo"] else "")
         table.add_row(_MARKS[each["state"]], check, f"{found}\n{todo}" if todo else found)

@@ -42,39 +42,39 @@ def test_a_span_of_days_is_known_also_where_the_hour_is_not() -> None:
 def test_clocks_of_two_machines_that_differ_a_little_make_no_negative_span() -> None:
     clock = berlin("2026-11-27 02:00:00")
     assert clock.span("2026-11-27 02:00:02", clock.now) == "0 s"
-    assert clock.ago("2026-11-27 02:00:02") == "2026-11-27 02:00:02 (0 s ago)"
+    assert clock.ago("2026-11-27 02:00:02") == "0 s ago"
 
 
 @pytest.mark.parametrize(
     ("time", "now", "said"),
     [
-        ("2026-11-28 01:58:30", "2026-11-28 02:00:00", " (1 min ago)"),
-        ("2026-11-28 02:10:00", "2026-11-28 02:00:00", " (in 10 min)"),
-        (f"{AUTUMN} 02:50:00", f"{AUTUMN} 02:15:00", " (25 min ago)"),
-        (f"{SPRING} 01:55:00", f"{SPRING} 03:05:00", " (10 min ago)"),
-        (f"{AUTUMN} 02:15:00", f"{AUTUMN} 02:50:00", ""),
+        ("2026-11-28 01:58:30", "2026-11-28 02:00:00", "1 min ago"),
+        ("2026-11-28 02:10:00", "2026-11-28 02:00:00", "in 10 min"),
+        (f"{AUTUMN} 02:50:00", f"{AUTUMN} 02:15:00", "25 min ago"),
+        (f"{SPRING} 01:55:00", f"{SPRING} 03:05:00", "10 min ago"),
+        (f"{AUTUMN} 02:15:00", f"{AUTUMN} 02:50:00", None),
     ],
     ids=["before", "wrong clock", "back", "on", "not known"],
 )
-def test_a_time_that_is_over_says_how_long(time: str, now: str, said: str) -> None:
-    assert berlin(now).ago(time) == f"{time}{said}"
+def test_a_time_that_is_over_says_how_long(time: str, now: str, said: str | None) -> None:
+    assert berlin(now).ago(time) == said
 
 
 @pytest.mark.parametrize(
     ("time", "now", "said"),
     [
-        ("2026-11-28 05:00:00", "2026-11-28 02:00:00", " (in 3 h)"),
-        ("2026-12-02 02:00:01", "2026-11-28 02:00:00", " (in 4 d)"),
-        ("2026-11-28 01:58:30", "2026-11-28 02:00:00", " (1 min ago)"),
-        (f"{AUTUMN} 02:10:00", f"{AUTUMN} 02:50:00", " (in 20 min)"),
-        (f"{SPRING} 03:05:00", f"{SPRING} 01:55:00", " (in 10 min)"),
-        (f"{AUTUMN} 03:00:00", f"{AUTUMN} 02:10:00", ""),
+        ("2026-11-28 05:00:00", "2026-11-28 02:00:00", "in 3 h"),
+        ("2026-12-02 02:00:01", "2026-11-28 02:00:00", "in 4 d"),
+        ("2026-11-28 01:58:30", "2026-11-28 02:00:00", "1 min ago"),
+        (f"{AUTUMN} 02:10:00", f"{AUTUMN} 02:50:00", "in 20 min"),
+        (f"{SPRING} 03:05:00", f"{SPRING} 01:55:00", "in 10 min"),
+        (f"{AUTUMN} 03:00:00", f"{AUTUMN} 02:10:00", None),
     ],
     ids=["hours", "days", "late", "back", "on", "not known"],
 )
-def test_a_time_that_is_to_come_says_how_far_it_is(time: str, now: str, said: str) -> None:
-    assert berlin(now).ahead(time) == f"{time}{said}"
+def test_a_time_that_is_to_come_says_how_far_it_is(time: str, now: str, said: str | None) -> None:
+    assert berlin(now).ahead(time) == said
 
 
 def test_a_zone_that_this_machine_does_not_know_tells_no_span() -> None:
-    assert Clock("2026-11-27 02:00:00", "Mars/Base").ago("2026-11-27 01:00:00") == "2026-11-27 01:00:00"
+    assert Clock("2026-11-27 02:00:00", "Mars/Base").ago("2026-11-27 01:00:00") is None
