@@ -64,5 +64,5 @@ def main() -> None:
         sys.exit(Exit.CANCELLED)
     except OSError as error:  # such as a full disk; those of the broker are CallFailed
         views.complain(f"{error.filename or 'the output'} cannot be written: {error.strerror or error}")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest of it at its end
+        views.leave_unread()
         sys.exit(Exit.FAILED)

@@ -43,7 +43,8 @@ def _followed(service: Service, run: dict[str, Any], *, quiet: bool) -> dict[str
             bar.update(task, description=_step(run), completed=now.get("bytes_done") or 0, total=now.get("bytes_total"))
             if not quiet and not people.is_terminal and _step(run) != said:
                 said = _step(run)
-                people.print(said, markup=False)
+                with views.read_or_not():
+                    people.print(said, markup=False)
             time.sleep(_LOOKS_EVERY)
             try:
                 run = service.call(GET_RUN, run_id=run["run_id"])

@@ -50,7 +50,8 @@ def run(
         begun = service.call(RUN, scheduler_id=job, at=at, reason=reason)
         if wait:
             begun = progress.follow(service, begun, quiet=as_json)
-        put_out(service, begun, views.show_run, as_json=as_json)
+        with views.read_or_not():
+            put_out(service, begun, views.show_run, as_json=as_json)
         return _code_of(begun)
 
     ask(context, work)

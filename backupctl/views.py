@@ -1,8 +1,11 @@
 """What people see: tables and sentences; and lines of JSON for scripts."""
 
+import errno
 import json
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
@@ -17,7 +20,13 @@ from backup_scheduler.texts import clean
 from backupctl.clock import Clock
 from backupctl.tables import longest, put
 
-people: Final = Console(highlight=False, emoji=False)
+
+class _Output(Console):
+    def on_broken_pipe(self) -> None:  # rich would exit here, with its own code
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+people: Final = _Output(highlight=False, emoji=False)
 _errors: Final = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 _STYLES: Final = {
@@ -37,6 +46,20 @@ def _style(outcome: str) -> str:
 def complain(sentence: str) -> None:
     """Say why a command failed."""
     _errors.print(f"backupctl: {clean(sentence)}", style="red", markup=False)
+
+
+@contextmanager
+def read_or_not() -> Iterator[None]:
+    """Go on where nobody reads the output any more: the exit code is still waited for."""
+    try:
+        yield
+    except BrokenPipeError:
+        leave_unread()
+
+
+def leave_unread() -> None:
+    """Let all further output go nowhere, also what Python still holds and writes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(found: Any) -> None:

@@ -21,6 +21,7 @@ from backupctl import progress, service
 from backupctl.service import CallFailed, Service, connected
 from devstack.running import StackInfo
 from lab.parts.backup_service import BackupService
+from lab.parts.waiting import eventually
 from tests.support.command_line import Ctl, backupctl
 from tests.support.doors import Door
 from tests.support.slow_backups import slow
@@ -156,22 +157,36 @@ def test_a_change_that_was_made_is_no_failure_where_only_the_clock_is_not_told(
     assert re.search(r"next run +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d *\n", resumed.output)
 
 
-def written(stack: StackInfo, own: str, *, into: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "backupctl", "--broker", stack.amqp_uri, "get", own, "--json"]
+def written(stack: StackInfo, own: str, *options: str, into: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "backupctl", "--broker", stack.amqp_uri, "get", own, *options]
     return subprocess.run(command, stdout=into, stderr=subprocess.PIPE, text=True, timeout=60)
 
 
 def test_an_output_that_cannot_be_written_is_told(stack: StackInfo, own: str) -> None:
     with Path("/dev/full").open("w") as full:
-        done = written(stack, own, into=full)
+        done = written(stack, own, "--json", into=full)
     assert (done.returncode, done.stderr) == (1, "backupctl: the output cannot be written: No space left on device\n")
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["people", "script"])
 def test_an_output_that_nobody_reads_any_more_ends_it_without_a_word(
-    stack: StackInfo, own: str, closed_pipe: int
+    options: tuple[str, ...], stack: StackInfo, own: str, closed_pipe: int
 ) -> None:
-    done = written(stack, own, into=closed_pipe)
+    done = written(stack, own, *options, into=closed_pipe)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["people", "script"])
+def test_run_ends_with_the_code_of_its_outcome_also_where_nobody_reads_it(
+    options: tuple[str, ...], stack: StackInfo, own: str, ctl: Ctl, backup_endpoint: BackupService, closed_pipe: int
+) -> None:
+    moment = "2026-01-03 02:01:00"
+    command = [sys.executable, "-m", "backupctl", "--broker", stack.amqp_uri, "run", own, "--at", moment, *options]
+    with slow(backup_endpoint, own), subprocess.Popen(command, stdout=closed_pipe, stderr=subprocess.PIPE) as running:
+        begun = json.loads(ctl("run", own, "--at", moment, "--no-wait", "--json").stdout)
+        eventually(lambda: ctl("cancel", begun["run_id"]).exit_code == 0)
+        _, said = running.communicate(timeout=60)
+    assert (running.returncode, said) == (130, b"")
 
 
 @pytest.mark.timeout(30)
@@ -256,7 +271,7 @@ def test_a_name_that_the_terminal_cannot_write_ends_nothing(
     terms = ("--policy", "documents", "--at", "02:01", "--grace", "60", "note=备份 é 🙂")
     assert ctl("modify", own, *terms).exit_code == 0
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
-    done = written(stack, own, into=subprocess.PIPE)
+    done = written(stack, own, "--json", into=subprocess.PIPE)
     assert (done.returncode, json.loads(done.stdout)["kwargs"]["note"]) == (0, "备份 é 🙂"), done.stderr
 
 
