@@ -16,6 +16,13 @@ PLANTED: tuple[Planted, ...] = (
         tests(f"{_FAILING}::test_a_change_that_was_made_is_no_failure_where_only_the_clock_is_not_told"),
     ),
     planted(
+        "a span is one of what the clock shows, and not of time",
+        "backupctl/clock.py",
+        "fold=fold).astimezone(UTC)",
+        "fold=fold)",
+        tests("tests/backupctl/test_clock.py::test_a_span_is_one_of_time_and_not_of_what_the_clock_shows"),
+    ),
+    planted(
         "jobs that could not be paused are no failure",
         "backupctl/app.py",
         'Exit.FAILED if method in (PAUSE_ALL, RESUME_ALL) and found["failed"] else Exit.DONE',
