@@ -44,7 +44,9 @@ FAMILIES = {
 
 GATEWAY = {
     "faults": set(),
-    "checkup": set(),
+    "findings": set(),
+    "pass_checks": {"faults", "findings"},
+    "checkup": {"findings", "pass_checks"},
     "listing": {"faults"},
     "pages": {"faults", "listing"},
     "timers": set(),

@@ -2,61 +2,35 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from pydantic import Field
 from temporalio.api.taskqueue.v1 import PollerInfo
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client
 from temporalio.service import RPCError
 
 from backup_scheduler import __version__
 from backup_scheduler.contract.arguments import Arguments
 from backup_scheduler.contract.moments import shown
-from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.client import reason
 from backup_scheduler.temporal.identity import NONE, WorkerIdentity
 from backup_scheduler.temporal.namespace import missing_search_attributes
-from backup_scheduler.temporal.schedule_engine import is_on_new_engine
-from backup_scheduler.temporal.stored_jobs import describe_schedule
 from backup_scheduler.temporal.task_queues import HEARTBEATS_EVERY, heartbeats_of, pollers_of
+from rpc_service.gateway.findings import SEE_TEMPORAL, Finding, State, span_of
+from rpc_service.gateway.pass_checks import ENGINE, PASSES, of_system_schedule
 
 _ANSWERS_WITHIN: Final = 3.0
 """Seconds for one check, less than the caller waits."""
 
 _SHORT_RETENTION: Final = timedelta(days=7)
-_LONGEST_WITHOUT_PASS: Final = timedelta(minutes=90)
-"""Passes come every hour."""
-
 _POLLS_LAST: Final = timedelta(seconds=75)
 """A poll ends after 60 s at most, so a worker that lives has begun one since."""
 
 _CLOCKS_DIFFER: Final = timedelta(seconds=5)
-
-
-class State(StrEnum):
-    """What a check found."""
-
-    OK = "ok"
-    WARNING = "warning"
-    """Backups are made, and something is to be looked at."""
-    FAULT = "fault"
-    """Backups are not made, or nobody would learn that they are not."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check."""
-
-    check: str
-    state: State
-    found: str
-    todo: str = ""
-    """What to do."""
 
 
 class CheckUp(Arguments):
@@ -70,14 +44,13 @@ async def check_up(
     client: Client, settings: Settings, now: datetime, strangers: int | None, *, checks: bool
 ) -> dict[str, Any]:
     """Make all checks; where Temporal is away, only that and what is wrong with the queue of calls is found."""
-    findings = [_queue(strangers), *await _checked("Temporal", _temporal(client))] if checks else []
+    findings = [_queue(strangers), *await _checked("Temporal", work=_temporal(client))] if checks else []
     if findings and findings[-1].state is not State.FAULT:
         groups = await asyncio.gather(
-            _checked("namespace", _namespace(client)),
-            _checked("search attributes", _search_attributes(client)),
-            _checked("workers", _workers(client, settings, now)),
-            _checked("passes", _passes(client, now)),
-            _checked("schedule engine", _engine(client)),
+            _checked("namespace", work=_namespace(client)),
+            _checked("search attributes", work=_search_attributes(client)),
+            _checked("workers", work=_workers(client, settings, now)),
+            _checked(PASSES, ENGINE, work=of_system_schedule(client, now)),
         )
         findings += [finding for group in groups for finding in group]
     return {
@@ -88,7 +61,7 @@ async def check_up(
     }
 
 
-async def _checked(check: str, work: Awaitable[list[Finding]]) -> list[Finding]:
+async def _checked(*checks: str, work: Awaitable[list[Finding]]) -> list[Finding]:
     try:
         async with asyncio.timeout(_ANSWERS_WITHIN):
             return await work
@@ -96,7 +69,7 @@ async def _checked(check: str, work: Awaitable[list[Finding]]) -> list[Finding]:
         found = f"no answer within {_ANSWERS_WITHIN:g} s"
     except (RPCError, RuntimeError) as error:
         found = reason(error)
-    return [Finding(check, State.FAULT, found, "see that Temporal runs, and the TEMPORAL_* settings of the service")]
+    return [Finding(check, State.FAULT, found, SEE_TEMPORAL) for check in checks]
 
 
 def _queue(strangers: int | None) -> Finding:
@@ -117,7 +90,7 @@ async def _namespace(client: Client) -> list[Finding]:
     asked = DescribeNamespaceRequest(namespace=client.namespace)
     described = await client.workflow_service.describe_namespace(asked)
     kept = described.config.workflow_execution_retention_ttl.ToTimedelta()
-    found = f"{client.namespace!r}, which keeps ended runs for {_span(kept)}"
+    found = f"{client.namespace!r}, which keeps ended runs for {span_of(kept)}"
     if kept >= _SHORT_RETENTION:
         return [Finding("namespace", State.OK, found)]
     todo = f"temporal operator namespace update --retention 90d {client.namespace}"
@@ -170,40 +143,6 @@ def alive_and_alike(pollers: Sequence[PollerInfo], settings: Settings, now: date
     return findings
 
 
-async def _passes(client: Client, now: datetime) -> list[Finding]:
-    described = await describe_schedule(client, SYSTEM_SCHEDULE)
-    state, info = described.schedule.state, described.info
-    if state.paused:
-        todo = f"temporal schedule toggle --unpause --schedule-id {SYSTEM_SCHEDULE} --reason 'passes are needed'"
-        return [Finding("passes", State.FAULT, f"the system schedule is paused: {state.notes}", todo)]
-    if not info.recent_actions:
-        return [Finding("passes", State.WARNING, "none was made yet", "wait for the next full hour")]
-    last = info.recent_actions[-1]
-    at = last.actual_time.ToDatetime(UTC)
-    found = f"the last one began {_span(now - at)} ago"
-    if now - at > _LONGEST_WITHOUT_PASS:
-        return [Finding("passes", State.FAULT, found, "look whether a worker is running")]
-    handle = client.get_workflow_handle(last.start_workflow_result.workflow_id, result_type=dict[str, Any])
-    status = (await handle.describe()).status
-    if status is WorkflowExecutionStatus.RUNNING:
-        return [Finding("passes", State.OK, f"{found} and goes on")]
-    if status is not WorkflowExecutionStatus.COMPLETED:
-        return [Finding("passes", State.FAULT, f"{found} and failed", f"temporal workflow show -w {handle.id}")]
-    result = await handle.result()
-    failures = result.get("failures") or {}
-    if not failures:
-        return [Finding("passes", State.OK, f"{found}: {result.get('looked_at')} jobs, all well")]
-    named = "; ".join(f"{job}: {why}" for job, why in list(failures.items())[:3])
-    return [Finding("passes", State.WARNING, f"{found}: {len(failures)} jobs are not well: {named}", "get_job of each")]
-
-
-async def _engine(client: Client) -> list[Finding]:
-    if not await is_on_new_engine(client, SYSTEM_SCHEDULE):
-        return [Finding("schedule engine", State.OK, "the one that keeps all runs")]
-    todo = "switch history.enableCHASMSchedulerCreation off, then remove all jobs and add them anew"
-    return [Finding("schedule engine", State.FAULT, "the newer one, which loses runs of jobs with a duration", todo)]
-
-
 def clocks(pollers: Sequence[PollerInfo], beats: Mapping[str, datetime], now: datetime) -> list[Finding]:
     """Compare this machine's clock with Temporal's, which stamps the polls of workers, and with those of the workers.
 
@@ -232,8 +171,8 @@ def _differing(whose: str, behind: timedelta, ahead: timedelta, gone: str) -> st
     if by <= _CLOCKS_DIFFER:
         return None
     if ahead > behind:
-        return f"that of {whose} is at least {_span(by)} ahead of this service's"
-    return f"that of {whose} is at least {_span(by)} behind this service's, {gone}"
+        return f"that of {whose} is at least {span_of(by)} ahead of this service's"
+    return f"that of {whose} is at least {span_of(by)} behind this service's, {gone}"
 
 
 def _alive(pollers: Sequence[PollerInfo], now: datetime) -> set[str]:
@@ -246,10 +185,3 @@ def _polled(poller: PollerInfo) -> datetime:
 
 def _name(identity: str) -> str:
     return identity.split(" ")[0]
-
-
-def _span(span: timedelta) -> str:
-    if span >= timedelta(days=1):
-        return f"{span.days} d"
-    minutes, seconds = divmod(round(span.total_seconds()), 60)
-    return f"{minutes} min" if minutes else f"{seconds} s"

@@ -19,6 +19,7 @@ from lab.parts.clients import client_of
 from lab.parts.waiting import eventually_async
 from rpc_service.gateway import checkup
 from rpc_service.gateway.checkup import CheckUp
+from rpc_service.gateway.findings import SEE_TEMPORAL
 from rpc_service.gateway.jobs import ScheduleGateway
 from tests.support.calls import Caller, assert_fails
 from tests.support.gateway_jobs import SETTINGS
@@ -73,6 +74,15 @@ async def test_a_namespace_that_nothing_was_made_in_says_what_is_missing(stack: 
     for check, text in todo.items():
         assert checks[check]["state"] == "fault"
         assert text in checks[check]["todo"]
+    assert checks["schedule engine"]["state"] == "warning"
+    assert "not known" in checks["schedule engine"]["found"]
+    assert "remove" not in checks["schedule engine"]["todo"]
+
+
+async def test_a_namespace_that_is_missing_tells_nothing_of_the_schedule_engine(stack: StackInfo) -> None:
+    client = await client_of(stack, namespace="nowhere")
+    engine = found(await ScheduleGateway(client, SETTINGS).check_up(CheckUp()))["schedule engine"]
+    assert (engine["state"], engine["todo"]) == ("fault", SEE_TEMPORAL)
 
 
 async def test_where_temporal_is_away_only_that_and_the_queue_of_calls_are_told() -> None:
