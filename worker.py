@@ -122,7 +122,8 @@ async def serve(settings: Settings, policies: Policies) -> None:
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     runtime = _runtime(settings)
     logs.report(settings)
-    identity = str(WorkerIdentity.here(policies.digest or NONE, await restic_version()))
+    version = await restic_version()
+    identity = str(WorkerIdentity.here(policies.digest or NONE, version, needs_restic=policies.need_restic))
     waited = False
     while not stop.is_set():
         try:

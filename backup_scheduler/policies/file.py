@@ -71,6 +71,11 @@ class Policies:
             faults = "; ".join(_rule(fault) for fault in error.errors())
             raise ConfigurationError(f"{PREFIX}BACKUP_URL {faults}") from None
 
+    @property
+    def need_restic(self) -> bool:
+        """Whether one of them is of the type restic."""
+        return any(isinstance(policy, ResticPolicy) for policy in self._listed.values())
+
     def find(self, name: str) -> HttpTarget | ListedPolicy:
         """Return the policy of that name, else the fallback. Raises ConfigurationError if there is neither."""
         policy = self._listed.get(name, self._fallback)

@@ -12,6 +12,9 @@ _IDENTITY: Final = re.compile(r"(\S+) backup-scheduler/(\S+) policies/(\S+) rest
 
 NONE: Final = "none"
 
+MISSING: Final = "missing"
+"""In the place of restic's version: a policy of the worker needs it."""
+
 
 @dataclass(frozen=True)
 class WorkerIdentity:
@@ -23,11 +26,12 @@ class WorkerIdentity:
     policies: str
     """Digest of the policies, or `none`."""
     restic: str
-    """Version of restic, or `none`."""
+    """Version of restic; where there is none, `missing` if a policy needs it, else `none`."""
 
     @classmethod
-    def here(cls, policies: str, restic: str) -> Self:
+    def here(cls, policies: str, restic: str, *, needs_restic: bool) -> Self:
         """Return the identity of a worker in this process."""
+        restic = MISSING if needs_restic and restic == NONE else restic
         return cls(f"{os.getpid()}@{socket.gethostname()}", __version__, policies, restic)
 
     @classmethod

@@ -17,7 +17,7 @@ from backup_scheduler.contract.arguments import Arguments
 from backup_scheduler.contract.moments import shown
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.client import reason
-from backup_scheduler.temporal.identity import NONE, WorkerIdentity
+from backup_scheduler.temporal.identity import MISSING, NONE, WorkerIdentity
 from backup_scheduler.temporal.namespace import missing_search_attributes
 from backup_scheduler.temporal.task_queues import HEARTBEATS_EVERY, heartbeats_of, pollers_of
 from rpc_service.gateway.findings import SEE_TEMPORAL, Finding, State, span_of
@@ -136,6 +136,10 @@ def alive_and_alike(pollers: Sequence[PollerInfo], settings: Settings, now: date
         if (check, found) == ("policies", {NONE}):
             todo = "name the policy file in SCHEDULER_POLICIES, or set SCHEDULER_BACKUP_URL, on all workers"
             findings.append(Finding(check, State.FAULT, "no worker has any, so every backup fails", todo))
+        elif check == "restic" and MISSING in found <= {NONE, MISSING}:
+            todo = "install restic on the machines of the workers, and restart these"
+            fault = "no worker has one, so the backups of its policies of type restic fail"
+            findings.append(Finding(check, State.FAULT, fault, todo))
         elif len(found) > 1:
             findings.append(Finding(check, State.WARNING, ", ".join(sorted(found)), todo))
         else:

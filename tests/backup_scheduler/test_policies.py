@@ -171,6 +171,12 @@ def test_a_run_learns_the_engine_and_the_time_limit_of_its_policy(tmp_path: Path
     assert policies.engine_for("p") == ChosenEngine(type="restic", timeout=timedelta(seconds=7))
 
 
+def test_policies_tell_whether_they_need_restic(tmp_path: Path) -> None:
+    http = '[policies.h]\ntype = "http"\nurl = "http://127.0.0.1:1"\n'
+    assert Policies(read(written(tmp_path, f"{http}[policies.p]\n{COMPLETE}"))).need_restic
+    assert not Policies(read(written(tmp_path, http))).need_restic
+
+
 def test_tables_that_are_none_are_named(tmp_path: Path) -> None:
     assert faults(tmp_path, "policies = 3").endswith("is wrong: 'policies' must be a table")
     assert read(written(tmp_path, "")) == {}

@@ -99,6 +99,10 @@ async def test_where_temporal_is_away_only_that_and_the_queue_of_calls_are_told(
         ([poller(worker()), poller(worker("2@two"))], "policies", "ok", "a"),
         ([poller(worker()), poller(worker("2@two", policies="b"))], "policies", "warning", "a, b"),
         ([poller(worker()), poller(worker("2@two", restic="none"))], "restic", "warning", "0.18.1, none"),
+        ([poller(worker(restic="none")), poller(worker("2@two", restic="none"))], "restic", "ok", "none"),
+        ([poller(worker(restic="missing"))], "restic", "fault", "backups of its policies of type restic fail"),
+        ([poller(worker(restic="missing")), poller(worker("2@two", restic="none"))], "restic", "fault", "no worker"),
+        ([poller(worker(restic="missing")), poller(worker("2@two"))], "restic", "warning", "0.18.1, missing"),
         ([poller(worker(policies="none"))], "policies", "fault", "every backup fails"),
         ([poller(worker(version="0.0.9"))], "release", "warning", "0.0.9"),
         ([poller("1@one")], "workers", "warning", "older release"),
@@ -157,3 +161,13 @@ async def test_the_workers_of_a_task_queue_tell_their_time(temporal: Client) -> 
 def test_a_worker_is_known_by_its_identity() -> None:
     assert WorkerIdentity.read(str(worker())) == worker()
     assert WorkerIdentity.read("1@one") is None
+
+
+@pytest.mark.parametrize(
+    ("version", "needs_restic", "told"),
+    [("none", True, "missing"), ("none", False, "none"), ("0.18.1", True, "0.18.1")],
+)
+def test_a_worker_tells_that_it_lacks_the_restic_that_a_policy_of_its_needs(
+    version: str, needs_restic: bool, told: str
+) -> None:
+    assert WorkerIdentity.here("a", version, needs_restic=needs_restic).restic == told
