@@ -9,14 +9,13 @@ from typing import Any, Final, Self
 from temporalio.api.schedule.v1 import ScheduleActionResult
 from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
-from backup_scheduler.temporal.client import reason
 from backup_scheduler.temporal.schedule_engine import is_on_new_engine
 from backup_scheduler.temporal.stored_jobs import describe_schedule
 from rpc_service.gateway.faults import is_missing
-from rpc_service.gateway.findings import SEE_TEMPORAL, Finding, State, span_of
+from rpc_service.gateway.findings import Finding, State, span_of
 
 PASSES: Final = "passes"
 ENGINE: Final = "schedule engine"
@@ -37,13 +36,15 @@ async def of_system_schedule(client: Client, now: datetime) -> list[Finding]:
     try:
         described = await describe_schedule(client, SYSTEM_SCHEDULE)
     except RPCError as error:
-        if not is_missing(error):
+        if is_missing(error):
+            found = "there is no system schedule, so no passes are made"
+        elif error.status == RPCStatusCode.FAILED_PRECONDITION:  # docs/temporal-facts.md#a-cancel-ends-a-schedule
+            found = "the system schedule cannot go on, as after a cancel of its own workflow"
+        else:
             raise
+        todo = "start a worker; a worker that runs makes it anew within ten minutes, or when it is restarted"
         unknown = "not known before a worker has made the system schedule"
-        return [
-            Finding(PASSES, State.FAULT, reason(error), SEE_TEMPORAL),
-            Finding(ENGINE, State.WARNING, unknown, "start a worker"),
-        ]
+        return [Finding(PASSES, State.FAULT, found, todo), Finding(ENGINE, State.WARNING, unknown, todo)]
     actions = described.info.recent_actions
     looked_at = [*actions[:1], *actions[1:][-2:]]  # the first one tells what was lost since; the last one may go on
     made = await asyncio.gather(*(_Pass.read(client, each) for each in looked_at))

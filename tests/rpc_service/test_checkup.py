@@ -70,10 +70,15 @@ async def test_a_namespace_that_nothing_was_made_in_says_what_is_missing(stack: 
 
     await eventually_async(is_known)
     assert "--retention 90d" in checks["namespace"]["todo"]
-    todo = {"search attributes": "--name BackupTerms", "workers": "backup-scheduler-worker", "passes": ""}
+    todo = {
+        "search attributes": "--name BackupTerms",
+        "workers": "backup-scheduler-worker",
+        "passes": "within ten minutes",
+    }
     for check, text in todo.items():
         assert checks[check]["state"] == "fault"
         assert text in checks[check]["todo"]
+    assert "no system schedule" in checks["passes"]["found"]
     assert checks["schedule engine"]["state"] == "warning"
     assert "not known" in checks["schedule engine"]["found"]
     assert "remove" not in checks["schedule engine"]["todo"]

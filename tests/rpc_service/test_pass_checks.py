@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
+from rpc_service.gateway import pass_checks
 from rpc_service.gateway.findings import State
 from rpc_service.gateway.pass_checks import engine_of, of_system_schedule, what_a_pass_found
 from tests.support.passes import a_pass
@@ -59,3 +61,21 @@ async def test_the_passes_that_were_made_are_read(temporal: Client) -> None:
     passes, engine = await of_system_schedule(temporal, datetime.now(UTC))
     assert f"{result['looked_at']} jobs" in passes.found
     assert (engine.state, engine.found) == ("ok", "the one that keeps all runs")
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(RPCStatusCode.NOT_FOUND, "there is no system schedule"), (RPCStatusCode.FAILED_PRECONDITION, "cannot go on")],
+)
+async def test_a_system_schedule_that_a_worker_makes_anew_is_no_fault_of_temporal(
+    monkeypatch: pytest.MonkeyPatch, status: RPCStatusCode, text: str
+) -> None:
+    async def describe(client: Client, schedule_id: str) -> None:
+        raise RPCError("schedule not found", status, b"")
+
+    monkeypatch.setattr(pass_checks, "describe_schedule", describe)
+    client = await Client.connect("127.0.0.1:1", lazy=True)
+    passes, engine = await of_system_schedule(client, datetime.now(UTC))
+    assert (passes.state, engine.state) == ("fault", "warning")
+    assert text in passes.found
+    assert "a worker that runs makes it anew within ten minutes" in passes.todo
