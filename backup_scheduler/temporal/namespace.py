@@ -1,5 +1,6 @@
 """A namespace: whether it lets a worker in, and its search attributes, without which no job can be added or found."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -13,6 +14,7 @@ from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES
 from backup_scheduler.temporal.client import is_refusal
 
 _KEYWORD: Final = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+_NEEDED: Final = "Keyword"
 
 _CLOSED: Final = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.UNAUTHENTICATED)
 
@@ -65,10 +67,26 @@ async def missing_search_attributes(client: Client) -> dict[str, str]:
         namespace = await client.workflow_service.describe_namespace(described)
         found = dict.fromkeys(namespace.config.custom_search_attribute_aliases.values(), _KEYWORD)
     return {
-        key.name: "Keyword" if key.name not in found else f"Keyword, and not {_type_name(found[key.name])}"
+        key.name: _NEEDED if key.name not in found else f"{_NEEDED}, and not {_type_name(found[key.name])}"
         for key in SEARCH_ATTRIBUTES
         if found.get(key.name) != _KEYWORD
     }
+
+
+def has_wrong_type(needed: str) -> bool:
+    """Return whether an attribute that `missing_search_attributes` names is there, and of another type."""
+    return needed != _NEEDED
+
+
+def command_for(namespace: str, missing: Mapping[str, str]) -> str:
+    """Return the command by which an administrator makes what `missing_search_attributes` names.
+
+    An attribute keeps its type, so one of another type has to be removed before.
+    """
+    command = f"temporal operator search-attribute {{}} --namespace {namespace}"
+    create = command.format("create") + "".join(f" --name {name} --type {_NEEDED}" for name in missing)
+    wrong = "".join(f" --name {name}" for name, needed in missing.items() if has_wrong_type(needed))
+    return f"{command.format('remove')}{wrong} --yes && {create}" if wrong else create
 
 
 def _type_name(number: int) -> str:

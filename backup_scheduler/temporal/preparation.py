@@ -6,7 +6,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES, SYSTEM_SCHEDULE
 from backup_scheduler.temporal.client import is_refusal
-from backup_scheduler.temporal.namespace import missing_search_attributes, register_search_attributes
+from backup_scheduler.temporal.namespace import command_for, missing_search_attributes, register_search_attributes
 from backup_scheduler.temporal.schedule_engine import is_on_new_engine
 from backup_scheduler.temporal.system_schedule import put_system_schedule
 
@@ -67,12 +67,11 @@ async def _log_missing_search_attributes(client: Client, refusal: RPCError | Non
         return
     if not missing:
         return
-    create = "".join(f" --name {name} --type Keyword" for name in missing)
     _log.error(
         "search attributes missing: no job can be added until an administrator has made them",
         needed=missing,
         namespace=client.namespace,
-        command=f"temporal operator search-attribute create --namespace {client.namespace}{create}",
+        command=command_for(client.namespace, missing),
         permission=f"{client.namespace}:admin" if refusal and is_refusal(refusal) else None,
         error=refusal.message if refusal else None,
     )

@@ -18,7 +18,7 @@ from backup_scheduler.contract.moments import shown
 from backup_scheduler.settings import Settings
 from backup_scheduler.temporal.client import reason
 from backup_scheduler.temporal.identity import MISSING, NONE, WorkerIdentity
-from backup_scheduler.temporal.namespace import missing_search_attributes
+from backup_scheduler.temporal.namespace import command_for, has_wrong_type, missing_search_attributes
 from backup_scheduler.temporal.task_queues import HEARTBEATS_EVERY, heartbeats_of, pollers_of
 from rpc_service.gateway.findings import SEE_TEMPORAL, Finding, State, span_of
 from rpc_service.gateway.pass_checks import ENGINE, PASSES, of_system_schedule
@@ -101,11 +101,11 @@ async def _search_attributes(client: Client) -> list[Finding]:
     missing = await missing_search_attributes(client)
     if not missing:
         return [Finding("search attributes", State.OK, "all there")]
-    todo = " && ".join(
-        f"temporal operator search-attribute create --namespace {client.namespace} --name {name} --type Keyword"
-        for name in missing
-    )
-    return [Finding("search attributes", State.FAULT, f"missing: {', '.join(missing)}", todo)]
+    absent = [name for name, needed in missing.items() if not has_wrong_type(needed)]
+    wrong = [f"{name} ({needed})" for name, needed in missing.items() if has_wrong_type(needed)]
+    told = {"missing": absent, "of the wrong type": wrong}
+    found = "; ".join(f"{what}: {', '.join(names)}" for what, names in told.items() if names)
+    return [Finding("search attributes", State.FAULT, found, command_for(client.namespace, missing))]
 
 
 async def _workers(client: Client, settings: Settings, now: datetime) -> list[Finding]:

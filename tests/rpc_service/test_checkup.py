@@ -84,6 +84,23 @@ async def test_a_namespace_that_nothing_was_made_in_says_what_is_missing(stack: 
     assert "remove" not in checks["schedule engine"]["todo"]
 
 
+async def test_a_search_attribute_of_a_wrong_type_is_told_with_commands_that_mend_it(
+    monkeypatch: pytest.MonkeyPatch, temporal: Client
+) -> None:
+    async def missing(client: Client) -> dict[str, str]:
+        return {"BackupOutcome": "Keyword", "BackupTerms": "Keyword, and not Int"}
+
+    monkeypatch.setattr(checkup, "missing_search_attributes", missing)
+    wrong = found(await ScheduleGateway(temporal, SETTINGS).check_up(CheckUp()))["search attributes"]
+    assert wrong["state"] == "fault"
+    assert wrong["found"] == "missing: BackupOutcome; of the wrong type: BackupTerms (Keyword, and not Int)"
+    for_all = f"temporal operator search-attribute {{}} --namespace {temporal.namespace}"
+    assert wrong["todo"] == (
+        f"{for_all.format('remove')} --name BackupTerms --yes && "
+        f"{for_all.format('create')} --name BackupOutcome --type Keyword --name BackupTerms --type Keyword"
+    )
+
+
 async def test_a_namespace_that_is_missing_tells_nothing_of_the_schedule_engine(stack: StackInfo) -> None:
     client = await client_of(stack, namespace="nowhere")
     engine = found(await ScheduleGateway(client, SETTINGS).check_up(CheckUp()))["schedule engine"]

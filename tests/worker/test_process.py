@@ -270,6 +270,7 @@ async def test_missing_search_attributes_are_logged_with_the_command_that_makes_
         "BackupTerms": "Keyword",
     }
     assert logged["command"] == (
+        f"temporal operator search-attribute remove --namespace {full} --name BackupOutcome --yes && "
         f"temporal operator search-attribute create --namespace {full} --name BackupSchedulerId --type Keyword "
         "--name BackupPolicyName --type Keyword --name BackupOutcome --type Keyword "
         "--name BackupTerms --type Keyword"
