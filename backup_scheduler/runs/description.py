@@ -14,7 +14,7 @@ from backup_scheduler.contract.moments import shown
 from backup_scheduler.jobs import recent_runs
 from backup_scheduler.jobs.from_schedule import decoded
 from backup_scheduler.jobs.names import OUTCOME, POLICY_NAME, REPORT_UPDATE, SCHEDULER_ID, named_run
-from backup_scheduler.jobs.recent_runs import BY_STATUS, CANCELLED, RUNNING
+from backup_scheduler.jobs.recent_runs import BY_STATUS, CANCELLED, COMPLETED, RUNNING
 from backup_scheduler.runs.asked import Asked
 from backup_scheduler.runs.memo import RUN, RunMemo
 from backup_scheduler.runs.reports import RunReport
@@ -105,6 +105,15 @@ def condition_for(outcome: str) -> str:
             else published
         )
     return f"ExecutionStatus='{_NAMES[outcome]}'"
+
+
+def condition_by_status(outcome: str) -> str | None:
+    """Return the condition for runs with this outcome where the namespace has no attribute to publish one in.
+
+    None if no run can have it there.
+    """
+    status = {COMPLETED: "Completed", "failed": "Failed", **_NAMES}.get(outcome)
+    return status and f"ExecutionStatus='{status}'"
 
 
 def describe_waiting_run(

@@ -37,7 +37,7 @@ from backup_scheduler.temporal.asked_runs import requests_for_runs, who_asked
 from backup_scheduler.temporal.own_times import STARTS_WITHIN, own_time
 from backup_scheduler.temporal.stored_jobs import StoredJob, read_job
 from rpc_service.gateway.changes import Changes, intact
-from rpc_service.gateway.faults import answering, is_missing
+from rpc_service.gateway.faults import answering, is_missing, lacks_search_attributes
 
 _CLOCKS_DIFFER: Final = timedelta(seconds=60)
 """A moment that is ahead by less is taken for now."""
@@ -148,11 +148,20 @@ class Runs:
             return {"runs": [*waiting, *described], "next": _token(runs[wanted.limit - 1]) if is_full else None}
 
     async def _listed(self, wanted: JobRuns, before: datetime | None) -> list[WorkflowExecutionInfo]:
-        conditions = [f"StartTime < '{before.isoformat()}'"] if before else []
+        started = [f"StartTime < '{before.isoformat()}'"] if before else []
         if wanted.outcome == description.WAITING:
             return []
-        if wanted.outcome:
-            conditions.append(description.condition_for(wanted.outcome))
+        if wanted.outcome is None:
+            return await self._read(wanted, started)
+        try:
+            return await self._read(wanted, [*started, description.condition_for(wanted.outcome)])
+        except RPCError as error:
+            if not lacks_search_attributes(error):
+                raise
+        by_status = description.condition_by_status(wanted.outcome)
+        return await self._read(wanted, [*started, by_status]) if by_status else []
+
+    async def _read(self, wanted: JobRuns, conditions: list[str]) -> list[WorkflowExecutionInfo]:
         listed = stored.runs_of(self._client, bounded(wanted.scheduler_id), conditions, wanted.limit + 1)
         return await stored.last_started(listed, wanted.limit)
 

@@ -8,18 +8,27 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
-from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.command.v1 import Command
+from temporalio.api.enums.v1 import CommandType, IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    PollWorkflowTaskQueueRequest,
+    RegisterNamespaceRequest,
+    RespondWorkflowTaskCompletedRequest,
+)
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from backup_scheduler.contract.errors import NamespaceNotFound, SearchAttributesMissing
-from backup_scheduler.jobs.names import SEARCH_ATTRIBUTES, TERMS
+from backup_scheduler.jobs.names import OUTCOME, SEARCH_ATTRIBUTES, TERMS
 from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_for, search_attributes
+from backup_scheduler.runs.arguments import JobRuns, RunJob
+from backup_scheduler.runs.asked import Why
 from backup_scheduler.temporal.stored_jobs import StoredJob
 from devstack.running import StackInfo
 from lab.parts.clients import client_of
+from lab.parts.waiting import eventually_async
 from rpc_service.gateway.jobs import ScheduleGateway
 from tests.support.gateway_jobs import SETTINGS, a_job
 
@@ -105,3 +114,43 @@ async def test_a_modify_registers_the_search_attribute_that_the_release_of_the_j
             await asyncio.sleep(0.1)
         changed = await gateway.modify(a_job("old", "04:05"), "other call")
         assert changed["kwargs"]["start_time"] == "04:05"
+
+
+async def test_runs_are_found_by_outcome_where_none_can_publish_its_own(new_namespace: Client) -> None:
+    request = AddSearchAttributesRequest(namespace=new_namespace.namespace)
+    request.search_attributes.update({key.name: KEYWORD for key in SEARCH_ATTRIBUTES if key is not OUTCOME})
+    await new_namespace.operator_service.add_search_attributes(request)
+    job = Alignment.at(datetime.now(UTC), a_job("job"), "UTC")
+    async with asyncio.timeout(60):
+        while True:  # not by the gateway, which would register all of them
+            with suppress(RPCError):
+                await StoredJob(new_namespace, "job").create(
+                    schedule_for(job, SETTINGS.task_queue),
+                    memo_for(job.request, "call"),
+                    search_attributes(job.request),
+                )
+                break
+            await asyncio.sleep(0.1)
+    gateway = ScheduleGateway(new_namespace, SETTINGS)
+    at = datetime(2026, 1, 3, 2, tzinfo=UTC)
+    run = await gateway.runs.start(RunJob(scheduler_id="job", at=at), Why(), redelivered=False)
+    polled = await new_namespace.workflow_service.poll_workflow_task_queue(
+        PollWorkflowTaskQueueRequest(
+            namespace=new_namespace.namespace, task_queue=TaskQueue(name=SETTINGS.task_queue), identity="test"
+        )
+    )
+    fails = Command(command_type=CommandType.COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION)
+    fails.fail_workflow_execution_command_attributes.failure.message = "no backup"
+    await new_namespace.workflow_service.respond_workflow_task_completed(
+        RespondWorkflowTaskCompletedRequest(
+            namespace=new_namespace.namespace, task_token=polled.task_token, commands=[fails]
+        )
+    )
+
+    async def listed() -> bool:
+        found = await gateway.runs.page(JobRuns(scheduler_id="job", outcome="failed"))
+        return [each["run_id"] for each in found["runs"]] == [run["run_id"]]
+
+    await eventually_async(listed)
+    for outcome in ("completed", "missed"):
+        assert (await gateway.runs.page(JobRuns(scheduler_id="job", outcome=outcome)))["runs"] == []
