@@ -141,7 +141,9 @@ class Runs:
                 if wanted.outcome in (None, description.WAITING):
                     waiting = await self._all_waiting(job)
                 runs = await self._with_the_last(job, runs, wanted.outcome)
-            described = [await self._of_list(run) for run in runs[: wanted.limit]]
+            read = [await self._of_list(run) for run in runs[: wanted.limit]]
+            # The index lags: what is open there may have come to another outcome.
+            described = [each for each in read if wanted.outcome in (None, each["outcome"])]
             started = {each["run_id"] for each in described}
             waiting = [each for each in waiting if each["run_id"] not in started]  # it may have started just now
             is_full = len(runs) >= wanted.limit
