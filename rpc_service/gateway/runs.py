@@ -137,10 +137,10 @@ class Runs:
             if found is None and not runs and not await self._has_left_a_run(wanted.scheduler_id):
                 raise JobNotFound(wanted.scheduler_id)
             waiting: list[RunDescription] = []
-            if job and before is None:
-                if wanted.outcome in (None, description.WAITING):
-                    waiting = await self._all_waiting(job)
-                runs = await self._with_the_last(job, runs, wanted.outcome)
+            if job and before is None and wanted.outcome in (None, description.WAITING):
+                waiting = await self._all_waiting(job)
+            if job:
+                runs = await self._with_the_last(job, runs, wanted.outcome, before)
             read = [await self._of_list(run) for run in runs[: wanted.limit]]
             # The index lags: what is open there may have come to another outcome.
             described = [each for each in read if wanted.outcome in (None, each["outcome"])]
@@ -173,7 +173,7 @@ class Runs:
         return False
 
     async def _with_the_last(
-        self, job: ScheduledJob, runs: list[WorkflowExecutionInfo], outcome: str | None
+        self, job: ScheduledJob, runs: list[WorkflowExecutionInfo], outcome: str | None, before: datetime | None
     ) -> list[WorkflowExecutionInfo]:
         """Add runs that started so lately that the list lacks them (docs/temporal-facts.md#lists-lag)."""
         known = {run.execution.workflow_id for run in runs}
@@ -181,7 +181,11 @@ class Runs:
         missing = [run for run, started in job.started.items() if run not in known and started > lately]
         found = [await stored.describe_run(self._client, each) for each in missing]
         infos = [each.workflow_execution_info for each in found if each]
-        fitting = [each for each in infos if outcome in (None, description.outcome_of(each))]
+        fitting = [
+            each
+            for each in infos
+            if outcome in (None, description.outcome_of(each)) and (before is None or _moment(each) < before)
+        ]
         return sorted([*fitting, *runs], key=lambda run: run.start_time.ToNanoseconds(), reverse=True)
 
     async def _of_list(self, run: WorkflowExecutionInfo) -> RunDescription:

@@ -101,3 +101,11 @@ async def test_only_runs_with_the_wanted_outcome_are_listed_though_the_index_has
     assert not any(read)
     assert len(read) >= len(made)  # the next page begins behind what was read
     assert [each for page in await pages(gateway, scheduler_id, 5, outcome=COMPLETED) for each in page] == made
+
+
+async def test_runs_that_the_index_lacks_are_on_later_pages_too(
+    gateway: ScheduleGateway, scheduler_id: str, index: Index
+) -> None:
+    made = await ended(gateway, scheduler_id, 3)
+    assert [each for page in await pages(gateway, scheduler_id, 1) for each in page] == made
+    assert [each for page in await pages(gateway, scheduler_id, 1, outcome=COMPLETED) for each in page] == made
