@@ -146,8 +146,8 @@ class Runs:
             described = [each for each in read if wanted.outcome in (None, each["outcome"])]
             started = {each["run_id"] for each in described}
             waiting = [each for each in waiting if each["run_id"] not in started]  # it may have started just now
-            is_full = len(runs) >= wanted.limit
-            return {"runs": [*waiting, *described], "next": _token(runs[wanted.limit - 1]) if is_full else None}
+            has_next = len(runs) > wanted.limit
+            return {"runs": [*waiting, *described], "next": _token(runs[wanted.limit - 1]) if has_next else None}
 
     async def _listed(self, wanted: JobRuns, before: datetime | None) -> list[WorkflowExecutionInfo]:
         started = [f"StartTime < '{before.isoformat()}'"] if before else []
@@ -164,8 +164,10 @@ class Runs:
         return await self._read(wanted, [*started, by_status]) if by_status else []
 
     async def _read(self, wanted: JobRuns, conditions: list[str]) -> list[WorkflowExecutionInfo]:
-        listed = stored.runs_of(self._client, bounded(wanted.scheduler_id), conditions, wanted.limit + 1)
-        return await stored.last_started(listed, wanted.limit)
+        """Read the runs of a page, and one more if there is a next one."""
+        count = wanted.limit + 1
+        listed = stored.runs_of(self._client, bounded(wanted.scheduler_id), conditions, count + 1)
+        return await stored.last_started(listed, count)
 
     async def _has_left_a_run(self, scheduler_id: str) -> bool:
         async for _ in stored.runs_of(self._client, bounded(scheduler_id), [], 1):

@@ -109,3 +109,14 @@ async def test_runs_that_the_index_lacks_are_on_later_pages_too(
     made = await ended(gateway, scheduler_id, 3)
     assert [each for page in await pages(gateway, scheduler_id, 1) for each in page] == made
     assert [each for page in await pages(gateway, scheduler_id, 1, outcome=COMPLETED) for each in page] == made
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_there_is_a_next_page_only_if_it_has_a_run(
+    temporal: Client, gateway: ScheduleGateway, scheduler_id: str, index: Index, limit: int
+) -> None:
+    made = await ended(gateway, scheduler_id, 3)
+    index.runs = [await info_of(temporal, run_id) for run_id in made]
+    read = await pages(gateway, scheduler_id, limit)
+    assert [len(page) for page in read] == [limit] * (3 // limit)
+    assert [each for page in read for each in page] == made
