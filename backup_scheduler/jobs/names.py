@@ -46,6 +46,7 @@ _LONGEST = 200
 (docs/temporal-facts.md#ids-have-255-bytes)."""
 
 _DIGEST = 32
+_CUT: Final = re.compile(rf"~[0-9a-f]{{{_DIGEST}}}\Z")
 
 
 def bounded(name: str) -> str:
@@ -58,6 +59,12 @@ def bounded(name: str) -> str:
         return name
     digest = hashlib.sha256(encoded).hexdigest()[:_DIGEST]
     return f"{encoded[: _LONGEST - len(digest) - 1].decode(errors='ignore')}~{digest}"
+
+
+def may_be_bounded(name: str) -> bool:
+    """Return whether a name looks like one that `bounded` made of a longer one."""
+    cut = range(_LONGEST - 3, _LONGEST + 1)  # perhaps in front of a character of 4 bytes
+    return len(name.encode()) in cut and _CUT.search(name) is not None
 
 
 def sure_beginning(prefix: str) -> str:

@@ -1,6 +1,6 @@
 """The description of a run in a reply (docs/api.md#a-run)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -13,7 +13,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo, PendingWorkflowTaskI
 from backup_scheduler.contract.moments import shown
 from backup_scheduler.jobs import recent_runs
 from backup_scheduler.jobs.from_schedule import decoded
-from backup_scheduler.jobs.names import OUTCOME, POLICY_NAME, REPORT_UPDATE, SCHEDULER_ID, named_run
+from backup_scheduler.jobs.names import OUTCOME, POLICY_NAME, REPORT_UPDATE, SCHEDULER_ID, bounded, named_run
 from backup_scheduler.jobs.recent_runs import BY_STATUS, CANCELLED, COMPLETED, RUNNING
 from backup_scheduler.runs.asked import Asked
 from backup_scheduler.runs.memo import RUN, RunMemo
@@ -57,17 +57,26 @@ class Now:
 
 
 def describe_run(
-    run: WorkflowExecutionInfo, zone: ZoneInfo, now: Now | None = None, asked: Asked | None = None
+    run: WorkflowExecutionInfo,
+    zone: ZoneInfo,
+    now: Now | None = None,
+    asked: Asked | None = None,
+    names: Iterable[str] = (),
 ) -> RunDescription:
-    """Describe a run that has started; `asked` counts for a run that has no memo."""
+    """Describe a run that has started; `asked` counts for a run that has no memo.
+
+    `names` are whole names of jobs and policies: Temporal's index has the beginnings of long ones.
+    """
     now = now or Now()
     attributes = run.search_attributes.indexed_fields
     memo = decoded(run.memo.fields.get(RUN), RunMemo)
     named = named_run(run.execution.workflow_id)
+    whole = {bounded(name): name for name in names}
+    job_id, policy_name = (decoded(attributes.get(key.name), str) or "" for key in (SCHEDULER_ID, POLICY_NAME))
     described = _described(
         run.execution.workflow_id,
-        job_id=memo.scheduler_id if memo else decoded(attributes.get(SCHEDULER_ID.name), str),
-        policy_name=decoded(attributes.get(POLICY_NAME.name), str),
+        job_id=memo.scheduler_id if memo else whole.get(job_id, job_id) or None,
+        policy_name=whole.get(policy_name, policy_name) or None,
         scheduled_at=shown(named[1], zone) if named else None,
         started_at=shown(run.start_time.ToDatetime(UTC), zone),
         closed_at=shown(run.close_time.ToDatetime(UTC), zone) if run.HasField("close_time") else None,

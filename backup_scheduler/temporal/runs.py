@@ -14,6 +14,7 @@ from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
+    GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryReverseRequest,
     ListWorkflowExecutionsRequest,
     PatchScheduleRequest,
@@ -23,7 +24,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.jobs.from_schedule import decoded
-from backup_scheduler.jobs.names import BACKUP_WORKFLOW
+from backup_scheduler.jobs.names import BACKUP_WORKFLOW, POLICY_NAME, SCHEDULER_ID, may_be_bounded
+from backup_scheduler.jobs.request import BackupRequest
 from backup_scheduler.temporal.lists import PAGE
 from backup_scheduler.temporal.queries import equals
 
@@ -92,6 +94,24 @@ async def last_events(client: Client, run: WorkflowExecution, count: int) -> Seq
     )
     found = await client.workflow_service.get_workflow_execution_history_reverse(request, retry=True)
     return found.history.events
+
+
+async def whole_names(client: Client, run: WorkflowExecutionInfo) -> Sequence[str]:
+    """Return the names of job and policy in the request of a run, if its search attributes may have them cut.
+
+    Raises RPCError.
+    """
+    attributes = run.search_attributes.indexed_fields
+    indexed = [decoded(attributes.get(key.name), str) or "" for key in (SCHEDULER_ID, POLICY_NAME)]
+    if not any(map(may_be_bounded, indexed)):
+        return ()
+    asking = GetWorkflowExecutionHistoryRequest(
+        namespace=client.namespace, execution=run.execution, maximum_page_size=1
+    )
+    first, *_ = (await client.workflow_service.get_workflow_execution_history(asking, retry=True)).history.events
+    arguments = first.workflow_execution_started_event_attributes.input.payloads
+    request = decoded(arguments[0], BackupRequest) if arguments else None
+    return (request.scheduler_id, request.policy_name) if request else ()
 
 
 async def ask_for_run(client: Client, schedule_id: str, nominal: datetime, request_id: str, identity: str) -> None:

@@ -1,7 +1,7 @@
 """Runs of jobs: asked for, listed, described and cancelled."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -141,7 +141,8 @@ class Runs:
                 waiting = await self._all_waiting(job)
             if job:
                 runs = await self._with_the_last(job, runs, wanted.outcome, before)
-            read = [await self._of_list(run) for run in runs[: wanted.limit]]
+            names = (wanted.scheduler_id, *((job.request.scheduler_id, job.request.policy_name) if job else ()))
+            read = [await self._of_list(run, names) for run in runs[: wanted.limit]]
             # The index lags: what is open there may have come to another outcome.
             described = [each for each in read if wanted.outcome in (None, each["outcome"])]
             started = {each["run_id"] for each in described}
@@ -190,11 +191,11 @@ class Runs:
         ]
         return sorted([*fitting, *runs], key=lambda run: run.start_time.ToNanoseconds(), reverse=True)
 
-    async def _of_list(self, run: WorkflowExecutionInfo) -> RunDescription:
-        if run.status != description.OPEN:
-            return description.describe_run(run, self._zone)
-        found = await stored.describe_run(self._client, run.execution.workflow_id)
-        return await self._described(found) if found else description.describe_run(run, self._zone)
+    async def _of_list(self, run: WorkflowExecutionInfo, names: Sequence[str]) -> RunDescription:
+        is_open = run.status == description.OPEN
+        if is_open and (found := await stored.describe_run(self._client, run.execution.workflow_id)):
+            return await self._described(found)
+        return description.describe_run(run, self._zone, names=names)
 
     async def _all_waiting(self, job: ScheduledJob) -> list[RunDescription]:
         now = self._clock()
@@ -270,7 +271,8 @@ class Runs:
                 now = replace(now, waits_for=waits_for, progress=told.progress)
         else:
             now = description.state_at_end(await stored.last_events(self._client, info.execution, 1))
-        return description.describe_run(info, self._zone, now, asked)
+        names = await stored.whole_names(self._client, info)
+        return description.describe_run(info, self._zone, now, asked, names)
 
     def _waiting(self, job: ScheduledJob, run: WaitingRun, waits_for: str | None = None) -> RunDescription:
         request = job.request

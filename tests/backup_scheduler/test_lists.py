@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backup_scheduler.jobs.filters import JobFilter
-from backup_scheduler.jobs.names import bounded, sure_beginning
+from backup_scheduler.jobs.names import bounded, may_be_bounded, sure_beginning
 from backup_scheduler.temporal.lists import answers_exactly, query_of
 
 NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=200)
@@ -46,3 +46,4 @@ def test_the_query_for_a_beginning_finds_every_name_that_begins_with_it(name: st
     prefix = name[:length]
     assert bounded(name).startswith(sure_beginning(prefix))
     assert prefix.startswith(sure_beginning(prefix))
+    assert may_be_bounded(bounded(name)) or bounded(name) == name

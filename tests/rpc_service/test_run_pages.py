@@ -1,5 +1,6 @@
 """Pages of get_job_runs, with an index of Temporal's that lags."""
 
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -120,3 +121,22 @@ async def test_there_is_a_next_page_only_if_it_has_a_run(
     read = await pages(gateway, scheduler_id, limit)
     assert [len(page) for page in read] == [limit] * (3 // limit)
     assert [each for page in read for each in page] == made
+
+
+async def test_a_run_has_the_whole_names_of_its_job_and_policy_before_and_after_its_end(temporal: Client) -> None:
+    long_id, long_policy = f"{uuid.uuid4()}{'备份' * 40}", f"策略{uuid.uuid4()}{'策略' * 40}"
+    gateway = ScheduleGateway(temporal, SETTINGS.model_copy(update={"task_queue": f"nobody's-{uuid.uuid4()}"}))
+    await gateway.add(a_job(long_id, policy_name=long_policy), "one")
+    run_id = (await gateway.runs.start(RunJob(scheduler_id=long_id), Why(), redelivered=False))["run_id"]
+
+    async def assert_whole_names() -> None:
+        [listed] = (await gateway.runs.page(JobRuns(scheduler_id=long_id)))["runs"]
+        for run in (listed, await gateway.runs.get(RunId(run_id=run_id))):
+            assert (run["job_id"], run["policy_name"]) == (long_id, long_policy)
+
+    await assert_whole_names()
+    await temporal.get_workflow_handle(run_id).terminate()
+    await assert_whole_names()
+    await gateway.remove(long_id, "two")
+    gone = await gateway.runs.get(RunId(run_id=run_id))
+    assert (gone["job_id"], gone["policy_name"]) == (long_id, long_policy)
