@@ -32,6 +32,13 @@ _NAMES: Final = {RUNNING: "Running", CANCELLED: "Canceled", "terminated": "Termi
 OUTCOMES: Final = tuple(dict.fromkeys([WAITING, *BY_STATUS.values(), *(each.value for each in Outcome)]))
 """Every outcome that a description of a run may have."""
 
+_ENDED_FROM_OUTSIDE: Final = {
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED: "terminated by other means than this service",
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT: "timed out: it had not ended within the time limit of "
+    "a run",
+}
+"""The messages of runs that Temporal ended, so that they could leave none."""
+
 A_WORKER: Final = "a worker"
 """What a run waits for that no worker has taken up."""
 
@@ -88,7 +95,7 @@ def describe_run(
         told = memo.model_dump(mode="json", exclude={"scheduler_id", "caller"})
         described |= told
     described |= {"attempt": now.attempt, "waits_for": now.waits_for, "progress": now.progress}
-    described["message"] = now.message or described["message"]
+    described["message"] = now.message or described["message"] or _ENDED_FROM_OUTSIDE.get(run.status)
     return described | now.more
 
 
