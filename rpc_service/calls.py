@@ -26,7 +26,7 @@ from backup_scheduler.jobs.to_schedule import short_request_id
 from backup_scheduler.runs.asked import Why
 from backup_scheduler.settings import Settings, checked_amqp_uri, load_settings
 from backup_scheduler.temporal.client import configuration, connect, follow, reason
-from backup_scheduler.texts import clean
+from backup_scheduler.texts import LONGEST, clean
 from rpc_service.bridge import Awaiter, guest_loop
 from rpc_service.entrypoint import AMQP_REQUEST_ID, REDELIVERED
 from rpc_service.gateway.faults import RETRIES
@@ -100,7 +100,7 @@ class Call:
         if self.redelivered:
             fields["redelivered"] = True
         try:
-            arguments = model.from_call(args, kwargs, self._misfire_grace_time)
+            arguments = _without_secrets(model.from_call(args, kwargs, self._misfire_grace_time))
             fields |= arguments.model_dump(include={"scheduler_id", "policy_name", "run_id"}, exclude_none=True)
             reply = success(self._wait_for(act(self._gateway, arguments)))
         except SchedulerError as error:
@@ -137,7 +137,14 @@ def _caller(worker_ctx: Any) -> str | None:
 def _given(worker_ctx: Any, key: str) -> str | None:
     """Return a text of the context data; None if there is none."""
     given = worker_ctx.data.get(key)
-    return clean(given, _LONGEST) or None if isinstance(given, str) else None
+    # Masked before it is cut: a piece of a URL is not known as one.
+    return clean(masking.masked(given[:LONGEST]), _LONGEST) or None if isinstance(given, str) else None
+
+
+def _without_secrets(arguments: A) -> A:
+    """Mask the reason of a call, where it has one: Temporal keeps it, and people read it."""
+    given = getattr(arguments, _REASON, None)
+    return arguments.model_copy(update={_REASON: masking.masked(given)}) if given else arguments
 
 
 class Calls(DependencyProvider):  # type: ignore[misc]  # nameko has no type information

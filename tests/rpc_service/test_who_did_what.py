@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleHandle
 
-from backup_scheduler.contract.methods import ADD, LIST, MODIFY, PAUSE, REMOVE, RESUME
+from backup_scheduler.contract.methods import ADD, GET_RUN, LIST, MODIFY, PAUSE, REMOVE, RESUME, RUN
 from backup_scheduler.temporal.schedule_engine import SCHEDULER_WORKFLOW
 from devstack.running import StackInfo
 from lab.parts.waiting import eventually
@@ -98,3 +98,21 @@ async def test_long_names_and_reasons_do_not_make_a_call_fail(
             job(call(method, scheduler_id, *(TERMS if method in (ADD, MODIFY) else ())))
             if method is RESUME:
                 assert "𠀀…" in await note(schedule)
+
+
+SECRET = "see https://bob:geheim123@host/x?token=abc"
+MASKED = "see https://***@host/x?***"
+
+
+async def test_secrets_in_a_reason_are_masked_before_anything_keeps_them(
+    stack: StackInfo, call: Caller, schedule: ScheduleHandle, scheduler_id: str
+) -> None:
+    job(call(ADD, scheduler_id, *TERMS))
+    job(call(PAUSE, scheduler_id, reason=SECRET))
+    assert (await note(schedule)).endswith(f": {MASKED}")
+    with calling(stack.amqp_uri, {"caller": SECRET, "reason": f"{'x' * 70} {SECRET}"}) as other:
+        job(other(RESUME, scheduler_id))
+    assert f"resume_job for {MASKED} at" in await note(schedule)
+    assert "geheim" not in await note(schedule)
+    run = call(RUN, scheduler_id, reason=SECRET)["description"]
+    assert call(GET_RUN, run["run_id"])["description"]["reason"] == MASKED
