@@ -47,19 +47,20 @@ async def of_system_schedule(client: Client, now: datetime) -> list[Finding]:
         return [Finding(PASSES, State.FAULT, found, todo), Finding(ENGINE, State.WARNING, unknown, todo)]
     actions = described.info.recent_actions
     looked_at = [*actions[:1], *actions[1:][-2:]]  # the first one tells what was lost since; the last one may go on
-    made = await asyncio.gather(*(_Pass.read(client, each) for each in looked_at))
+    made = await asyncio.gather(*(Pass.read(client, each) for each in looked_at))
     is_new = await is_on_new_engine(client, SYSTEM_SCHEDULE)
     latest = next((each.result for each in reversed(made) if each.result), {})
     return [_passes(described, made, now), engine_of(latest, is_new=is_new)]
 
 
 @dataclass(frozen=True)
-class _Pass:
+class Pass:
     """A pass that the system schedule remembers."""
 
     workflow_id: str
     began: datetime
     status: WorkflowExecutionStatus | None
+    """None if somebody has deleted it."""
     result: Result | None
     """None unless it has completed."""
 
@@ -68,12 +69,17 @@ class _Pass:
         """Read a pass. Raises RPCError."""
         workflow_id, began = action.start_workflow_result.workflow_id, action.actual_time.ToDatetime(UTC)
         handle = client.get_workflow_handle(workflow_id, result_type=dict[str, Any])
-        status = (await handle.describe()).status
+        try:
+            status = (await handle.describe()).status
+        except RPCError as error:
+            if not is_missing(error):
+                raise
+            return cls(workflow_id, began, None, None)
         is_complete = status is WorkflowExecutionStatus.COMPLETED
         return cls(workflow_id, began, status, await handle.result() if is_complete else None)
 
 
-def _passes(described: DescribeScheduleResponse, made: Sequence[_Pass], now: datetime) -> Finding:
+def _passes(described: DescribeScheduleResponse, made: Sequence[Pass], now: datetime) -> Finding:
     state = described.schedule.state
     if state.paused:
         todo = f"temporal schedule toggle --unpause --schedule-id {SYSTEM_SCHEDULE} --reason 'passes are needed'"
@@ -87,8 +93,10 @@ def _passes(described: DescribeScheduleResponse, made: Sequence[_Pass], now: dat
     if last.status is WorkflowExecutionStatus.RUNNING:
         return Finding(PASSES, State.OK, f"{found} and goes on")
     if last.result is None:
-        return Finding(PASSES, State.FAULT, f"{found} and failed", f"temporal workflow show -w {last.workflow_id}")
-    return what_a_pass_found(found, last.result, (made[0].result or {}) if len(made) > 1 else {})
+        became = "failed" if last.status else "was deleted"
+        return Finding(PASSES, State.FAULT, f"{found} and {became}", f"temporal workflow show -w {last.workflow_id}")
+    earlier = next((each.result for each in made[:-1] if each.result), {})
+    return what_a_pass_found(found, last.result, earlier)
 
 
 def what_a_pass_found(found: str, result: Result, earlier: Result) -> Finding:

@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from temporalio.api.schedule.v1 import ScheduleActionResult
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from backup_scheduler.jobs.names import SYSTEM_SCHEDULE
+from backup_scheduler.temporal.stored_jobs import describe_schedule
 from rpc_service.gateway import pass_checks
 from rpc_service.gateway.findings import State
 from rpc_service.gateway.pass_checks import engine_of, of_system_schedule, what_a_pass_found
@@ -79,3 +81,12 @@ async def test_a_system_schedule_that_a_worker_makes_anew_is_no_fault_of_tempora
     assert (passes.state, engine.state) == ("fault", "warning")
     assert text in passes.found
     assert "a worker that runs makes it anew within ten minutes" in passes.todo
+
+
+async def test_a_pass_that_somebody_deleted_does_not_hide_the_others(temporal: Client) -> None:
+    await a_pass(temporal)
+    described = await describe_schedule(temporal, SYSTEM_SCHEDULE)
+    gone = ScheduleActionResult()
+    gone.CopyFrom(described.info.recent_actions[0])
+    gone.start_workflow_result.workflow_id = "gone"
+    assert (await pass_checks.Pass.read(temporal, gone)).result is None
