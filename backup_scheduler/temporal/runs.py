@@ -69,6 +69,13 @@ async def runs_of(
         request.page_size = min(2 * request.page_size, PAGE)
 
 
+async def has_run(client: Client, schedule_id: str) -> bool:
+    """Return whether the list has a run of a schedule. Raises RPCError."""
+    async for _ in runs_of(client, schedule_id, [], 1):
+        return True
+    return False
+
+
 async def last_started(listed: AsyncIterator[WorkflowExecutionInfo], count: int) -> list[WorkflowExecutionInfo]:
     """Return the runs that started last, the last one first, of a list that has the last one that ended first.
 

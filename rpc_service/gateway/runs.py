@@ -134,7 +134,7 @@ class Runs:
             found = await _unless_missing(intact(self._stored_job(self._client, wanted.scheduler_id)))
             job = found if isinstance(found, ScheduledJob) else None
             runs = await self._listed(wanted, before)
-            if found is None and not runs and not await self._has_left_a_run(wanted.scheduler_id):
+            if found is None and not runs and not await stored.has_run(self._client, bounded(wanted.scheduler_id)):
                 raise JobNotFound(wanted.scheduler_id)
             waiting: list[RunDescription] = []
             if job and before is None and wanted.outcome in (None, description.WAITING):
@@ -170,11 +170,6 @@ class Runs:
         listed = stored.runs_of(self._client, bounded(wanted.scheduler_id), conditions, count + 1)
         return await stored.last_started(listed, count)
 
-    async def _has_left_a_run(self, scheduler_id: str) -> bool:
-        async for _ in stored.runs_of(self._client, bounded(scheduler_id), [], 1):
-            return True
-        return False
-
     async def _with_the_last(
         self, job: ScheduledJob, runs: list[WorkflowExecutionInfo], outcome: str | None, before: datetime | None
     ) -> list[WorkflowExecutionInfo]:
@@ -184,11 +179,8 @@ class Runs:
         missing = [run for run, started in job.started.items() if run not in known and started > lately]
         found = [await stored.describe_run(self._client, each) for each in missing]
         infos = [each.workflow_execution_info for each in found if each]
-        fitting = [
-            each
-            for each in infos
-            if outcome in (None, description.outcome_of(each)) and (before is None or _moment(each) < before)
-        ]
+        earlier = [each for each in infos if before is None or _moment(each) < before]
+        fitting = [each for each in earlier if outcome in (None, description.outcome_of(each))]
         return sorted([*fitting, *runs], key=lambda run: run.start_time.ToNanoseconds(), reverse=True)
 
     async def _of_list(self, run: WorkflowExecutionInfo, names: Sequence[str]) -> RunDescription:
