@@ -12,10 +12,11 @@ from urllib.parse import quote
 from temporalio import activity
 
 from activities.attempts import attempt
-from activities.http import answers, polling, status
+from activities.http import answers, polling, redirects, status
 from activities.http.asking import ask, host_of, permanent, run_id, token_of, transient
 from activities.http.exchange import Answer, Exchange
 from activities.http.form import form
+from activities.http.redirects import REDIRECTS
 from backup_scheduler.policies.file import Policies
 from backup_scheduler.policies.http import HttpTarget
 from backup_scheduler.runs.results import BackupReport, BegunBackup
@@ -42,7 +43,7 @@ class HttpBackup:
 
     @activity.defn
     async def http_backup(self, task: BackupTask) -> BackupReport:
-        """POST the job's url_kwargs and policy_name; an answer with a status of 200 to 399 is success.
+        """POST the job's url_kwargs and policy_name; a status of 200 to 399 that is no redirect is success.
 
         Temporal retries transient faults; a permanent fault fails the backup.
         """
@@ -84,8 +85,8 @@ class HttpBackup:
 async def _ask(target: HttpTarget, task: BackupTask, *, begins: bool = False) -> tuple[Answer, bytes, str]:
     """Return an answer of success, its body, and the URL that gave it after redirects.
 
-    A backup that only `begins` is named by its run. A redirect to a GET is then the answer, and not followed: if that
-    GET failed, the service would be asked for the backup again.
+    A backup that only `begins` is named by its run. A 303 is then the answer, and not followed: if the GET failed, the
+    service would be asked for the backup again.
     """
     began = time.monotonic()
     url, limit = target.url.get_secret_value(), target.timeout.total_seconds()
@@ -96,8 +97,16 @@ async def _ask(target: HttpTarget, task: BackupTask, *, begins: bool = False) ->
     headers = {"Idempotency-Key": quote(task.occurrence, safe="")}
     if begins:
         headers["Backup-Run-Id"] = quote(run_id(), safe=_VERBATIM)
-    exchange = Exchange(url, fields, headers, token_of(target), see_other=not begins)
+    follows = redirects.as_it_was if begins else redirects.to_the_answer
+    exchange = Exchange(url, fields, headers, token_of(target), follows=follows)
     answer, body = await ask(exchange, limit)
+    location = answer.headers.get("Location")
+    if answer.status in REDIRECTS and not (begins and redirects.sees_other(answer.status, exchange.url, location)):
+        place = redirects.place(exchange.url, location)
+        raise permanent(
+            f"{host_of(url)} answered {answer.status} and pointed to {place}: that is no sign of a backup; set url to "
+            "the address that takes the request itself (a service that has taken it answers 2xx or 303)"
+        )
     if 200 <= answer.status < 400:
         return answer, body, exchange.url
     sentence = answers.describe(host_of(url), answer, body)

@@ -7,13 +7,14 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 
+from activities.http.redirects import Redirect, Rule, to_the_answer
 from activities.http.trust import tls_context
 
 # urllib3 logs whole URLs, which may hold a key.
@@ -21,10 +22,6 @@ logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 LONGEST_BODY = 64 * 1024
 """Bytes of an answer that the result keeps, as long as the history of the run (docs/api.md#what-a-run-does)."""
-
-
-SEE_OTHER: Final = frozenset({301, 302, 303})
-"""Redirects after which requests, like every client, asks the other URL by GET, whatever the method was."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +47,10 @@ class Exchange:
         headers: Mapping[str, str],
         token: str | None,
         *,
-        see_other: bool = True,
+        follows: Rule = to_the_answer,
     ) -> None:
-        """Prepare an exchange; without `see_other` a redirect that would turn the POST into a GET is the answer."""
-        self.see_other = see_other
+        """Prepare an exchange; a redirect that it does not follow is the answer."""
+        self.follows = follows
         self.url = url
         """The last URL that was requested, or that could not be."""
         self.redirects = 0
@@ -139,12 +136,14 @@ class _Session(requests.Session):
         return super().send(request, **options)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        if resp.is_redirect and resp.status_code in SEE_OTHER and not self._exchange.see_other:
+        if not resp.is_redirect:
             return None
-        if resp.is_redirect:
-            self._exchange.redirects += 1
-            self._exchange.url = resp.headers["Location"]
-            resp.close()  # requests would read its whole body, of any length
+        location = resp.headers["Location"]
+        if not self._exchange.follows(Redirect(resp.request.method or "", resp.status_code, resp.url, location)):
+            return None
+        self._exchange.redirects += 1
+        self._exchange.url = location
+        resp.close()  # requests would read its whole body, of any length
         target: str | None = super().get_redirect_target(resp)
         return target
 

@@ -14,9 +14,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.attempts import Attempt
-from activities.http import answers, status
+from activities.http import answers, redirects, status
 from activities.http.asking import ask, host_of, permanent, run_id, token_of
 from activities.http.exchange import Exchange
+from activities.http.redirects import REDIRECTS
 from backup_scheduler.masking import masked
 from backup_scheduler.policies.http import HttpTarget
 from backup_scheduler.runs.results import BackupReport
@@ -109,8 +110,10 @@ class _Watch:
         except ApplicationError as error:
             raise _Refused(error.message) from None
         limit = min(self._target.timeout.total_seconds(), max(self._left(), _LAST_LOOK))
+        follows = redirects.to_the_answer if self._target.state is None else redirects.always
+        exchange = Exchange(self._url, None, {}, token, follows=follows)
         try:
-            answer, body = await ask(Exchange(self._url, None, {}, token), limit)
+            answer, body = await ask(exchange, limit)
         except ApplicationError as error:
             if error.non_retryable:
                 raise
@@ -126,6 +129,12 @@ class _Watch:
                 raise _Refused(sentence)
             self._show(f"the status is not known: {sentence}")
             return None
+        if answer.status in REDIRECTS and self._target.state is None:
+            place = redirects.place(exchange.url, answer.headers.get("Location"))
+            raise _Refused(
+                f"{self._host} answered {answer.status} and pointed to {place}, which without state in the policy is "
+                "no status"
+            )
         told = status.look(self._target, answer, body, self._host)
         self._current.progress = told.progress()
         return status.report(told, answer, body) if told.made or told.failed else None

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 import requests
@@ -10,7 +11,7 @@ from pydantic import JsonValue
 from activities.attempts import Progress
 from activities.http import answers
 from activities.http.asking import host_of, permanent
-from activities.http.exchange import SEE_OTHER, Answer
+from activities.http.exchange import Answer
 from backup_scheduler.masking import masked, without_known
 from backup_scheduler.policies.http import RUN_ID, STATUS_FIELD, HttpTarget, pointer
 from backup_scheduler.policies.pointers import count_at, number_at, text_at
@@ -51,7 +52,7 @@ def begun(target: HttpTarget, answer: Answer, body: bytes, url: str) -> BegunBac
     learn of its end.
     """
     host = host_of(target.url.get_secret_value())
-    if not 200 <= answer.status < 300 and answer.status not in SEE_OTHER:
+    if not 200 <= answer.status < 300 and answer.status != HTTPStatus.SEE_OTHER:
         raise permanent(answers.describe(host, answer, body))
     told = look(target, answer, body, host)
     named = answer.headers.get("Operation-Location") or answer.headers.get("Location")

@@ -4,6 +4,7 @@ from lab.judge.planted import Planted, planted, tests
 
 _POLLING = "tests/activities/http/test_polling.py"
 _LOOKS = "tests/activities/http/test_looks.py"
+_REDIRECTS = "tests/activities/http/test_redirects.py"
 _STATUS = "tests/activities/http/test_status.py"
 _REPORTS = "tests/rpc_service/test_reports.py"
 
@@ -23,6 +24,20 @@ PLANTED: tuple[Planted, ...] = (
         "    return not requests.Session().should_strip_auth(target.url.get_secret_value(), url)",
         "    return True",
         tests(f"{_LOOKS}::test_the_token_goes_to_the_host_of_the_policy_and_to_no_other"),
+    ),
+    planted(
+        "a login page to which a request is redirected is taken for its backup",
+        "activities/http/backup.py",
+        "    follows = redirects.as_it_was if begins else redirects.to_the_answer",
+        "    follows = redirects.always",
+        tests(f"{_REDIRECTS}::test_a_post_that_is_turned_into_a_get_is_no_backup"),
+    ),
+    planted(
+        "a login page to which a look is redirected is taken for the end",
+        "activities/http/polling.py",
+        "follows = redirects.to_the_answer if self._target.state is None else redirects.always",
+        "follows = redirects.always",
+        tests(f"{_REDIRECTS}::test_without_a_state_a_page_that_a_look_is_redirected_to_is_no_end"),
     ),
     planted(
         "signed status URLs are kept in the history",
