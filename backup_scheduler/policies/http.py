@@ -60,7 +60,8 @@ class HttpTarget(Policy):
     query_is_public: bool = False
     """Whether the query of a URL that the service names may be in the history of the run; a signature may not."""
     state: Pointer | None = None
-    """Where a status has the state; without it the HTTP status tells: 202 is under way, another 2xx the end."""
+    """Where a status has the state; without it the HTTP status alone tells: 202 is under way, another 2xx the end of a
+    backup that was made, whatever the body says."""
     done: tuple[Text, ...] = ()
     """States of a backup that was made."""
     failed: tuple[Text, ...] = ()
