@@ -34,8 +34,8 @@ def is_transient(status: int) -> bool:
     return status in _TRANSIENT or status >= 500
 
 
-def unpack(body: bytes, content_encoding: str) -> bytes:
-    """Decode a body up to its first damage, at most to one byte more than LONGEST_BODY.
+def unpack(body: bytes, content_encoding: str, longest: int = LONGEST_BODY) -> bytes:
+    """Decode a body up to its first damage, at most to one byte more than the `longest`.
 
     When nothing of it can be decoded, return the body as it is.
     """
@@ -44,11 +44,11 @@ def unpack(body: bytes, content_encoding: str) -> bytes:
     try:
         for part in packed.stream(_STEP):
             unpacked += part
-            if len(unpacked) > LONGEST_BODY:
+            if len(unpacked) > longest:
                 break
     except DecodeError:
         return bytes(unpacked) or body
-    return bytes(unpacked[: LONGEST_BODY + 1])
+    return bytes(unpacked[: longest + 1])
 
 
 def read_answer(answer: Answer, body: bytes) -> HttpAnswer:
@@ -82,8 +82,8 @@ def report(answer: Answer, body: bytes, message: str) -> BackupReport:
 
 
 def document(answer: Answer, body: bytes) -> JsonValue:
-    """Return an unpacked body as JSON if it is, whatever its Content-Type; else as text."""
-    text = _text(body[:LONGEST_BODY], _kind(answer)[1])
+    """Return an unpacked body as JSON if it is, whatever its Content-Type; else as text. A BOM is not part of it."""
+    text = _text(body, _kind(answer)[1]).removeprefix("\ufeff")
     try:
         parsed: JsonValue = json.loads(text, parse_constant=_not_json)
     except (ValueError, RecursionError):

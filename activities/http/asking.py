@@ -40,7 +40,7 @@ async def ask(exchange: Exchange, limit: float) -> tuple[Answer, bytes]:
     except Exception as error:  # requests, urllib3, http.client and ssl have no common base of their errors
         sentence, is_transient = faults.explain(error, exchange, host)
         raise (transient if is_transient else permanent)(sentence) from None
-    return answer, answers.unpack(answer.body, answer.headers.get("Content-Encoding", ""))
+    return answer, answers.unpack(answer.body, answer.headers.get("Content-Encoding", ""), exchange.longest)
 
 
 async def _within(limit: float, exchange: Exchange) -> Answer:

@@ -14,7 +14,7 @@ from temporalio import activity
 from activities.attempts import attempt
 from activities.http import answers, polling, redirects, status
 from activities.http.asking import ask, host_of, permanent, run_id, token_of, transient
-from activities.http.exchange import Answer, Exchange
+from activities.http.exchange import LONGEST_BODY, LONGEST_STATUS, Answer, Exchange
 from activities.http.form import form
 from activities.http.redirects import REDIRECTS
 from backup_scheduler.policies.file import Policies
@@ -97,8 +97,9 @@ async def _ask(target: HttpTarget, task: BackupTask, *, begins: bool = False) ->
     headers = {"Idempotency-Key": quote(task.occurrence, safe="")}
     if begins:
         headers["Backup-Run-Id"] = quote(run_id(), safe=_VERBATIM)
+    longest = LONGEST_STATUS if begins else LONGEST_BODY
     follows = redirects.as_it_was if begins else redirects.to_the_answer
-    exchange = Exchange(url, fields, headers, token_of(target), follows=follows)
+    exchange = Exchange(url, fields, headers, token_of(target), follows=follows, longest=longest)
     answer, body = await ask(exchange, limit)
     location = answer.headers.get("Location")
     if answer.status in REDIRECTS and not (begins and redirects.sees_other(answer.status, exchange.url, location)):

@@ -23,6 +23,9 @@ logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 LONGEST_BODY = 64 * 1024
 """Bytes of an answer that the result keeps, as long as the history of the run (docs/api.md#what-a-run-does)."""
 
+LONGEST_STATUS = 1 << 20
+"""Bytes of a status that are read, to find the state in it (docs/operations.md#backups-that-end-later)."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -32,7 +35,7 @@ class Answer:
     reason: str
     headers: Mapping[str, str]
     body: bytes
-    """The bytes as they were sent, at most one byte more than LONGEST_BODY."""
+    """The bytes as they were sent, at most one byte more than the exchange was to read."""
     fault: Exception | None = None
     """The fault that ended the body early."""
 
@@ -48,9 +51,14 @@ class Exchange:
         token: str | None,
         *,
         follows: Rule = to_the_answer,
+        longest: int = LONGEST_BODY,
     ) -> None:
-        """Prepare an exchange; a redirect that it does not follow is the answer."""
+        """Prepare an exchange; a redirect that it does not follow is the answer.
+
+        Of a body no more than one byte beyond the `longest` is read.
+        """
         self.follows = follows
+        self.longest = longest
         self.url = url
         """The last URL that was requested, or that could not be."""
         self.redirects = 0
@@ -85,13 +93,13 @@ class Exchange:
             body = bytearray()
             fault: Exception | None = None
             try:
-                while len(body) <= LONGEST_BODY and (
-                    part := response.raw.read1(LONGEST_BODY + 1 - len(body), decode_content=False)
+                while len(body) <= self.longest and (
+                    part := response.raw.read1(self.longest + 1 - len(body), decode_content=False)
                 ):
                     body += part
             except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
                 fault = error
-            if self._aborted and len(body) <= LONGEST_BODY:  # for a body without a length, that looks like its end
+            if self._aborted and len(body) <= self.longest:  # for a body without a length, that looks like its end
                 fault = ConnectionAbortedError(self._aborted)
             return Answer(response.status_code, response.reason or "", response.headers, bytes(body), fault)
 

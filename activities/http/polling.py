@@ -16,7 +16,7 @@ from temporalio.exceptions import ApplicationError
 from activities.attempts import Attempt
 from activities.http import answers, redirects, status
 from activities.http.asking import ask, host_of, permanent, run_id, token_of
-from activities.http.exchange import Exchange
+from activities.http.exchange import LONGEST_STATUS, Exchange
 from activities.http.redirects import REDIRECTS
 from backup_scheduler.masking import masked
 from backup_scheduler.policies.http import HttpTarget
@@ -111,7 +111,7 @@ class _Watch:
             raise _Refused(error.message) from None
         limit = min(self._target.timeout.total_seconds(), max(self._left(), _LAST_LOOK))
         follows = redirects.to_the_answer if self._target.state is None else redirects.always
-        exchange = Exchange(self._url, None, {}, token, follows=follows)
+        exchange = Exchange(self._url, None, {}, token, follows=follows, longest=LONGEST_STATUS)
         try:
             answer, body = await ask(exchange, limit)
         except ApplicationError as error:

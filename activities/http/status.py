@@ -6,12 +6,11 @@ from http import HTTPStatus
 from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 import requests
-from pydantic import JsonValue
 
 from activities.attempts import Progress
 from activities.http import answers
 from activities.http.asking import host_of, permanent
-from activities.http.exchange import Answer
+from activities.http.exchange import LONGEST_STATUS, Answer
 from backup_scheduler.masking import masked, without_known
 from backup_scheduler.policies.http import RUN_ID, STATUS_FIELD, HttpTarget, pointer
 from backup_scheduler.policies.pointers import count_at, number_at, text_at
@@ -64,8 +63,7 @@ def begun(target: HttpTarget, answer: Answer, body: bytes, url: str) -> BegunBac
     if delay := answers.retry_after(answer.headers.get("Retry-After"), datetime.now(UTC)):
         backup.first_pause = delay.total_seconds()
     if target.status_url is not None:
-        document = answers.document(answer, body)
-        backup.status_fields = _fields(target.status_url.get_secret_value(), document, host)
+        backup.status_fields = _fields(target.status_url.get_secret_value(), answer, body, host)
     elif named is not None:
         backup.status_url = _named(named, url, host, query_is_public=target.query_is_public)
     else:
@@ -104,9 +102,11 @@ def look(target: HttpTarget, answer: Answer, body: bytes, host: str) -> Status:
         made, failed = 200 <= answer.status < 300 and answer.status != _UNDER_WAY, False
         sentence = f"{host} answered {answer.status}"
     else:
-        state = None if answer.fault else text_at(document, target.state)
+        is_too_long = _is_too_long(answer, body)
+        state = None if answer.fault or is_too_long else text_at(document, target.state)
         made, failed = state in target.done, state in target.failed
-        sentence = f"{host} says '{_words(state)}'" if state else f"{host} answered {answer.status} without a state"
+        missing = "with more than 1 MiB, too long to be a status" if is_too_long else "without a state"
+        sentence = f"{host} says '{_words(state)}'" if state else f"{host} answered {answer.status} {missing}"
     message = text_at(document, target.message)
     if message:
         sentence += f": {_words(message)}"
@@ -158,9 +158,19 @@ def _named(header: str, url: str, host: str, *, query_is_public: bool) -> str:
     return named
 
 
-def _fields(template: str, document: JsonValue, host: str) -> dict[str, str]:
+def _is_too_long(answer: Answer, body: bytes) -> bool:
+    return max(len(body), len(answer.body)) > LONGEST_STATUS
+
+
+def _fields(template: str, answer: Answer, body: bytes, host: str) -> dict[str, str]:
     values = {}
-    for field in {*STATUS_FIELD.findall(template)} - {RUN_ID}:
+    named = {*STATUS_FIELD.findall(template)} - {RUN_ID}
+    if named and _is_too_long(answer, body):
+        raise permanent(
+            f"the answer of {host} has more than 1 MiB, too long for the fields of status_url to be read from it"
+        )
+    document = answers.document(answer, body)
+    for field in named:
         value = text_at(document, pointer(field))
         if not value:
             raise permanent(f"the answer of {host} has no value for the field {{{field}}} of status_url")

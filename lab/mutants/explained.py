@@ -19,8 +19,8 @@ EXPLAINED: Final[dict[str, str]] = {
     ),
     "workflows/backup.py _back_up: 10 -> 11": _BOUND,
     "workflows/backup.py _stop_of_previous_run: 10 -> 11": _BOUND,
-    "activities/http/exchange.py Exchange.send: raw.read1(LONGEST_BODY + 1 - len(body), decode_content=False) -> "
-    "raw.read1(LONGEST_BODY + 1 - len(body), )": "requests makes each response with decode_content=False already",
+    "activities/http/exchange.py Exchange.send: raw.read1(self.longest + 1 - len(body), decode_content=False) -> "
+    "raw.read1(self.longest + 1 - len(body), )": "requests makes each response with decode_content=False already",
     "activities/http/exchange.py Exchange.on_connect: connection.close() -> pass": (
         "urllib3 closes a connection whose connect() raises"
     ),

@@ -1,6 +1,7 @@
 """The requests for the status of a backup that has begun: their URLs, and what they carry to whom."""
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +75,17 @@ async def test_a_token_is_read_at_each_look_and_one_that_is_being_replaced_is_wa
     assert (await ended(policy, await begun(policy))).outcome is Outcome.COMPLETED
     sent = [request.headers["Authorization"] for request in target.received]
     assert sent == ["Bearer sesame", "Bearer sesame", "Bearer simsim"]
+
+
+async def test_a_long_status_is_read_and_the_result_keeps_its_beginning(target: BackupService) -> None:
+    long = {"files": ["x" * 70] * 10_000}
+    answers = [answering(202, text=json.dumps(long | {"id": 7})), says("running", **long), says("ok", **long)]
+    policy = later(target, status_url=f"{target.url}/jobs/{{id}}")
+    target.answers = [*answers]
+    report = await ended(policy, await begun(policy))
+    assert report.answer is not None
+    assert (len(str(report.answer.body)), report.answer.truncated) == (64 * 1024, True)
+    assert target.received[-1].path == "/jobs/7"
 
 
 async def test_a_policy_names_the_url_itself_and_the_run(target: BackupService) -> None:

@@ -217,6 +217,30 @@ def test_an_end_whose_answer_broke_off_is_one_with_a_warning() -> None:
     assert report.warnings == ["the answer broke off after 4 bytes: Connection reset by peer"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b'\xef\xbb\xbf{"state": "ok"}', b'{"files": "%s", "state": "ok"}' % (b"x" * 1_000_000)],
+    ids=["BOM", "long"],
+)
+def test_a_state_is_found_behind_a_byte_order_mark_and_in_a_long_status(body: bytes) -> None:
+    assert status.look(policy(**STATES), answer(200, body), body, "h").made
+
+
+def test_a_status_that_is_too_long_is_no_end_and_says_so() -> None:
+    body = b"x" * ((1 << 20) + 1)
+    for pointed, got in (("/state", answer(200, body)), ("", answer(200, body)), ("/state", answer(200, b"packed"))):
+        told = status.look(policy(**STATES | {"state": pointed}), got, body, "h")
+        assert (told.made, told.sentence) == (False, "h answered 200 with more than 1 MiB, too long to be a status")
+
+
+def test_an_answer_that_is_too_long_for_its_fields_fails_the_run_and_says_so() -> None:
+    got = answer(202, b'{"id": 7, "files": "%s"}' % (b"x" * (1 << 20)))
+    assert refusal(policy(status_url="https://h/{id}"), got) == (
+        "the answer of h has more than 1 MiB, too long for the fields of status_url to be read from it"
+    )
+    assert begun(policy(status_url="https://h/{run_id}"), got).status_fields == {}
+
+
 def test_a_text_may_be_the_state() -> None:
     told = status.look(policy(**STATES | {"state": ""}), answer(200, b"ok\n"), b"ok\n", "h")
     assert told.made
