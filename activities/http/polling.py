@@ -115,7 +115,7 @@ class _Watch:
         try:
             answer, body = await ask(exchange, limit)
         except ApplicationError as error:
-            if error.non_retryable:
+            if error.non_retryable and not exchange.redirects:  # a redirect is an answer, and the next may be better
                 raise
             self._show(f"the status is not known: {error.message}")
             return None

@@ -112,6 +112,24 @@ async def test_without_a_state_a_look_goes_on_to_the_same_path_and_to_what_is_to
     assert target.received[-1].path == location
 
 
+@pytest.mark.parametrize("location", ["/jobs/7", "ftp://u:sesame@h/", "http://h:port/"])
+async def test_a_look_that_is_redirected_to_nowhere_is_no_news(target: BackupService, location: str) -> None:
+    away = [answering(302, headers={"Location": location})] * (31 if location == "/jobs/7" else 1)
+    target.answers = [ACCEPTED, *away, says("running"), says("ok")]
+    policy = later(target)
+    assert (await ended(policy, await begun(policy))).outcome is Outcome.COMPLETED
+
+
+async def test_a_circle_is_looked_at_until_the_time_is_up(target: BackupService) -> None:
+    target.answers = [ACCEPTED, answering(302, headers={"Location": "/jobs/7"})]
+    policy = later(target)
+    with pytest.raises(ApplicationError) as caught:
+        await ended(policy, await begun(policy), 1)
+    assert caught.value.message == (
+        "the backup did not end within 1 s; at last: the status is not known: 127.0.0.1 redirected more than 30 times"
+    )
+
+
 async def test_with_a_state_a_look_may_be_redirected_to_any_path(target: BackupService) -> None:
     target.answers = [ACCEPTED, answering(302, headers={"Location": "/there/7"}), says("ok")]
     policy = later(target)
