@@ -1,9 +1,11 @@
 """Pure functions on the status of a backup that a service has begun: its URL, and what it says."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from urllib.parse import quote, urldefrag, urljoin, urlsplit
+from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 
 import requests
 
@@ -22,6 +24,8 @@ _LONGEST_WORDS = 300
 
 _UNDER_WAY = 202
 """Status of an answer that tells no end, where the policy does not say where the state is."""
+
+_STEPS = re.compile(r"[/\\]")
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def address(target: HttpTarget, begun: BegunBackup, run_id: str) -> str:
         return begun.status_url
     values = {RUN_ID: run_id, **begun.status_fields}
     try:
-        return STATUS_FIELD.sub(lambda field: quote(values[field[1]], safe=""), target.status_url.get_secret_value())
+        return _filled(target.status_url.get_secret_value(), values)
     except KeyError as missing:
         raise permanent(
             f"the status_url of the policy has the field {missing} since after the backup began, which has no value"
@@ -177,7 +181,21 @@ def _fields(template: str, answer: Answer, body: bytes, host: str) -> dict[str, 
         if without_known(value) != value:
             raise permanent(f"the answer of {host} has a secret for the field {{{field}}} of status_url")
         values[field] = value
+    if _dots(_filled(template, {RUN_ID: "x", **values})) > _dots(STATUS_FIELD.sub("x", template)):
+        raise permanent(
+            f"the answer of {host} has '.' or '..' for a field of status_url, which would ask another path than the "
+            "policy says"
+        )
     return values
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    return STATUS_FIELD.sub(lambda field: quote(values[field[1]], safe=""), template)
+
+
+def _dots(url: str) -> int:
+    """Count the steps in a path that clients leave out, also those behind a slash that a service may decode."""
+    return sum(step in (".", "..") for step in _STEPS.split(unquote(urlsplit(url).path)))
 
 
 def _words(text: str) -> str:

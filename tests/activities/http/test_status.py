@@ -150,6 +150,35 @@ def test_a_field_without_a_value_fails_the_run(body: bytes) -> None:
     assert refusal(target, answer(200, body)) == "the answer of h has no value for the field {id} of status_url"
 
 
+@pytest.mark.parametrize(
+    ("template", "body"),
+    [
+        ("https://h/j/{id}/status", b'{"id": ".."}'),
+        ("https://h/j/{id}", b'{"id": "."}'),
+        ("https://h/j/.{id}", b'{"id": "."}'),
+        ("https://h/j/{id}{n}?k=sesame", b'{"id": ".", "n": "."}'),
+        ("https://h/j/{id}", b'{"id": "../../x"}'),
+        ("https://h/j/{id}", b'{"id": "x\\\\..\\\\y"}'),
+    ],
+)
+def test_a_field_that_leads_out_of_its_place_in_the_path_fails_the_run(template: str, body: bytes) -> None:
+    assert refusal(policy(status_url=template), answer(200, body)) == (
+        "the answer of h has '.' or '..' for a field of status_url, which would ask another path than the policy says"
+    )
+
+
+@pytest.mark.parametrize("template", ["https://h/j/{id}", "https://h/j?id={id}", "https://h/a/../j/{id}"])
+@pytest.mark.parametrize("value", ["...", "a..b", "a/b", ".a", "..x", "%2e%2e"])
+def test_a_dot_in_a_field_is_a_character(template: str, value: str) -> None:
+    assert begun(policy(status_url=template), answer(200, b'{"id": "%s"}' % value.encode())).status_fields == {
+        "id": value
+    }
+
+
+def test_dots_in_the_query_lead_nowhere() -> None:
+    assert begun(policy(status_url="https://h/j?id={id}"), answer(200, b'{"id": ".."}')).status_fields == {"id": ".."}
+
+
 def test_a_secret_as_a_field_fails_the_run() -> None:
     masking.hide("open-sesame")
     target = policy(status_url="https://h/{id}")
