@@ -91,6 +91,11 @@ async def _ask(target: HttpTarget, task: BackupTask, *, begins: bool = False) ->
     began = time.monotonic()
     url, limit = target.url.get_secret_value(), target.timeout.total_seconds()
     fields = form(task.request.url_kwargs, task.request.policy_name)
+    if target.run_id_field in task.request.url_kwargs:
+        raise permanent(
+            f"the job has a url_kwarg {target.run_id_field!r}, which is the run_id_field of its policy: one of them "
+            "needs another name"
+        )
     if target.run_id_field:
         fields[target.run_id_field] = run_id()
     # With it a service can tell a repeated request for one occurrence from the request for the next one.

@@ -5,7 +5,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from aiohttp import web
+from temporalio.exceptions import ApplicationError
 
 from activities.http.backup import HttpBackup
 from backup_scheduler.policies.file import Policies
@@ -97,6 +99,17 @@ async def test_a_policy_names_the_url_itself_and_the_run(target: BackupService) 
     assert ("run", run_id) in target.received[0].form
     assert target.received[0].headers["Backup-Run-Id"] == run_id
     assert target.received[1].path == f"/a/b?c/5/{run_id}"  # aiohttp decodes it
+
+
+async def test_a_url_kwarg_that_has_the_name_of_the_run_id_is_not_overwritten(target: BackupService) -> None:
+    target.answers = [ACCEPTED]
+    with pytest.raises(ApplicationError) as caught:
+        await begun(later(target, run_id_field="run"), a_task(url_kwargs={"run": 7}))
+    assert caught.value.non_retryable
+    assert caught.value.message == (
+        "the job has a url_kwarg 'run', which is the run_id_field of its policy: one of them needs another name"
+    )
+    assert target.received == []
 
 
 async def test_a_run_id_goes_into_its_header_as_it_is_but_for_what_a_header_cannot_carry(target: BackupService) -> None:
