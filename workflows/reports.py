@@ -10,9 +10,12 @@ with workflow.unsafe.imports_passed_through():
     from backup_scheduler.runs.reports import NOT_AWAITED, TOO_SOON, RunReport
     from backup_scheduler.texts import clean
 
-_PROGRESS_AT_MOST: Final = 500
-"""Reports of progress that a run takes. Temporal takes 2,000 updates of a run, and the last report has to be among them
-(docs/temporal-facts.md#updates-are-limited)."""
+_PROGRESS_OF_WAIT: Final = 500
+"""Reports of progress that a run takes in the time that the backup may take after the answer."""
+
+_PROGRESS_AT_MOST: Final = 1500
+"""Reports of progress that a run takes in all: those before the answer, which may take days, count, too. Temporal takes
+2,000 updates of a run, and the last report has to be among them (docs/temporal-facts.md#updates-are-limited)."""
 
 _SHORTEST_PAUSE: Final = timedelta(seconds=10)
 """Between two reports of progress."""
@@ -33,13 +36,15 @@ class Reports:
         """The report that tells the end."""
         self.last_words = ""
         """The last report of progress, for people."""
+        self._taken = 0
+        """Reports of progress so far."""
         self._pause: timedelta | None = None
         self._next: datetime | None = None
         self._tell: Tell | None = None
 
     def expect(self, limit: timedelta, tell: Tell) -> None:
         """Take reports from now on, and `tell` of progress; `limit` is the time that the backup may take."""
-        self._pause = max(_SHORTEST_PAUSE, limit / _PROGRESS_AT_MOST)
+        self._pause = max(_SHORTEST_PAUSE, limit / _PROGRESS_OF_WAIT)
         self._tell = tell
 
     def check(self, report: RunReport) -> None:
@@ -50,12 +55,16 @@ class Reports:
             raise ApplicationError(f"the run was reported as {self.final.outcome} before", type=NOT_AWAITED)
         if not report.is_final and self._next is not None and workflow.now() < self._next:
             raise ApplicationError("progress was reported a moment ago", type=TOO_SOON)
+        if not report.is_final and self._taken >= _PROGRESS_AT_MOST:
+            sentence = f"the run has taken {_PROGRESS_AT_MOST:,} reports of progress, and takes no more of them"
+            raise ApplicationError(sentence, type=TOO_SOON)
 
     def take(self, report: RunReport) -> None:
         """Take a report that was checked."""
         if report.is_final:
             self.final = report
             return
+        self._taken += 1
         self._next = workflow.now() + (self._pause or _SHORTEST_PAUSE)
         self.last_words = _words(report)
         if self._tell is not None:

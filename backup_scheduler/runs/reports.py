@@ -15,7 +15,7 @@ NOT_AWAITED: Final = "ReportNotAwaited"
 """Type of the failure of an update whose run waits for no report, or has another one already."""
 
 TOO_SOON: Final = "ReportTooSoon"
-"""Type of the failure of an update that tells progress too soon after the one before; nothing is wrong with it."""
+"""Type of the failure of an update that tells progress too soon after another, or too often. It is no fault."""
 
 _COUNT: Final = "a whole number from 0 to 9223372036854775807, or None"
 
