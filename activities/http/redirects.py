@@ -9,10 +9,15 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from backup_scheduler.texts import clean
+
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 _AS_IT_WAS: Final = frozenset({307, 308})
 """Redirects that keep the method and the body of a POST; after 301 and 302 every client asks by GET, without them."""
+
+_LONGEST_PLACE: Final = 300
+"""Characters; a header may have any text for a host."""
 
 
 class Redirect(NamedTuple):
@@ -69,7 +74,7 @@ def place(url: str, location: str | None) -> str:
     host = f"[{new.hostname}]" if ":" in (new.hostname or "") else new.hostname
     port = f":{new.port}" if new.port else ""
     which = "the same path" if _path(new) == _path(urlsplit(url)) else "another path"
-    return f"{which} at {new.scheme}://{host}{port}"
+    return clean(f"{which} at {new.scheme}://{host}{port}", _LONGEST_PLACE)
 
 
 def _target(url: str, location: str | None) -> SplitResult | None:

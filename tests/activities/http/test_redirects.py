@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from temporalio.exceptions import ApplicationError
 
-from activities.http import polling
+from activities.http import polling, redirects
 from backup_scheduler.policies.http import HttpPolicy
 from backup_scheduler.runs.results import Outcome
+from backup_scheduler.texts import clean
 from lab.parts.backup_service import BackupService, answering, backup_service
 from tests.support.http_attempts import ACCEPTED, begun, ended, later, made, refused, says
 
@@ -61,6 +64,17 @@ async def test_where_a_redirect_points_to_is_said_without_secrets(
     assert sentence.startswith(f"127.0.0.1 answered {code} and pointed to {place}: ")
     assert "ses" not in sentence
     assert len(target.received) == 1
+
+
+@given(st.text(st.characters(max_codepoint=255)), st.sampled_from(["", "/", "//", "http://", "https://h:", "http://["]))
+def test_any_location_is_followed_or_named_in_one_line(rest: str, beginning: str) -> None:
+    location, url = beginning + rest, "https://h/start"
+    for method in ("POST", "GET"):
+        for code in redirects.REDIRECTS:
+            redirects.to_the_answer(redirects.Redirect(method, code, url, location))
+    named = redirects.place(url, location)
+    assert named == clean(named)
+    assert len(named) <= 301
 
 
 async def test_a_post_that_is_sent_on_keeps_its_form_and_takes_no_token_to_another_host(
