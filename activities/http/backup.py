@@ -43,7 +43,7 @@ class HttpBackup:
 
     @activity.defn
     async def http_backup(self, task: BackupTask) -> BackupReport:
-        """POST the job's url_kwargs and policy_name; a status of 200 to 399 that is no redirect is success.
+        """POST the job's url_kwargs and policy_name; an answer with a status of 200 to 399 is success.
 
         Temporal retries transient faults; a permanent fault fails the backup.
         """
@@ -103,11 +103,11 @@ async def _ask(target: HttpTarget, task: BackupTask, *, begins: bool = False) ->
     if begins:
         headers["Backup-Run-Id"] = quote(run_id(), safe=_VERBATIM)
     longest = LONGEST_STATUS if begins else LONGEST_BODY
-    follows = redirects.as_it_was if begins else redirects.to_the_answer
+    follows = redirects.as_it_was if begins else redirects.always
     exchange = Exchange(url, fields, headers, token_of(target), follows=follows, longest=longest)
     answer, body = await ask(exchange, limit)
     location = answer.headers.get("Location")
-    if answer.status in REDIRECTS and not (begins and redirects.sees_other(answer.status, exchange.url, location)):
+    if begins and answer.status in REDIRECTS and not redirects.sees_other(answer.status, exchange.url, location):
         place = redirects.place(exchange.url, location)
         raise permanent(
             f"{host_of(url)} answered {answer.status} and pointed to {place}: that is no sign of a backup; set url to "

@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 
-from activities.http.redirects import Redirect, Rule, to_the_answer
+from activities.http.redirects import Redirect, Rule, always
 from activities.http.trust import tls_context
 
 # urllib3 logs whole URLs, which may hold a key.
@@ -50,7 +50,7 @@ class Exchange:
         headers: Mapping[str, str],
         token: str | None,
         *,
-        follows: Rule = to_the_answer,
+        follows: Rule = always,
         longest: int = LONGEST_BODY,
     ) -> None:
         """Prepare an exchange; a redirect that it does not follow is the answer.
@@ -147,7 +147,7 @@ class _Session(requests.Session):
         if not resp.is_redirect:
             return None
         location = resp.headers["Location"]
-        if not self._exchange.follows(Redirect(resp.request.method or "", resp.status_code, resp.url, location)):
+        if not self._exchange.follows(Redirect(resp.status_code, resp.url, location)):
             return None
         self._exchange.redirects += 1
         self._exchange.url = location

@@ -110,7 +110,7 @@ class _Watch:
         except ApplicationError as error:
             raise _Refused(error.message) from None
         limit = min(self._target.timeout.total_seconds(), max(self._left(), _LAST_LOOK))
-        follows = redirects.to_the_answer if self._target.state is None else redirects.always
+        follows = redirects.to_the_status if self._target.state is None else redirects.always
         exchange = Exchange(self._url, None, {}, token, follows=follows, longest=LONGEST_STATUS)
         try:
             answer, body = await ask(exchange, limit)

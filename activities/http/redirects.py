@@ -1,7 +1,7 @@
 """Pure functions on redirects: which are followed, and where the others point to.
 
-A page that answers 200 where a request was redirected to need not be the answer to the request: it may be a login, or
-the page to which a proxy turns every request that came by http.
+Where a backup ends later, a page that answers 200 where a request was redirected to need not be the answer to the
+request: it may be a login, or the page to which a proxy turns every request that came by http.
 """
 
 from collections.abc import Callable
@@ -23,8 +23,6 @@ _LONGEST_PLACE: Final = 300
 class Redirect(NamedTuple):
     """An answer that points to another URL."""
 
-    method: str
-    """That of the request."""
     status: int
     url: str
     """That of the request."""
@@ -37,7 +35,7 @@ Rule = Callable[[Redirect], bool]
 
 
 def always(_: Redirect) -> bool:
-    """Follow: what is found there says itself whether it is what was asked for."""
+    """Follow as requests does, 301, 302 and 303 by GET."""
     return True
 
 
@@ -46,16 +44,12 @@ def as_it_was(redirect: Redirect) -> bool:
     return redirect.status in _AS_IT_WAS
 
 
-def to_the_answer(redirect: Redirect) -> bool:
-    """Follow with the same POST, by a 303 to the same host, and by GET to the same path and query there."""
-    if redirect.method == "POST" and redirect.status in _AS_IT_WAS:
-        return True
+def to_the_status(redirect: Redirect) -> bool:
+    """Follow with a GET by a 303 to the same host, and by the others to the same path and query there."""
     if redirect.status == HTTPStatus.SEE_OTHER:
         return sees_other(redirect.status, redirect.url, redirect.location)
     old, new = urlsplit(redirect.url), _target(redirect.url, redirect.location)
-    if new is None or redirect.method == "POST":
-        return False
-    return (old.hostname, _path(old), old.query) == (new.hostname, _path(new), new.query)
+    return new is not None and (old.hostname, _path(old), old.query) == (new.hostname, _path(new), new.query)
 
 
 def sees_other(status: int, url: str, location: str | None) -> bool:

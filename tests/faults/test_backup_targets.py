@@ -70,7 +70,7 @@ HTTP: dict[str, tuple[Answer, Outcome, str]] = {
         f"127.0.0.1 answered 429 Too Many Requests{GAVE_UP}",
     ),
     "redirects in a circle": (
-        answering(307, headers={"Location": "/start"}),
+        answering(302, headers={"Location": "/start"}),
         Outcome.FAILED,
         "127.0.0.1 redirected more than 30 times",
     ),

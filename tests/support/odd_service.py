@@ -60,7 +60,7 @@ def answer(status: bytes, *headers: bytes, body: bytes = b"") -> bytes:
     return b"\r\n".join([b"HTTP/1.1 " + status, *headers, b"", body])
 
 
-def to(location: bytes, status: bytes = b"307 Temporary Redirect", *headers: bytes) -> bytes:
+def to(location: bytes, status: bytes = b"302 Found", *headers: bytes) -> bytes:
     return ok(b"", b"Location: " + location, *headers, status=status)
 
 

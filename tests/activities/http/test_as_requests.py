@@ -32,15 +32,12 @@ class Case:
     """Answers of other paths; a path that is not listed answers 200."""
     better: str = ""
     """Reason why ours succeeds, sends another request or reads on where requests fails; empty: both do the same."""
-    stops: str = ""
-    """Reason why ours fails after the first request where requests succeeds."""
 
 
 def chunked(body: bytes, *headers: bytes) -> bytes:
     return answer(b"200 OK", b"Transfer-Encoding: chunked", *headers, body=body)
 
 
-NO_SIGN = "a page that answers where a POST was turned into a GET is no backup"
 READ = "the service has taken the request: asked again, it would make the backup again"
 
 STATUS = {
@@ -144,6 +141,7 @@ LOCATIONS = {
     "not UTF-8": b"/\xfc",
     "odd characters": b'/"<>\\^`{|}',
     "fragment": b"/other#here",
+    "empty": b"",
     "credentials": b"http://user:sesame@127.0.0.1:PORT/other",
     "another name of the host": b"http://localhost:PORT/other",
     "bad host": b"http://a..b/",
@@ -157,30 +155,34 @@ LOCATIONS = {
 REDIRECTS = {
     **{f"Location: {name}": Case(to(location)) for name, location in LOCATIONS.items()},
     **{
-        f"{status} to {where.decode()}": Case(
-            to(where, b"%d Moved" % status), stops=NO_SIGN if status in turned else ""
-        )
-        for where, turned in ((b"/other", (301, 302)), (b"http://localhost:PORT/other", (301, 302, 303)))
+        f"{status} to {where.decode()}": Case(to(where, b"%d Moved" % status))
         for status in (300, 301, 302, 303, 304, 305, 307, 308)
+        for where in (b"/other", b"http://localhost:PORT/other")
     },
-    **{
-        f"{status} with {len(line)} empty Location": Case(ok(b"", *line, status=b"%d Moved" % status), stops=NO_SIGN)
-        for status in (301, 302, 303, 307, 308)
-        for line in ([], [b"Location: "])
-    },
-    "two Locations": Case(to(b"/other", b"303 See", b"Location: /more")),
+    "no Location": Case(ok(status=b"302 Found")),
+    "two Locations": Case(to(b"/other", b"302 Found", b"Location: /more")),
     "201 with a Location": Case(to(b"/other", b"201 Created")),
     "a circle": Case(to(b"/start")),
     "a chain of ways": Case(
-        to(b"/a", b"307 T"), {"/a": to(b"/b", b"308 P"), "/b": to(b"/c", b"303 S"), "/c": to(b"/c/", b"307 T")}
+        to(b"/a", b"307 T"), {"/a": to(b"/b", b"308 P"), "/b": to(b"/c", b"303 S"), "/c": to(b"/d", b"307 T")}
     ),
-    "a redirect whose body breaks off": Case(answer(b"303 See", b"Location: /other", b"Content-Length: 9", body=b"x")),
-    "a redirect with bad gzip": Case(ok(b"no", b"Location: /other", b"Content-Encoding: gzip", status=b"303 See")),
+    "a redirect with a body that breaks off": Case(
+        answer(b"302 Found", b"Location: /other", b"Content-Length: 99", body=b"x")
+    ),
+    "a redirect with garbage for gzip": Case(
+        ok(b"no", b"Location: /other", b"Content-Encoding: gzip", status=b"302 Found")
+    ),
     "cookies": Case(
-        to(b"/a", b"307 T", b"Set-Cookie: one=1; Path=/", b"Set-Cookie: two=2; Path=/x", b'Set-Cookie: three="3 ,"'),
+        to(
+            b"/a",
+            b"302 Found",
+            b"Set-Cookie: one=1; Path=/",
+            b"Set-Cookie: two=2; Path=/none",
+            b'Set-Cookie: three="3 ,"',
+        ),
         {"/a": to(b"/b", b"307 T", b"Set-Cookie: one=; Max-Age=0; Path=/", b"Set-Cookie: four=4; Secure")},
     ),
-    "cookies for another host": Case(to(b"http://localhost:PORT/a", b"307 T", b"Set-Cookie: one=1")),
+    "cookies for another host": Case(to(b"http://localhost:PORT/a", b"302 Found", b"Set-Cookie: one=1")),
     "to a failure": Case(to(b"/other"), {"/other": ok(status=b"500 No")}),
 }
 CASES = STATUS | HEADERS | BODIES | REDIRECTS
@@ -227,10 +229,6 @@ async def test_an_odd_answer_has_the_same_effect_as_with_requests(service: OddSe
     service.answers = {"/start": case.first, **case.then}
     succeeded, asked = await by_requests(service, service.url)
     ours, asked_by_us = await by_the_activity(service, service.url)
-    if case.stops:
-        assert without_key(asked_by_us) == asked[:1]
-        assert (succeeded, ours) == (True, False), case.stops
-        return
     assert without_key(asked_by_us) == asked != []
     assert (succeeded, ours) == ((False, True) if case.better else (ours, ours)), case.better
 

@@ -56,7 +56,7 @@ async def test_retry_after_is_respected(target: BackupService) -> None:
     assert (await refused(target.policy())).next_retry_delay == timedelta(seconds=77)
 
 
-@pytest.mark.parametrize(("status", "method"), [(303, "GET"), (307, "POST"), (308, "POST")])
+@pytest.mark.parametrize(("status", "method"), [(301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")])
 async def test_redirects_are_followed_as_requests_does(target: BackupService, status: int, method: str) -> None:
     target.answers = [answering(status, headers={"Location": "/other"}), answering(200)]
     assert (await made(target.policy())).outcome is Outcome.COMPLETED
@@ -77,7 +77,7 @@ async def test_redirects_are_followed_as_requests_does(target: BackupService, st
     ],
 )
 async def test_redirects_that_lead_nowhere_fail_for_good(target: BackupService, location: str, sentence: str) -> None:
-    target.answers = [answering(307, headers={"Location": location})]
+    target.answers = [answering(302, headers={"Location": location})]
     error = await refused(target.policy())
     assert (error.message, error.non_retryable) == (sentence, True)
 

@@ -142,7 +142,7 @@ async def test_a_redirect_whose_headers_cannot_be_read_is_no_answer(status: byte
 
 async def test_the_body_of_a_redirect_is_not_waited_for(target: BackupService) -> None:
     async def flood(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(status=307, headers={"Location": "/other"})
+        response = web.StreamResponse(status=302, headers={"Location": "/other"})
         await response.prepare(request)
         while True:
             await response.write(bytes(1 << 16))

@@ -1,4 +1,4 @@
-"""Redirects: a page that answers 200 where a request was redirected to is no backup."""
+"""Redirects of backups that end later: a page that answers 200 where a request was redirected to is no sign of one."""
 
 from pathlib import Path
 
@@ -12,24 +12,20 @@ from backup_scheduler.policies.http import HttpPolicy
 from backup_scheduler.runs.results import Outcome
 from backup_scheduler.texts import clean
 from lab.parts.backup_service import BackupService, answering, backup_service
-from tests.support.http_attempts import ACCEPTED, begun, ended, later, made, refused, says
+from tests.support.http_attempts import ACCEPTED, begun, ended, later, says
 
 WELCOME = answering(200, text="Welcome")
 
 
 async def failed(policy: HttpPolicy) -> str:
-    """Return why a backup that ends by the policy's completion cannot begin or be made."""
-    if policy.completion == "answer":
-        error = await refused(policy)
-    else:
-        with pytest.raises(ApplicationError) as caught:
-            await begun(policy)
-        error = caught.value
-    assert error.non_retryable
-    return error.message
+    """Return why a backup cannot begin."""
+    with pytest.raises(ApplicationError) as caught:
+        await begun(policy)
+    assert caught.value.non_retryable
+    return caught.value.message
 
 
-@pytest.mark.parametrize("completion", ["answer", "poll", "report"])
+@pytest.mark.parametrize("completion", ["poll", "report"])
 @pytest.mark.parametrize("code", [301, 302])
 async def test_a_post_that_is_turned_into_a_get_is_no_backup(target: BackupService, completion: str, code: int) -> None:
     target.answers = [answering(code, headers={"Location": "/login?next=sesame"}), WELCOME]
@@ -40,7 +36,7 @@ async def test_a_post_that_is_turned_into_a_get_is_no_backup(target: BackupServi
     assert [request.method for request in target.received] == ["POST"]
 
 
-@pytest.mark.parametrize("completion", ["answer", "poll", "report"])
+@pytest.mark.parametrize("completion", ["poll", "report"])
 @pytest.mark.parametrize(
     ("code", "location", "place"),
     [
@@ -69,9 +65,8 @@ async def test_where_a_redirect_points_to_is_said_without_secrets(
 @given(st.text(st.characters(max_codepoint=255)), st.sampled_from(["", "/", "//", "http://", "https://h:", "http://["]))
 def test_any_location_is_followed_or_named_in_one_line(rest: str, beginning: str) -> None:
     location, url = beginning + rest, "https://h/start"
-    for method in ("POST", "GET"):
-        for code in redirects.REDIRECTS:
-            redirects.to_the_answer(redirects.Redirect(method, code, url, location))
+    for code in redirects.REDIRECTS:
+        redirects.to_the_status(redirects.Redirect(code, url, location))
     named = redirects.place(url, location)
     assert named == clean(named)
     assert len(named) <= 301
@@ -83,20 +78,19 @@ async def test_a_post_that_is_sent_on_keeps_its_form_and_takes_no_token_to_anoth
     (tmp_path / "token").write_text("sesame")
     async with backup_service(answering(200), host="127.0.0.2") as other:
         target.answers = [answering(308, headers={"Location": f"{other.url}/start"})]
-        assert (await made(target.policy(token_file=tmp_path / "token"))).outcome is Outcome.COMPLETED
+        assert not (await begun(target.policy(completion="report", token_file=tmp_path / "token"))).ended
         (request,) = other.received
     assert (request.method, request.form) == ("POST", target.received[0].form)
     assert "Authorization" not in request.headers
 
 
-async def test_the_answer_that_is_to_be_seen_elsewhere_may_be_at_the_same_address_by_other_means_only(
-    target: BackupService,
+@pytest.mark.parametrize("completion", ["poll", "report"])
+async def test_a_303_to_the_same_host_is_a_beginning_and_is_not_followed(
+    target: BackupService, completion: str
 ) -> None:
-    see = answering(303, headers={"Location": "/result"})
-    target.answers = [see, answering(301, headers={"Location": "/result/"}), answering(200)]
-    assert (await made(target.policy())).outcome is Outcome.COMPLETED
-    target.answers = [see, answering(302, headers={"Location": "/login"}), WELCOME]
-    assert "answered 302 and pointed to another path at " in await failed(target.policy())
+    target.answers = [answering(303, headers={"Location": "/jobs/7"}), WELCOME]
+    assert not (await begun(target.policy(completion=completion))).ended
+    assert len(target.received) == 1
 
 
 @pytest.mark.parametrize("code", [301, 302, 307, 308])
