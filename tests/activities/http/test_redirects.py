@@ -103,7 +103,7 @@ async def test_without_a_state_a_page_that_a_look_is_redirected_to_is_no_end(
     target.answers = [ACCEPTED, away]
     policy = target.policy(completion="poll", poll_every=0.05)
     with pytest.raises(ApplicationError) as caught:
-        await ended(policy, await begun(policy))
+        await ended(policy, await begun(policy), 3)
     sentence = caught.value.message
     assert sentence.startswith(f"how the backup ended is not known: 127.0.0.1 answered {code} and pointed to ")
     assert sentence.endswith(", which without state in the policy is no status, for a minute and more")
