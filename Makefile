@@ -8,7 +8,7 @@ ON_A_CLUSTER := tests/test_end_to_end.py tests/test_runs_under_way.py tests/rpc_
 	tests/rpc_service/test_gateway.py tests/rpc_service/test_pause_and_resume.py tests/rpc_service/test_lists.py \
 	tests/rpc_service/test_pages.py tests/rpc_service/test_pauses.py tests/rpc_service/test_bulk.py \
 	tests/rpc_service/test_bulk_delivered_again.py tests/rpc_service/test_runs_at_their_time.py \
-	tests/rpc_service/test_resumed_in_window.py \
+	tests/rpc_service/test_resumed_in_window.py tests/rpc_service/test_run_pages.py \
 	tests/rpc_service/test_checkup.py tests/rpc_service/test_previews.py tests/rpc_service/test_reports.py \
 	tests/rpc_service/test_broken_jobs.py tests/rpc_service/test_runs.py tests/rpc_service/test_runs_once.py \
 	tests/rpc_service/test_delivered_again.py tests/rpc_service/test_namespaces.py tests/rpc_service/test_broker.py \

@@ -11,6 +11,7 @@ from temporalio.converter import encode_search_attributes
 
 from backup_scheduler.jobs.from_schedule import ScheduledJob
 from backup_scheduler.jobs.listed import ListedJob
+from backup_scheduler.jobs.notes import SwitchNote
 from backup_scheduler.jobs.terms import BackupJob
 from backup_scheduler.jobs.to_schedule import search_attributes
 from backup_scheduler.settings import Settings
@@ -46,6 +47,9 @@ class PacedJob(StoredJob):
         shown.schedule.spec.ClearField("end_time")
         encode_search_attributes(search_attributes(job.request), shown.search_attributes)
         return replace(job, description=shown)
+
+    async def switch(self, current: ScheduledJob, note: SwitchNote, request_id: str) -> None:
+        await super().switch(await super().read() or current, note, request_id)  # which keeps its pace
 
 
 def overtaken(client: Client, happens: Callable[[], Awaitable[None]]) -> ScheduleGateway:
