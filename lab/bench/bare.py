@@ -33,8 +33,17 @@ async def _get_converted(client: Client, scheduler_id: str) -> None:
 
 
 async def _pause(client: Client, scheduler_id: str) -> None:
-    await describe_workflow(client, schedule_id(scheduler_id))
-    await client.get_schedule_handle(schedule_id(scheduler_id)).pause()
+    current = await describe(client, scheduler_id)
+    current.schedule.state.paused = True
+    request = UpdateScheduleRequest(
+        namespace=client.namespace,
+        schedule_id=schedule_id(scheduler_id),
+        schedule=current.schedule,
+        conflict_token=current.conflict_token,
+        identity=client.identity,
+        request_id=str(uuid.uuid4()),
+    )
+    await client.workflow_service.update_schedule(request, retry=True)
     await describe(client, scheduler_id)
 
 

@@ -51,7 +51,7 @@ async def test_the_bare_sdk_makes_the_same_requests_as_ours(
     by_ours = {
         "add": lambda: gateway.add(job, "one"),
         "get": lambda: gateway.get(scheduler_id),
-        "pause": lambda: gateway.pause(scheduler_id),
+        "pause": lambda: gateway.pause(scheduler_id, request_id="four"),
         "resume": lambda: gateway.resume(scheduler_id),
         "modify": lambda: gateway.modify(changed, "two"),
         "remove": lambda: gateway.remove(scheduler_id, "three"),
