@@ -13,7 +13,7 @@ from backup_scheduler.jobs.to_schedule import Alignment, memo_for, schedule_attr
 from backup_scheduler.temporal.stored_jobs import read_job
 from tests.support.gateway_jobs import a_job
 
-_AT_ONCE = 100
+_AT_ONCE = 50
 
 _OPENS_IN = timedelta(seconds=30)
 _TO_PREPARE = timedelta(seconds=8)
