@@ -15,8 +15,8 @@ from tests.support.gateway_jobs import a_job
 
 _AT_ONCE = 50
 
-_OPENS_IN = timedelta(seconds=30)
-_TO_PREPARE = timedelta(seconds=8)
+_OPENS_IN = timedelta(seconds=22)
+_TO_PREPARE = timedelta(seconds=6)
 """What a test needs to pause the jobs before their windows open."""
 _SOONEST, _LATEST = timedelta(seconds=8), timedelta(seconds=40)
 
