@@ -79,7 +79,7 @@ def test_a_run_is_started_named_and_described_to_its_end(
 
 
 def test_a_run_that_is_asked_for_within_its_window_keeps_who_asked(call: Caller, scheduler_id: str) -> None:
-    opened = datetime.now(ZoneInfo(ZONE)).replace(second=0, microsecond=0) - timedelta(minutes=1)
+    opened = datetime.now(ZoneInfo(ZONE)).replace(second=0, microsecond=0)
     job(call(ADD, scheduler_id, "documents", 1, f"{opened:%H:%M}", 2, 3600))
     job(call(PAUSE, scheduler_id))
     begun = run(call(RUN, scheduler_id, at=f"{opened.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z", reason="made up for"))
