@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from backup_scheduler.jobs.timing import phase
+from backup_scheduler.jobs.timing import latest, phase
 
 LEEWAY: Final = timedelta(minutes=5)
 """A time nearer than this may fall on either side of the move: the clocks of worker and server differ, and the server
@@ -63,4 +63,4 @@ class CurrentSchedule:
 
     def nominal(self, moment: datetime) -> datetime:
         """Return the last nominal time up to a moment; for the start of a run, that is the run's nominal time."""
-        return moment - phase(moment - self.offset, self.every)
+        return latest(moment, self.offset, self.every)

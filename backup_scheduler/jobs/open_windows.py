@@ -5,13 +5,13 @@ from datetime import datetime
 from temporalio.api.schedule.v1 import ScheduleSpec
 
 from backup_scheduler.jobs.notes import SwitchNote
-from backup_scheduler.jobs.timing import phase
+from backup_scheduler.jobs.timing import latest
 
 
 def opened(spec: ScheduleSpec, now: datetime) -> datetime | None:
     """Return the nominal time of the window that is open; None if none is. The spec must have one interval."""
     [interval] = spec.interval
-    nominal = now - phase(now - interval.phase.ToTimedelta(), interval.interval.ToTimedelta())
+    nominal = latest(now, interval.phase.ToTimedelta(), interval.interval.ToTimedelta())
     return nominal if now < nominal + spec.jitter.ToTimedelta() else None
 
 

@@ -48,6 +48,11 @@ def phase(first: datetime, every: timedelta) -> timedelta:
     return (first - _EPOCH) % every
 
 
+def latest(moment: datetime, offset: timedelta, every: timedelta) -> datetime:
+    """Return the last time of an interval up to a moment."""
+    return moment - phase(moment - offset, every)
+
+
 def latest_start(
     scheduled: datetime, window: timedelta, catch_up_window: timedelta, previous_end: datetime | None = None
 ) -> datetime:

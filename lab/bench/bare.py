@@ -5,7 +5,8 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 
-from temporalio.api.workflowservice.v1 import DeleteScheduleRequest, UpdateScheduleRequest
+from temporalio.api.schedule.v1 import Schedule as ScheduleMessage
+from temporalio.api.workflowservice.v1 import DeleteScheduleRequest, DescribeScheduleResponse, UpdateScheduleRequest
 from temporalio.client import Client
 from temporalio.converter import encode_search_attributes
 
@@ -32,17 +33,23 @@ async def _get_converted(client: Client, scheduler_id: str) -> None:
     await client.get_schedule_handle(schedule_id(scheduler_id)).describe()
 
 
-async def _pause(client: Client, scheduler_id: str) -> None:
-    current = await describe(client, scheduler_id)
-    current.schedule.state.paused = True
-    request = UpdateScheduleRequest(
+def _update(
+    client: Client, scheduler_id: str, current: DescribeScheduleResponse, wanted: ScheduleMessage
+) -> UpdateScheduleRequest:
+    return UpdateScheduleRequest(
         namespace=client.namespace,
         schedule_id=schedule_id(scheduler_id),
-        schedule=current.schedule,
+        schedule=wanted,
         conflict_token=current.conflict_token,
         identity=client.identity,
         request_id=str(uuid.uuid4()),
     )
+
+
+async def _pause(client: Client, scheduler_id: str) -> None:
+    current = await describe(client, scheduler_id)
+    current.schedule.state.paused = True
+    request = _update(client, scheduler_id, current, current.schedule)
     await client.workflow_service.update_schedule(request, retry=True)
     await describe(client, scheduler_id)
 
@@ -62,14 +69,8 @@ async def _modify(client: Client, scheduler_id: str) -> None:
     current = await describe(client, scheduler_id)
     where = jobs.alignment(scheduler_id, start_time="03:04")
     wanted = schedule_for(where, jobs.QUEUE, str(uuid.uuid4()))
-    request = UpdateScheduleRequest(
-        namespace=client.namespace,
-        schedule_id=schedule_id(scheduler_id),
-        schedule=await wanted._to_proto(client),  # the SDK's only way to encode one
-        conflict_token=current.conflict_token,
-        identity=client.identity,
-        request_id=str(uuid.uuid4()),
-    )
+    encoded = await wanted._to_proto(client)  # the SDK's only way to encode one
+    request = _update(client, scheduler_id, current, encoded)
     encode_search_attributes(schedule_attributes(where.request), request.search_attributes)
     await client.workflow_service.update_schedule(request, retry=True)
     await describe(client, scheduler_id)
