@@ -73,6 +73,7 @@ async def put(client: Client, edit: Edit = lambda _: None, **terms: Any) -> Sche
     described = await handle.describe()
     edit(described.schedule)
     await handle.update(lambda _: ScheduleUpdate(described.schedule))
+    await handle.describe()  # then the update is carried out, and overwrites no pause that comes next
     return handle
 
 
