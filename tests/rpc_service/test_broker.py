@@ -5,9 +5,8 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,16 +61,13 @@ def many_jobs(call: Caller) -> Iterator[list[str]]:
 
 
 class Output:
-    """Lines of a process, as they come."""
+    """Lines of a process's log, as they come."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
-        self._stream = process.stdout
-        threading.Thread(target=self._read, daemon=True).start()
 
-    def _read(self) -> None:
-        assert self._stream is not None
-        for line in self._stream:
+    def read(self, stream: Iterable[str]) -> None:
+        for line in stream:
             if line.startswith("{"):
                 self.lines.append(json.loads(line))
 
@@ -80,9 +76,23 @@ class Output:
 
 
 @contextmanager
+def output_of(process: subprocess.Popen[str]) -> Iterator[Output]:
+    """Read its log until the block ends, which kills the process."""
+    output = Output()
+    with ThreadPoolExecutor(1) as reader:
+        assert process.stdout is not None
+        reading = reader.submit(output.read, process.stdout)
+        try:
+            yield output
+        finally:
+            process.kill()
+            reading.result()  # to its end, before anybody else reads that pipe
+
+
+@contextmanager
 def a_service(broker: str, stack: StackInfo) -> Iterator[Output]:
-    with rpc_process(broker, stack.temporal_address) as process:
-        yield Output(process)
+    with rpc_process(broker, stack.temporal_address) as process, output_of(process) as output:
+        yield output
 
 
 @contextmanager
@@ -181,8 +191,11 @@ def test_a_process_that_hung_carries_out_no_call_that_the_broker_gave_to_another
     config = tmp_path / "nameko.yml"
     config.write_text(f"AMQP_URI: {private_broker}\nHEARTBEAT: 4\n")  # the broker waits for twice as long
     command = ("nameko", "run", "--config", str(config), "rpc_service.service")
-    with rpc_process(private_broker, stack.temporal_address, *command) as process, calling(private_broker) as call:
-        hung = Output(process)
+    with (
+        rpc_process(private_broker, stack.temporal_address, *command) as process,
+        output_of(process) as hung,
+        calling(private_broker) as call,
+    ):
         job(call(ADD, scheduler_id, *TERMS))
         process.send_signal(signal.SIGSTOP)
         with ThreadPoolExecutor(1) as other_caller, calling(private_broker) as call_meanwhile:
