@@ -19,6 +19,8 @@ from tests.support.workers import line_with, worker_process
 @pytest.fixture
 async def client(temporal_server: WorkflowEnvironment) -> AsyncIterator[Client]:
     await put_system_schedule(temporal_server.client, "backups")
+    # Then it is taken over: a pause that comes close behind it, or behind the first pass, can get lost.
+    await describe_schedule(temporal_server.client, SYSTEM_SCHEDULE)
     yield temporal_server.client
     await temporal_server.client.get_schedule_handle(SYSTEM_SCHEDULE).unpause()
 
