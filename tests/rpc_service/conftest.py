@@ -1,10 +1,13 @@
 """Gateways of the stack's Temporal, and names of a test's own."""
 
 import uuid
+from functools import partial
 
 import pytest
 from temporalio.client import Client
 
+from rpc_service.gateway import changes
+from rpc_service.gateway.faults import answering
 from rpc_service.gateway.jobs import ScheduleGateway
 from tests.support.gateway_jobs import SETTINGS, a_job
 from tests.support.listed_jobs import has
@@ -19,6 +22,12 @@ def gateway(temporal: Client) -> ScheduleGateway:
 def other(temporal: Client) -> ScheduleGateway:
     """The gateway of another process, which knows nothing of the first one's changes."""
     return ScheduleGateway(temporal, SETTINGS)
+
+
+@pytest.fixture
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let changes take half a minute: those that wait for something themselves, on a busy machine."""
+    monkeypatch.setattr(changes, "answering", partial(answering, seconds=30))
 
 
 @pytest.fixture

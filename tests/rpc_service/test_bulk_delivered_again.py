@@ -102,7 +102,7 @@ async def is_asked_to_end(temporal: Client, timer: str) -> bool:
 async def test_a_call_that_comes_again_after_the_end_of_its_pause_has_its_receipt_and_pauses_no_job(
     temporal: Client, gateway: ScheduleGateway, policy: str, jobs: list[str]
 ) -> None:
-    asked = pausing(policy, until=datetime.now(UTC) + timedelta(seconds=13))
+    asked = pausing(policy, until=datetime.now(UTC) + timedelta(seconds=16))
     receipt = await gateway.pause_all(asked, f"pause {policy}")
     assert receipt["changed"] == jobs
     later = f"{policy}-later"

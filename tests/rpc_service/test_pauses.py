@@ -63,7 +63,7 @@ async def test_a_job_is_resumed_at_the_end_of_its_pause(
     temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
     await gateway.add(a_job(scheduler_id), "add")
-    await gateway.pause(scheduler_id, a_pause(scheduler_id, ends_in=2), f"pause {scheduler_id}")
+    await gateway.pause(scheduler_id, a_pause(scheduler_id, ends_in=5), f"pause {scheduler_id}")
     ends = await end_of(temporal, schedule)
     assert await is_paused(schedule)
     assert await ends.result() == {"resumed": 1, "scheduler_ids": [scheduler_id], "failures": {}}
@@ -128,7 +128,7 @@ async def test_the_end_of_a_pause_leaves_a_job_alone_that_a_person_paused_since(
     temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
     await gateway.add(a_job(scheduler_id), "add")
-    await gateway.pause(scheduler_id, a_pause(scheduler_id, ends_in=3), f"pause {scheduler_id}")
+    await gateway.pause(scheduler_id, a_pause(scheduler_id, ends_in=6), f"pause {scheduler_id}")
     ends = await end_of(temporal, schedule)
     await schedule.pause(note="disk is broken")
     assert (await ends.result())["resumed"] == 0
@@ -185,6 +185,7 @@ async def test_no_end_is_left_of_a_pause_of_no_job(gateway: ScheduleGateway, sch
         await gateway.pause(scheduler_id, a_pause(scheduler_id, ends_in=-1), f"pause {scheduler_id}")
 
 
+@pytest.mark.usefixtures("_patient")
 async def test_a_job_that_is_paused_only_after_the_end_of_its_pause_is_resumed(
     temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
@@ -197,7 +198,7 @@ async def test_a_job_that_is_paused_only_after_the_end_of_its_pause_is_resumed(
 
     await gateway.add(a_job(scheduler_id), "add")
     late = ScheduleGateway(temporal, SETTINGS, stored_job=Late)
-    await late.pause(scheduler_id, a_pause(scheduler_id, ends_in=2), f"pause {scheduler_id}")
+    await late.pause(scheduler_id, a_pause(scheduler_id, ends_in=5), f"pause {scheduler_id}")
 
     async def is_resumed() -> bool:
         return not await is_paused(schedule)
@@ -210,7 +211,7 @@ async def test_a_pause_that_comes_again_after_its_end_is_answered_and_pauses_no_
     temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:
     await gateway.add(a_job(scheduler_id), "add")
-    pause = a_pause(scheduler_id, ends_in=1)
+    pause = a_pause(scheduler_id, ends_in=4)
     await gateway.pause(scheduler_id, pause, f"pause {scheduler_id}")
     await (await end_of(temporal, schedule)).result()
     for request in (f"pause {scheduler_id}", f"one that died before it paused {scheduler_id}"):
