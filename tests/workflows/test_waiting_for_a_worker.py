@@ -55,20 +55,25 @@ def ago(past: float) -> dict[str, Any]:
     return scheduled(datetime.now(UTC) - timedelta(seconds=past))
 
 
-@pytest.mark.parametrize("late", [2.5, 7])
+@pytest.mark.parametrize("least", [2, 4])
 async def test_an_http_backup_that_finds_a_place_late_has_the_whole_time_of_an_attempt(
-    temporal: Client, target: BackupService, other: BackupService, late: float
+    temporal: Client, target: BackupService, other: BackupService, least: int
 ) -> None:
-    target.answers = [after(1.5)]
-    policies = {"nightly": target.policy(timeout=2), "long": other.policy(timeout=60)}
+    target.answers = [after(2)]
+    policies = {"nightly": target.policy(timeout=3), "long": other.policy(timeout=60)}
     async with worker_with(temporal, policies, max_backups=1) as runs, busy(runs, other) as free:
         handle = await runs.start(a_request(duration=0, misfire_grace_time=60))
-        await asyncio.sleep(late)
+
+        async def is_late() -> bool:  # a worker is asked for anew every two seconds
+            return (await events(handle))[SCHEDULED] >= least
+
+        await eventually_async(is_late)
+        await asyncio.sleep(1.2)  # with the attempt's 2 s longer than its timeout
         free.set()
         assert (await handle.result()).outcome is Outcome.COMPLETED
         asked = (await events(handle))[SCHEDULED]
     assert len(target.received) == 1
-    assert asked == 1 + late // 2
+    assert least <= asked <= least + 1  # on a busy machine the place may be free too late for the last one
 
 
 async def killed_with(target: BackupService, server: WorkflowEnvironment, task_queue: str) -> None:
@@ -86,7 +91,7 @@ async def killed_with(target: BackupService, server: WorkflowEnvironment, task_q
         SCHEDULER_TASK_QUEUE=task_queue,
         SCHEDULER_BACKUP_URL=target.policy().url.get_secret_value(),
     ) as process:
-        await asyncio.wait_for(asked.wait(), 20)
+        await asyncio.wait_for(asked.wait(), 40)
         process.kill()
 
 
@@ -132,8 +137,8 @@ async def test_one_whose_worker_died_is_not_asked_for_anew_when_it_was_cancelled
 async def test_one_with_a_short_grace_time_is_not_given_up_before_its_time_for_trying_is_over(
     temporal: Client, target: BackupService, other: BackupService
 ) -> None:
-    target.answers = [after(1.5)]
-    policies = {"nightly": target.policy(timeout=2), "long": other.policy(timeout=60)}
+    target.answers = [after(2)]
+    policies = {"nightly": target.policy(timeout=3), "long": other.policy(timeout=60)}
     with seconds(SHORTEST_TRYING=5):
         async with worker_with(temporal, policies, max_backups=1) as runs, busy(runs, other) as free:
             handle = await runs.start(a_request(duration=0, misfire_grace_time=10), **ago(6))
@@ -177,10 +182,10 @@ async def test_one_that_no_worker_took_again_tells_its_last_failure_too(
 async def test_a_restic_backup_that_finds_a_place_late_has_the_whole_time_of_an_attempt(
     temporal: Client, restic: Restic, other: BackupService
 ) -> None:
-    policies: dict[str, Any] = {"nightly": restic.policy(timeout=8), "long": other.policy(timeout=60)}
+    policies: dict[str, Any] = {"nightly": restic.policy(timeout=12), "long": other.policy(timeout=60)}
     async with worker_with(temporal, policies, max_backups=1) as runs, busy(runs, other) as free:
         handle = await runs.start(a_request(duration=0, misfire_grace_time=60))
-        await asyncio.sleep(9)
+        await asyncio.sleep(13)
         free.set()
         assert (await handle.result()).outcome is Outcome.COMPLETED
 

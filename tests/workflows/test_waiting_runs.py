@@ -43,7 +43,7 @@ async def terminate(handle: Handle) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stop", "limit"), [(cancel, None), (terminate, None), (nothing, 4)], ids=["cancelled", "terminated", "timed out"]
+    ("stop", "limit"), [(cancel, None), (terminate, None), (nothing, 8)], ids=["cancelled", "terminated", "timed out"]
 )
 async def test_a_run_is_made_that_waited_for_one_that_was_stopped(
     temporal: Client, target: BackupService, stop: Callable[[Handle], Awaitable[None]], limit: int | None
