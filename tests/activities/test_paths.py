@@ -26,7 +26,7 @@ exec 3<>/dev/fuse
 mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0,allow_other hung "$1" && echo mounted && exec sleep 1000
 """
 SILENT = "the path {} does not answer (a network file system that hangs?)"
-SOON = timedelta(seconds=0.5)
+SOON = timedelta(seconds=1.5)
 
 
 @contextmanager

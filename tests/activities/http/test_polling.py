@@ -100,7 +100,7 @@ async def test_a_service_that_is_down_is_asked_again(target: BackupService) -> N
 async def test_a_service_that_does_not_know_the_backup_for_a_minute_fails_the_run(
     target: BackupService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(polling, "_REFUSED_FOR", 0.3)
+    monkeypatch.setattr(polling, "_REFUSED_FOR", 1)
     target.answers = [ACCEPTED, answering(404), answering(404), says("running"), answering(404, text="no job 7")]
     policy = later(target)
     began = time.monotonic()
@@ -108,7 +108,7 @@ async def test_a_service_that_does_not_know_the_backup_for_a_minute_fails_the_ru
     assert error.message == (
         "how the backup ended is not known: 127.0.0.1 answered 404 Not Found: no job 7, for a minute and more"
     )
-    assert time.monotonic() - began > 0.3
+    assert time.monotonic() - began > 1
     assert len(target.received) > 6
 
 
@@ -138,8 +138,8 @@ async def test_a_refusal_is_shown(target: BackupService) -> None:
 async def test_a_state_that_nobody_knows_is_shown_and_asked_about_until_the_time_is_up(target: BackupService) -> None:
     target.answers = [ACCEPTED, says("napping")]
     policy = later(target)
-    error = await failure(policy, await begun(policy), 0.5)
-    assert error.message == "the backup did not end within 0.5 s; at last: 127.0.0.1 says 'napping'"
+    error = await failure(policy, await begun(policy), 1.5)
+    assert error.message == "the backup did not end within 1.5 s; at last: 127.0.0.1 says 'napping'"
     assert len(target.received) > 3
 
 
@@ -159,7 +159,7 @@ async def test_a_slow_status_is_given_up_and_asked_for_again(target: BackupServi
         return web.Response()
 
     target.answers = [ACCEPTED, hang, says("ok")]
-    policy = later(target, timeout=0.3)
+    policy = later(target, timeout=1)
     assert (await ended(policy, await begun(policy))).outcome is Outcome.COMPLETED
 
 
@@ -199,8 +199,8 @@ def test_pauses_grow_up_to_the_one_of_the_policy() -> None:
 
 @pytest.fixture
 def beating(monkeypatch: pytest.MonkeyPatch) -> tuple[ActivityEnvironment, list[Progress]]:
-    """An attempt whose first heartbeat comes soon, and what its heartbeats say."""
-    monkeypatch.setattr(activities.attempts, "_FIRST_HEARTBEAT", timedelta(seconds=0.2))
+    """An attempt whose first heartbeat comes soon after the first look, and what its heartbeats say."""
+    monkeypatch.setattr(activities.attempts, "_FIRST_HEARTBEAT", timedelta(seconds=1))
     environment, beats = attempt_of(), list[Progress]()
     environment.on_heartbeat = lambda progress, *_: beats.append(progress)
     return environment, beats
@@ -232,7 +232,7 @@ async def test_what_is_shown_of_a_status_that_cannot_be_read_has_no_secret(
     target.answers = [ACCEPTED, answering(503, reason="open-sesame", text="Bearer open-sesame")]
     policy = later(target)
     with pytest.raises(ApplicationError) as caught:
-        await ended(policy, await begun(policy), 0.6, environment)
+        await ended(policy, await begun(policy), 1.5, environment)
     assert {beat.step for beat in beats} == {
         "the status is not known: 127.0.0.1 answered 503 ***: Bearer ***",
     }
