@@ -172,7 +172,7 @@ async def test_progress_is_shown_and_taken_now_and_then_only(
     call: Caller, temporal: Client, target: BackupService
 ) -> None:
     target.answers = [ACCEPTED]
-    async with worker_with(temporal, {"nightly": reporting(target, completes_within=6)}) as runs:
+    async with worker_with(temporal, {"nightly": reporting(target, completes_within=12)}) as runs:
         handle = await runs.start(a_request())
         await answered(handle)
         assert await state(call, handle) == ("running", "a report", None)
@@ -187,7 +187,7 @@ async def test_progress_is_shown_and_taken_now_and_then_only(
         error, _ = await failure(handle)
         assert await state(call, handle) == ("failed", None, None)
     assert shown == "**running**: copying (12.5 %, 1,000 files, 1,048,576 bytes)\n\n- started by trigger"
-    assert error.message.endswith("within 6 s of its answer; at last: copying (12.5 %, 1,000 files, 1,048,576 bytes)")
+    assert error.message.endswith("within 12 s of its answer; at last: copying (12.5 %, 1,000 files, 1,048,576 bytes)")
 
 
 async def test_a_cancelled_run_waits_for_no_report(call: Caller, temporal: Client, target: BackupService) -> None:
