@@ -91,13 +91,13 @@ def test_a_connection_that_breaks_is_told(door: Door, uri: str) -> None:
                 scheduler.call(GET_ALL)
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(30, func_only=True)  # the stack may have to start before it
 def test_a_broker_that_does_nothing_any_more_is_not_waited_for(
     door: Door, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for limit in ("_CONNECTED_WITHIN", "_CONFIRMED_WITHIN", "_CLOSED_WITHIN"):
-        monkeypatch.setattr(service, limit, SOON)
     with connected(uri, timeout=SOON) as scheduler:
+        for limit in ("_CONNECTED_WITHIN", "_CONFIRMED_WITHIN", "_CLOSED_WITHIN"):
+            monkeypatch.setattr(service, limit, SOON)
         door.hold()
         with pytest.raises(CallFailed, match="the broker does not answer any more: the call may be carried out yet"):
             scheduler.call(GET_ALL)
@@ -189,7 +189,7 @@ def test_run_ends_with_the_code_of_its_outcome_also_where_nobody_reads_it(
     assert (running.returncode, said) == (130, b"")
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(30, func_only=True)
 def test_what_was_done_is_shown_without_a_clock_that_is_slow(
     ctl: Ctl, own: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
