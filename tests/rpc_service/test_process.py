@@ -103,14 +103,15 @@ def test_calls_in_flight_are_answered_before_it_leaves(stack: StackInfo, private
             process.send_signal(signal.SIGTERM)
             eventually(lambda: queue_of_calls(private_broker).consumer_count == 0)  # it is leaving
             time.sleep(1.5)  # one that does not wait for its calls would have closed its connection by now
-            assert process.poll() is None
+            # On a busy machine the time for an answer may be up by now.
+            assert process.poll() is None or time.monotonic() - began > 4.5
             door.let_through()
             reply = waiting.result(60)
         took = time.monotonic() - began
         assert process.wait(60) == 0
     timed_out = reply["code"] == 504
     assert_fails(reply, 504 if timed_out else 404)
-    assert took > 4.5 or not timed_out  # on a busy machine the time for an answer may be up
+    assert took > 4.5 or not timed_out
 
 
 IN_TIME = 5.0
@@ -124,7 +125,7 @@ def fail_in_time(amqp_uri: str, calls: Mapping[str, tuple[object, ...]], code: i
     """Make calls at once that fail in time; on a busy machine they get another chance, but are not far too late."""
     seconds: list[float] = []
     with ClusterRpcProxy({"AMQP_URI": amqp_uri}, timeout=60) as cluster:
-        while len(seconds) < 3:
+        while len(seconds) < 5:
             began = time.monotonic()
             asked = [getattr(cluster.scheduler, method).call_async(*arguments) for method, arguments in calls.items()]
             for each in asked:
@@ -133,7 +134,7 @@ def fail_in_time(amqp_uri: str, calls: Mapping[str, tuple[object, ...]], code: i
             assert seconds[-1] < IN_TIME + SLOW
             if seconds[-1] < IN_TIME:
                 return
-    raise AssertionError(f"in none of three tries were all calls answered within {IN_TIME} s: {seconds}")
+    raise AssertionError(f"in none of five tries were all calls answered within {IN_TIME} s: {seconds}")
 
 
 def test_it_starts_without_temporal_answers_503_and_recovers_by_itself(stack: StackInfo, private_broker: str) -> None:
