@@ -48,7 +48,7 @@ async def test_one_whose_workflow_was_cancelled_is_made_anew(client: Client) -> 
                 raise
             return False  # it does not answer at first
 
-    await eventually_async(made_anew)
+    await eventually_async(made_anew, patience=120)  # a describe of it may hang for half a minute
     assert await look_at_system_schedule(client, "backups") == ""
 
 
