@@ -12,16 +12,15 @@ ON_A_CLUSTER := tests/test_end_to_end.py tests/test_runs_under_way.py tests/rpc_
 	tests/rpc_service/test_checkup.py tests/rpc_service/test_previews.py tests/rpc_service/test_reports.py \
 	tests/rpc_service/test_broken_jobs.py tests/rpc_service/test_runs.py tests/rpc_service/test_runs_once.py \
 	tests/rpc_service/test_delivered_again.py tests/rpc_service/test_namespaces.py tests/rpc_service/test_broker.py \
-	tests/rpc_service/test_call_queue.py tests/docs/test_operations.py tests/docs/test_tctl.py \
-	tests/docs/test_people.py tests/lab/bench/test_benchmarks.py::test_a_tiny_run_on_a_cluster_loses_nothing \
-	tests/deploy/test_rights.py tests/deploy/test_operators_rights.py \
-	tests/deploy/test_client_certificates.py
+	tests/rpc_service/test_call_queue.py
+OPERATED := tests/docs/test_operations.py tests/docs/test_people.py tests/docs/test_tctl.py \
+	tests/deploy/test_rights.py tests/deploy/test_operators_rights.py tests/deploy/test_client_certificates.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check style types quick-tests demo compose-test cluster test test-lab test-web-ui test-restic test-cluster drills soak bench bench-cluster judge mutants lint format up lock clean
+.PHONY: help setup check style types quick-tests demo compose-test cluster test test-lab test-web-ui test-restic cluster-programs test-cluster test-operated drills soak bench bench-cluster judge mutants lint format up lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install missing Debian packages, and the locked Python packages into .venv (PYTHON= picks the interpreter)
 	@PYTHON="$(PYTHON)" devstack/setup.sh
@@ -35,8 +34,8 @@ demo: setup ## run the main job end to end with backupctl: add a job, run it, re
 test: setup ## run all tests but those of test-lab and test-web-ui, in four processes (ARGS= passes options to pytest; -n 0: in one)
 	@$(PYTHON_IN_VENV) -m pytest -n 4 -m "not lab and not web_ui" $(ARGS)
 
-test-lab: setup ## run a short soak and tiny benchmarks
-	@$(PYTHON_IN_VENV) -m pytest -n 0 -m lab tests/lab $(ARGS)
+test-lab: cluster-programs ## run a short soak and tiny benchmarks, one of them on a cluster
+	@$(PYTHON_IN_VENV) -m pytest -n 0 --cluster -m lab tests/lab $(ARGS)
 
 test-web-ui: ## look at jobs and runs in Temporal's Web UI with a browser, Debian's Chromium (ARGS= as above)
 	@devstack/setup.sh browser
@@ -52,12 +51,17 @@ cluster: ## run a cluster until Ctrl-C: PostgreSQL, three Temporal nodes, three 
 compose-test: ## run temporal-dev.yml in containers of an engine of its own, as root; ten minutes the first time
 	@devstack/compose-test.sh
 
-test-cluster: ## run tests of RPC methods, runs and broker on a cluster, and a short soak there (ARGS= as above)
+cluster-programs:
 	@devstack/setup.sh cluster
 	@$(PYTHON_IN_VENV) -m lab.parts.go_tools $(CLUSTER_PROGRAMS) >/dev/null # minutes, which no test has
+
+test-cluster: cluster-programs ## run tests of RPC methods, runs and broker on a cluster, and a short soak there (ARGS= as above)
 	@$(PYTHON_IN_VENV) -m pytest -n 0 --cluster $(ARGS) $(ON_A_CLUSTER)
-	@$(PYTHON_IN_VENV) -m pytest -n 0 --tctl -m tctl $(ARGS) tests/docs
 	@$(PYTHON_IN_VENV) -m lab.soak --cluster --minutes 2 --every 12 --seed $(or $(SEED),1)
+
+test-operated: cluster-programs ## operate a cluster as the documentation says: its commands, also with tctl, rights and certificates (ARGS= as above)
+	@$(PYTHON_IN_VENV) -m pytest -n 0 --cluster $(ARGS) $(OPERATED)
+	@$(PYTHON_IN_VENV) -m pytest -n 0 --tctl -m tctl $(ARGS) tests/docs
 
 drills: ## on a cluster: wrong clocks, an upgrade of Temporal and of this project, nodes that cannot reach each other, a restored database
 	@devstack/setup.sh cluster

@@ -37,6 +37,7 @@ def tiny_run(benchmark_name: str, results: Path) -> dict[str, Any]:
 
 
 @pytest.mark.programs
+@pytest.mark.lab
 @pytest.mark.cluster
 def test_a_tiny_run_on_a_cluster_loses_nothing(tmp_path: Path) -> None:
     [load, of_a_run] = tiny_run("cluster-load", tmp_path)["tables"]
