@@ -6,7 +6,6 @@ from functools import partial
 import pytest
 from temporalio.client import Client
 
-from rpc_service.gateway import changes
 from rpc_service.gateway.faults import answering
 from rpc_service.gateway.jobs import ScheduleGateway
 from tests.support.gateway_jobs import SETTINGS, a_job
@@ -24,10 +23,11 @@ def other(temporal: Client) -> ScheduleGateway:
     return ScheduleGateway(temporal, SETTINGS)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let changes take half a minute: those that wait for something themselves, on a busy machine."""
-    monkeypatch.setattr(changes, "answering", partial(answering, seconds=30))
+    """Let gateways in the test's own process take half a minute; how long others take, is in test_process.py."""
+    for module in ("bulk", "changes", "jobs", "listing", "pages", "runs"):
+        monkeypatch.setattr(f"rpc_service.gateway.{module}.answering", partial(answering, seconds=30))
 
 
 @pytest.fixture

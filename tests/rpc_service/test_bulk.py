@@ -145,7 +145,6 @@ async def test_many_jobs_are_resumed_at_the_end_of_their_pause_but_for_those_swi
     assert note.startswith("resumed by the end of its pause at")
 
 
-@pytest.mark.usefixtures("_patient")
 async def test_jobs_that_are_paused_only_after_the_end_of_their_pause_are_resumed(
     temporal: Client, policy: str, jobs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

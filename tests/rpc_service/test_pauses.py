@@ -185,7 +185,6 @@ async def test_no_end_is_left_of_a_pause_of_no_job(gateway: ScheduleGateway, sch
         await gateway.pause(scheduler_id, a_pause(scheduler_id, ends_in=-1), f"pause {scheduler_id}")
 
 
-@pytest.mark.usefixtures("_patient")
 async def test_a_job_that_is_paused_only_after_the_end_of_its_pause_is_resumed(
     temporal: Client, gateway: ScheduleGateway, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:

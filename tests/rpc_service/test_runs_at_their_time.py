@@ -42,7 +42,6 @@ async def comes_due(schedule: ScheduleHandle, at: datetime) -> None:
     await schedule.update(at_that_moment)
 
 
-@pytest.mark.usefixtures("_patient")
 async def test_a_run_that_has_just_come_due_is_waited_for_and_not_asked_for(
     temporal: Client, settings: Settings, schedule: ScheduleHandle, scheduler_id: str
 ) -> None:

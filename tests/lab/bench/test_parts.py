@@ -54,6 +54,7 @@ def test_the_peer_makes_as_many_backups_at_once_as_it_is_told(tmp_path: Path) ->
     for number in range(THREADS):
         scheduler.add_job(f"{__name__}:meet", "date", run_date=datetime.now(UTC), id=str(number), misfire_grace_time=60)
     eventually(lambda: MET == ["all"])
+    eventually(lambda: not scheduler.get_jobs())  # else its thread may fail as it is shut down
     scheduler.shutdown()
 
 
