@@ -75,23 +75,33 @@ def test_calls_need_no_more_permissions_than_the_page_gives(
     assert not re.search("refuse|cannot look|Traceback", service.said)
 
 
+DEEDS: dict[str, Callable[[object], object]] = {
+    "consume": lambda channel: Queue("rpc-scheduler")(channel).consume(),
+    "delete": lambda channel: Queue("rpc-scheduler")(channel).delete(),
+    "purge": lambda channel: Queue("rpc-scheduler")(channel).purge(),
+    "pose as a process": lambda channel: Queue("rpc-scheduler.processes")(channel).consume(),
+    "make a queue": lambda channel: Queue("mine", EXCHANGE, "scheduler.*")(channel).declare(),
+    "listen to a method": lambda channel: reply_queue("scheduler.get_job")(channel).declare(),
+    "listen to all": lambda channel: reply_queue("#")(channel).declare(),
+}
+
+
+def reply_queue(routing_key: str) -> Queue:
+    return Queue("rpc.reply-mine", EXCHANGE, routing_key, auto_delete=True)
+
+
+def may(users: Users, deed: Callable[[object], object]) -> bool:
+    with Connection(users.caller) as connection:
+        try:
+            deed(connection.channel())
+        except AccessRefused:
+            return False
+        return True
+
+
 @pytest.mark.usefixtures("service")
-@pytest.mark.parametrize(
-    "deed",
-    [
-        lambda channel: Queue("rpc-scheduler")(channel).consume(),
-        lambda channel: Queue("rpc-scheduler")(channel).delete(),
-        lambda channel: Queue("rpc-scheduler")(channel).purge(),
-        lambda channel: Queue("rpc-scheduler.processes")(channel).consume(),
-        lambda channel: Queue("mine", EXCHANGE, "scheduler.*")(channel).declare(),
-        lambda channel: Queue("rpc.reply-mine", EXCHANGE, "scheduler.get_job", auto_delete=True)(channel).declare(),
-        lambda channel: Queue("rpc.reply-mine", EXCHANGE, "#", auto_delete=True)(channel).declare(),
-    ],
-    ids=["consume", "delete", "purge", "pose as a process", "make a queue", "listen to a method", "listen to all"],
-)
-def test_a_caller_may_not(users: Users, deed: Callable[[object], object]) -> None:
-    with Connection(users.caller) as connection, pytest.raises(AccessRefused):
-        deed(connection.channel())
+def test_a_caller_may_do_nothing_else(users: Users) -> None:
+    assert [name for name, deed in DEEDS.items() if may(users, deed)] == []
 
 
 @pytest.mark.parametrize(
